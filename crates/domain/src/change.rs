@@ -1,0 +1,22 @@
+//! What the change feed carries: which thing changed, by id alone. Caches drop the thing and read again.
+
+use crate::ids::{ApiTokenId, ConnectRequestId, GatewayId, GrantId, UserId};
+
+/// One thing that changed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// A gateway was created, edited or deleted.
+    Gateway(GatewayId),
+    /// A person was created, edited or deleted.
+    User(UserId),
+    /// An API token was created or ended.
+    ApiToken(ApiTokenId),
+    /// A user's grant was stored, refreshed, parked or ended.
+    Grant { user: UserId, gateway: GatewayId, grant: GrantId },
+    /// A gateway's own grant was stored, refreshed, parked or ended.
+    ServiceGrant { gateway: GatewayId, grant: GrantId },
+    /// A catalog was read: one user's, or the shared one.
+    Catalog { gateway: GatewayId, user: Option<UserId> },
+    /// A user authorized after a call had asked.
+    ConnectRequest(ConnectRequestId),
+}

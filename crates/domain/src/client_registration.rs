@@ -1,0 +1,45 @@
+//! Our client id and secret at one issuer for one gateway.
+
+use crate::gateway::Fingerprint;
+use crate::ids::ClientRegistrationId;
+use crate::sealed::Sealed;
+use serde::{Deserialize, Serialize};
+
+/// How the client came to be known at the authorization server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegistrationKind {
+    /// An administrator typed the client id.
+    PreRegistered,
+    /// RFC 7591 dynamic client registration.
+    Dynamic,
+    /// A client ID metadata document that we host.
+    MetadataDocument,
+}
+
+/// How we authenticate at the token endpoint (RFC 6749 §2.3, RFC 8414 `token_endpoint_auth_methods_supported`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenEndpointAuth {
+    /// `client_secret_basic`: form-encoded, then base64 (RFC 6749 §2.3.1).
+    Basic,
+    /// `client_secret_post`: in the form body.
+    Post,
+    /// A public client: the client id alone.
+    None,
+}
+
+/// A client registration. The secret is bound to the fingerprint it was given for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientRegistration {
+    pub id: ClientRegistrationId,
+    /// The issuer, or the token endpoint's origin where none is known.
+    pub issuer: String,
+    pub kind: RegistrationKind,
+    pub client_id: String,
+    /// Sealed at `client_registrations/client_secret/{id}`.
+    pub client_secret: Option<Sealed>,
+    /// What the secret was given for; it is used nowhere else.
+    pub fingerprint: Fingerprint,
+    pub token_endpoint_auth: TokenEndpointAuth,
+}

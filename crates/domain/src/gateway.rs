@@ -1,0 +1,230 @@
+//! A gateway: a registered upstream MCP server, and how users are authorized at it.
+
+use crate::client_registration::ClientRegistration;
+use crate::clock::Timestamp;
+use crate::ids::GatewayId;
+use crate::sealed::Sealed;
+use crate::slug::Slug;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use url::Url;
+
+/// Who sees and may use a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GatewayState {
+    /// For administrators only, until published.
+    Draft,
+    /// For everyone who may use it.
+    Published,
+    /// For nobody; its grants are orphaned.
+    Disabled,
+}
+
+/// Whose catalog is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CatalogSharing {
+    /// Each user sees what the upstream lists for that user.
+    PerUser,
+    /// One catalog for all, because the administrator said so or there is nothing personal.
+    Shared,
+}
+
+/// A registered upstream MCP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gateway {
+    pub id: GatewayId,
+    pub slug: Slug,
+    pub name: String,
+    pub url: Url,
+    pub state: GatewayState,
+    pub authorization: GatewayAuthorization,
+    pub catalog_sharing: CatalogSharing,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// Grows by one with each update; the ETag of REST answers.
+    pub version: i64,
+}
+
+/// What a request to the upstream carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GatewayAuthorization {
+    /// Nothing: the upstream is open to Doorward.
+    None,
+    /// The same header for every user.
+    StaticHeader(StaticHeader),
+    /// Each user's own access token.
+    OAuth(Box<OAuthSettings>),
+}
+
+/// A header that an administrator set, bound to the upstream origin it was given for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticHeader {
+    /// Lower-case header name.
+    pub name: String,
+    /// Sealed at `gateways/static_header/{gateway id}`.
+    pub value: Sealed,
+    /// What the value was given for.
+    pub fingerprint: Fingerprint,
+}
+
+/// How users authorize at a gateway. Endpoints stand here; the client stands in its registration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuthSettings {
+    pub authorization_url: Url,
+    pub token_url: Url,
+    /// RFC 7009 revocation endpoint, where known.
+    pub revocation_url: Option<Url>,
+    /// The authorization server's issuer (RFC 8414 §2), where known.
+    pub issuer: Option<String>,
+    /// The server promised `iss` in every authorization response (RFC 9207 §3): its absence is refused.
+    pub iss_promised: bool,
+    /// RFC 8707 resource indicator, sent byte for byte; none where the server refuses it.
+    pub resource: Option<String>,
+    /// The scopes that are asked for.
+    pub scopes: Vec<String>,
+    /// Extra parameters of the authorization request; never a protocol parameter.
+    pub authorize_params: BTreeMap<String, String>,
+    pub registration: ClientRegistration,
+}
+
+/// Parameters of the authorization and token requests that no extra parameter may name.
+pub const PROTOCOL_PARAMETERS: [&str; 16] = [
+    "client_assertion",
+    "client_assertion_type",
+    "client_id",
+    "client_secret",
+    "code",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
+    "grant_type",
+    "redirect_uri",
+    "refresh_token",
+    "request",
+    "resource",
+    "response_type",
+    "scope",
+    "state",
+];
+
+/// Where a secret or a token may be sent: issuer, token endpoint, client id, upstream origin and
+/// resource. A secret is used only under the fingerprint it was given for. It is plain text, one
+/// part a line, so that a mismatch can be explained.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub String);
+
+impl Fingerprint {
+    /// The fingerprint of an OAuth-protected gateway.
+    pub fn of_oauth(
+        upstream: &Url,
+        token_url: &Url,
+        issuer: Option<&str>,
+        client_id: &str,
+        resource: Option<&str>,
+    ) -> Self {
+        Self(format!(
+            "upstream={}\ntoken={}\nissuer={}\nclient={}\nresource={}",
+            origin(upstream),
+            token_url,
+            issuer.unwrap_or_default(),
+            client_id,
+            resource.unwrap_or_default(),
+        ))
+    }
+
+    /// The fingerprint of a gateway with a static header.
+    pub fn of_static_header(upstream: &Url) -> Self {
+        Self(format!("upstream={}", origin(upstream)))
+    }
+
+    /// The names of the parts in which two fingerprints differ.
+    pub fn changed_parts(&self, other: &Self) -> Vec<String> {
+        let theirs: Vec<&str> = other.0.lines().collect();
+        self.0
+            .lines()
+            .filter(|line| !theirs.contains(line))
+            .filter_map(|line| line.split_once('=').map(|(name, _)| name.to_owned()))
+            .collect()
+    }
+}
+
+impl OAuthSettings {
+    /// Where this gateway's client secret and its users' tokens may be sent.
+    pub fn fingerprint(&self, upstream: &Url) -> Fingerprint {
+        Fingerprint::of_oauth(
+            upstream,
+            &self.token_url,
+            self.issuer.as_deref(),
+            &self.registration.client_id,
+            self.resource.as_deref(),
+        )
+    }
+
+    /// The issuer, or where none is known the token endpoint's origin: the key of a registration.
+    pub fn issuer_key(&self) -> String {
+        issuer_key(self.issuer.as_deref(), &self.token_url)
+    }
+}
+
+/// The issuer, or where none is known the token endpoint's origin.
+pub fn issuer_key(issuer: Option<&str>, token_url: &Url) -> String {
+    issuer.map_or_else(|| origin(token_url), str::to_owned)
+}
+
+impl Gateway {
+    /// The OAuth settings, when users authorize at this gateway.
+    pub fn oauth(&self) -> Option<&OAuthSettings> {
+        match &self.authorization {
+            GatewayAuthorization::OAuth(settings) => Some(settings),
+            GatewayAuthorization::None | GatewayAuthorization::StaticHeader(_) => None,
+        }
+    }
+
+    /// Where this gateway's secrets may be sent now; none where it has no secret.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        match &self.authorization {
+            GatewayAuthorization::None => None,
+            GatewayAuthorization::StaticHeader(_) => Some(Fingerprint::of_static_header(&self.url)),
+            GatewayAuthorization::OAuth(settings) => Some(settings.fingerprint(&self.url)),
+        }
+    }
+}
+
+/// `scheme://host[:port]` of a URL, as RFC 6454 §6.1 serializes it.
+pub fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn print(upstream: &str, token: &str) -> Fingerprint {
+        Fingerprint::of_oauth(
+            &upstream.parse().unwrap(),
+            &token.parse().unwrap(),
+            Some("https://as.example"),
+            "client",
+            None,
+        )
+    }
+
+    #[test]
+    fn a_fingerprint_names_what_changed() {
+        let before = print("https://a.example/mcp", "https://as.example/token");
+        let same_origin = print("https://a.example/other", "https://as.example/token");
+        let moved = print("https://b.example/mcp", "https://as.example/token2");
+        assert_eq!(before, same_origin);
+        assert_eq!(before.changed_parts(&moved), ["upstream", "token"]);
+        assert!(before.changed_parts(&same_origin).is_empty());
+    }
+
+    #[test]
+    fn without_an_issuer_the_token_origin_keys_the_registration() {
+        let token: Url = "https://as.example:8443/t".parse().unwrap();
+        assert_eq!(issuer_key(None, &token), "https://as.example:8443");
+        assert_eq!(issuer_key(Some("https://i"), &token), "https://i");
+    }
+}

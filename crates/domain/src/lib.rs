@@ -1,0 +1,54 @@
+//! The words of Doorward, and the rules that need nothing but themselves.
+//!
+//! Absent here, on purpose: async, I/O, SQL, HTTP types, and serde on a secret.
+
+pub mod api_token;
+pub mod audit;
+pub mod authorization_request;
+pub mod catalog;
+pub mod change;
+pub mod client_registration;
+pub mod clock;
+pub mod connect_request;
+pub mod entropy;
+pub mod gateway;
+pub mod grant;
+pub mod ids;
+pub mod page;
+pub mod sealed;
+pub mod secret;
+pub mod session;
+pub mod setup_link;
+pub mod slug;
+pub mod user;
+
+pub use api_token::{ApiToken, Audience};
+pub use audit::{Actor, AuditEvent, NewAuditEvent};
+pub use authorization_request::AuthorizationRequest;
+pub use catalog::{Catalog, CatalogItem, CatalogKind};
+pub use change::Change;
+pub use client_registration::{ClientRegistration, RegistrationKind, TokenEndpointAuth};
+pub use clock::{Clock, Timestamp};
+pub use connect_request::ConnectRequest;
+pub use entropy::Entropy;
+pub use gateway::{
+    CatalogSharing, Fingerprint, Gateway, GatewayAuthorization, GatewayState, OAuthSettings, StaticHeader,
+};
+pub use grant::{
+    AccessTokenStatus, Grant, GrantOwner, GrantState, Health, ProviderAccount, ReauthorizationReason,
+    SealedTokenSet, TokenSet,
+};
+pub use ids::{
+    ApiTokenId, AuditEventId, AuthorizationRequestId, ClientRegistrationId, ConnectRequestId, GatewayId,
+    GrantId, UserId,
+};
+pub use page::{Page, PageRequest};
+pub use sealed::{KeyId, Sealed, TokenHash};
+pub use secret::{
+    AccessToken, ApiTokenPlain, AuthorizationCode, ClientSecret, HeaderSecret, Password, PkceVerifier,
+    RefreshToken, SessionToken, StateToken,
+};
+pub use session::{BrowserSession, McpSession};
+pub use setup_link::SetupLink;
+pub use slug::Slug;
+pub use user::{Permission, Role, User, UserState};

@@ -1,0 +1,42 @@
+//! A login in a browser, and a legacy MCP client's protocol session. Two different things.
+
+use crate::clock::Timestamp;
+use crate::ids::{ApiTokenId, UserId};
+use crate::sealed::TokenHash;
+use std::time::Duration;
+
+/// A browser session ends this long after the login, whatever happens.
+pub const BROWSER_SESSION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// A browser session ends after this long without a request.
+pub const BROWSER_SESSION_IDLE: Duration = Duration::from_secs(24 * 3_600);
+
+/// An MCP session ends after this long without a request.
+pub const MCP_SESSION_IDLE: Duration = Duration::from_secs(24 * 3_600);
+
+/// A login in a browser. The cookie's value is stored as a hash only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrowserSession {
+    pub hash: TokenHash,
+    pub user_id: UserId,
+    pub created_at: Timestamp,
+    pub last_seen_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// A legacy MCP client's protocol session, bound to the user and the API token that opened it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct McpSession {
+    pub hash: TokenHash,
+    pub user_id: UserId,
+    pub api_token_id: ApiTokenId,
+    /// What it is a session with: `/mcp` or one gateway's endpoint.
+    pub endpoint: String,
+    /// The negotiated protocol version, e.g. `2025-11-25`.
+    pub protocol_version: String,
+    pub client_name: String,
+    /// The client's `capabilities` object, as it sent it (JSON).
+    pub capabilities: String,
+    pub created_at: Timestamp,
+    pub last_seen_at: Timestamp,
+}
