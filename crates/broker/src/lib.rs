@@ -1,0 +1,124 @@
+//! Use cases. The broker turns (user, gateway) into a valid access token now, or into "must authorize".
+//!
+//! There is one function that redeems a refresh token (`refresh`), for every path, and one that uses
+//! any secret (`secret`), which first compares the fingerprint the secret was given for. Pages, REST
+//! and MCP reach the database through here, with a [`Caller`] in hand.
+
+mod access;
+mod api_token;
+mod audit;
+mod authorize;
+mod cache;
+mod callback;
+mod caller;
+mod connect;
+mod connection;
+mod directory;
+mod error;
+mod gateway;
+mod gateway_input;
+mod last_used;
+mod lease;
+mod login;
+mod refresh;
+mod secret;
+mod setup;
+mod state;
+mod throttle;
+mod user;
+
+pub use access::{Access, UpstreamHeader, UsedToken};
+pub use api_token::{CreatedApiToken, NewApiToken};
+pub use authorize::{BeganAuthorization, authorization_cookie_name};
+pub use callback::{Callback, CallbackProblem, Finished};
+pub use caller::{Caller, Credential};
+pub use connect::{ConnectAsk, ConnectLink, ConnectPage};
+pub use connection::{Connection, ConnectionStatus};
+pub use error::BrokerError;
+pub use gateway::{DiscoveredGateway, UpdatedGateway};
+pub use gateway_input::{AuthorizationInput, Edit, GatewayInput, OAuthInput};
+pub use login::Login;
+pub use setup::NewPerson;
+pub use user::{NewUser, UserEdit};
+
+use cache::Caches;
+use doorward_domain::{Clock, Entropy, GatewayId, UserId};
+use doorward_oauth::OAuthClient;
+use doorward_storage::Storage;
+use doorward_vault::Vault;
+use std::sync::{Arc, RwLock};
+use url::Url;
+
+/// What a broker is made of.
+pub struct BrokerParts {
+    pub storage: Storage,
+    pub vault: Vault,
+    pub oauth: OAuthClient,
+    pub clock: Clock,
+    pub entropy: Entropy,
+    /// The only source of redirect and connect URLs.
+    pub public_url: Url,
+}
+
+/// Called when a user has authorized a gateway.
+type ConnectedListener = Box<dyn Fn(UserId, GatewayId) + Send + Sync>;
+
+/// The use cases. Cheap to clone.
+#[derive(Clone)]
+pub struct Broker {
+    parts: Arc<BrokerParts>,
+    caches: Arc<Caches>,
+    flights: refresh::Flights,
+    throttle: Arc<throttle::LoginThrottle>,
+    last_used: Arc<last_used::LastUsed>,
+    connected: Arc<RwLock<Vec<ConnectedListener>>>,
+    /// This process's name as a lease holder.
+    holder: Arc<str>,
+}
+
+impl Broker {
+    /// A broker whose caches hang on the storage's change feed.
+    pub fn new(parts: BrokerParts) -> Self {
+        let caches = Arc::new(Caches::default());
+        let listening = Arc::clone(&caches);
+        parts.storage.on_change(Box::new(move |change| listening.apply(change)));
+        Self {
+            holder: parts.entropy.token().into(),
+            parts: Arc::new(parts),
+            caches,
+            flights: refresh::Flights::default(),
+            throttle: Arc::default(),
+            last_used: Arc::default(),
+            connected: Arc::default(),
+        }
+    }
+
+    /// The only source of redirect and connect URLs.
+    pub fn public_url(&self) -> &Url {
+        &self.parts.public_url
+    }
+
+    /// The clock that everything here goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.parts.clock
+    }
+
+    /// Calls `listener` whenever a user has authorized a gateway.
+    pub fn on_connected(&self, listener: ConnectedListener) {
+        self.connected.write().unwrap_or_else(std::sync::PoisonError::into_inner).push(listener);
+    }
+
+    fn storage(&self) -> &Storage {
+        &self.parts.storage
+    }
+
+    fn now(&self) -> doorward_domain::Timestamp {
+        self.parts.clock.now()
+    }
+
+    fn tell_connected(&self, user: UserId, gateway: GatewayId) {
+        for listener in &*self.connected.read().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            listener(user, gateway);
+        }
+    }
+}

@@ -148,12 +148,15 @@ impl Grant {
         self.tokens.expires_at.is_none_or(|end| now < end)
     }
 
-    /// Whether `now` lies inside the refresh margin: the smaller of 5 minutes and a fifth of the lifetime.
+    /// How long before its end a token is renewed: the smaller of 5 minutes and a fifth of the lifetime.
+    pub fn margin(&self) -> Duration {
+        let lifetime = self.tokens.expires_at.map_or(Duration::ZERO, |end| self.issued_at.until(end));
+        MARGIN_MAX.min(lifetime / 5)
+    }
+
+    /// Whether `now` lies inside the refresh margin.
     pub fn inside_margin(&self, now: Timestamp) -> bool {
-        self.tokens.expires_at.is_some_and(|end| {
-            let margin = MARGIN_MAX.min(self.issued_at.until(end) / 5);
-            now >= end.minus(margin)
-        })
+        self.tokens.expires_at.is_some_and(|end| now >= end.minus(self.margin()))
     }
 
     /// The access token by the clock alone.

@@ -1,0 +1,48 @@
+//! What Doorward keeps, in SQLite or PostgreSQL.
+//!
+//! Absent here, on purpose: it cannot open what it stores. It sees sealed bytes with a key id, never a
+//! key; hashes of tokens, never a token. Every write to a grant is compare-and-swap on its version.
+//!
+//! - One SQL text for both databases: a statement stands once, in `read!`, `write!` or `tx!`
+//!   (`database.rs`), and runs on whichever database is open.
+//! - A method that changes something which caches may hold writes the change and its audit event in the
+//!   same transaction, and returns only after this process's feed has told its listeners (`feed.rs`).
+//! - Lookups return `Option`; a row that makes no sense is [`StorageError::Corrupt`], by table, column and id.
+
+mod error;
+#[macro_use]
+mod database;
+mod cursor;
+mod feed;
+mod row;
+mod transaction;
+
+mod api_token;
+mod audit;
+mod authorization_request;
+mod catalog;
+mod client_registration;
+mod connect_request;
+mod ended_grant;
+mod gateway;
+mod gateway_row;
+mod grant;
+mod grant_refresh;
+mod grant_row;
+mod key_check;
+mod lease;
+mod session;
+mod setup_link;
+mod storage;
+mod user;
+
+pub use audit::AuditFilter;
+pub use authorization_request::TakenAuthorizationRequest;
+pub use catalog::ExposedName;
+pub use error::StorageError;
+pub use feed::{AppliedChange, ChangeListener};
+pub use gateway::GatewayUpdate;
+pub use grant::StoredGrant;
+pub use lease::{Lease, LeaseWatch};
+pub use storage::Storage;
+pub use user::{Inserted, Updated};

@@ -1,0 +1,88 @@
+//! A closed loop of connections that each send a call, wait for the answer, and send the next.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use std::time::{Duration, Instant};
+
+/// What to send, over and over.
+#[derive(Clone)]
+pub struct Target {
+    pub url: String,
+    pub headers: HeaderMap,
+}
+
+/// What was seen.
+pub struct Measured {
+    pub calls: usize,
+    pub failures: usize,
+    pub seconds: f64,
+    latencies_us: Vec<u64>,
+}
+
+impl Measured {
+    /// Calls per second.
+    pub fn rate(&self) -> f64 {
+        self.calls as f64 / self.seconds
+    }
+
+    /// The latency, in microseconds, that a share of the calls stayed under.
+    pub fn percentile_us(&self, share: f64) -> u64 {
+        let at = (self.latencies_us.len() as f64 * share) as usize;
+        self.latencies_us.get(at.min(self.latencies_us.len().saturating_sub(1))).copied().unwrap_or(0)
+    }
+}
+
+/// Runs `connections` loops for a time.
+pub async fn run(target: &Target, connections: usize, time: Duration) -> Measured {
+    let start = Instant::now();
+    let loops: Vec<_> = (0..connections).map(|_| tokio::spawn(one_loop(target.clone(), start + time))).collect();
+    let mut measured = Measured { calls: 0, failures: 0, seconds: 0.0, latencies_us: Vec::new() };
+    for one in loops {
+        if let Ok((latencies, failures)) = one.await {
+            measured.calls += latencies.len();
+            measured.failures += failures;
+            measured.latencies_us.extend(latencies);
+        }
+    }
+    measured.seconds = start.elapsed().as_secs_f64();
+    measured.latencies_us.sort_unstable();
+    measured
+}
+
+async fn one_loop(target: Target, until: Instant) -> (Vec<u64>, usize) {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+    let mut latencies = Vec::new();
+    let mut failures = 0;
+    let mut id = 0_u64;
+    while Instant::now() < until {
+        id += 1;
+        let sent = Instant::now();
+        match one_call(&client, &target, id).await {
+            true => latencies.push(u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX)),
+            false => failures += 1,
+        }
+    }
+    (latencies, failures)
+}
+
+async fn one_call(client: &Client<HttpConnector, Full<Bytes>>, target: &Target, id: u64) -> bool {
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"work","arguments":{{"text":"{}"}}}}}}"#,
+        "y".repeat(120)
+    );
+    let mut request = Request::new(Full::new(Bytes::from(body)));
+    *request.method_mut() = Method::POST;
+    let Ok(uri) = target.url.parse() else { return false };
+    *request.uri_mut() = uri;
+    *request.headers_mut() = target.headers.clone();
+    let Ok(response) = client.request(request).await else { return false };
+    let ok = response.status().is_success();
+    let Ok(body) = response.into_body().collect().await else { return false };
+    ok && body.to_bytes().windows(16).any(|window| window == br#""isError":false}"#)
+}

@@ -1,0 +1,301 @@
+//! Coming back from the provider: every answer ends on a page that says what happened and what to do.
+
+use crate::{Broker, BrokerError, Caller};
+use doorward_domain::{
+    AuthorizationCode, AuthorizationRequest, Gateway, GatewayState, Grant, GrantId, GrantOwner,
+    GrantState, PkceVerifier, SealedTokenSet, SessionToken, StateToken, TokenHash, TokenSet,
+};
+use doorward_storage::{StoredGrant, TakenAuthorizationRequest};
+use doorward_vault::Place;
+use std::sync::Arc;
+
+/// The parameters of the redirect back to us (RFC 6749 §4.1.2, RFC 9207 §2).
+#[derive(Debug, Default)]
+pub struct Callback {
+    pub state: Option<StateToken>,
+    pub code: Option<AuthorizationCode>,
+    pub error: Option<String>,
+    pub iss: Option<String>,
+}
+
+/// How a round trip ended.
+#[derive(Debug)]
+pub enum Finished {
+    Connected { gateway: Arc<Gateway>, grant: GrantId },
+    /// The user said no at the provider.
+    Denied { gateway: Arc<Gateway> },
+    /// Nothing was stored.
+    Refused { problem: CallbackProblem },
+}
+
+/// Why nothing was stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallbackProblem {
+    #[error("The address carries no state, so it does not belong to an authorization that was begun here.")]
+    NoState,
+    #[error("This authorization is not known here, or it was completed already.")]
+    UnknownState,
+    #[error("This authorization was begun more than ten minutes ago and has expired.")]
+    Expired,
+    #[error("This authorization was begun by somebody else.")]
+    OtherUser,
+    #[error("This authorization was begun in another browser.")]
+    OtherBrowser,
+    #[error("The answer did not come from the authorization server that was asked.")]
+    WrongIssuer,
+    #[error("The provider sent neither a code nor an error.")]
+    NoCode,
+    #[error("The provider refused: {code}.")]
+    ProviderError { code: String },
+    #[error("The gateway was changed or disabled while you were at the provider.")]
+    GatewayChanged,
+    #[error("The provider did not give a token: {why}.")]
+    ExchangeFailed { why: String },
+}
+
+impl CallbackProblem {
+    /// What the person in front of the page can do.
+    pub fn next_step(&self) -> &'static str {
+        match self {
+            Self::NoState | Self::UnknownState | Self::Expired | Self::NoCode | Self::GatewayChanged => {
+                "Start again from My connections."
+            }
+            Self::OtherUser => "Sign in as the person who began it, or start your own from My connections.",
+            Self::OtherBrowser => "Open the link in the browser where you began, or start again here.",
+            Self::WrongIssuer => "Do not try again; tell your administrator, for this can be an attack.",
+            Self::ProviderError { .. } | Self::ExchangeFailed { .. } => {
+                "Try again; if it keeps failing, show this page to your administrator."
+            }
+        }
+    }
+}
+
+/// How often a grant is stored anew when something else changed it in between.
+const STORE_ATTEMPTS: u32 = 5;
+
+impl Broker {
+    /// Redeems the code, once, if state, user, browser and issuer are those of the round trip.
+    pub async fn finish_authorization(
+        &self,
+        caller: &Caller,
+        callback: Callback,
+        cookie: Option<SessionToken>,
+    ) -> Result<Finished, BrokerError> {
+        let request = match self.take(caller, callback.state.as_ref(), cookie).await? {
+            Ok(request) => request,
+            Err(problem) => return self.refused(caller, problem).await,
+        };
+        let Ok(gateway) = self.gateway(caller, request.gateway_id).await else {
+            return self.refused(caller, CallbackProblem::GatewayChanged).await;
+        };
+        match self.checked(&request, &gateway, callback) {
+            Checked::Code(code) => self.redeem(caller, &request, gateway, &code).await,
+            Checked::Denied => Ok(Finished::Denied { gateway }),
+            Checked::Problem(problem) => self.refused(caller, problem).await,
+        }
+    }
+
+    /// Consumes the round trip that a state belongs to. A stranger's or another browser's try consumes nothing.
+    async fn take(
+        &self,
+        caller: &Caller,
+        state: Option<&StateToken>,
+        cookie: Option<SessionToken>,
+    ) -> Result<Result<AuthorizationRequest, CallbackProblem>, BrokerError> {
+        let Some(state) = state else { return Ok(Err(CallbackProblem::NoState)) };
+        let state_hash = doorward_vault::hash_token(state);
+        // No cookie is a cookie that matches nothing.
+        let cookie_hash = cookie.as_ref().map_or(TokenHash([0; 32]), doorward_vault::hash_token);
+        let taken = self
+            .storage()
+            .take_authorization_request(state_hash, cookie_hash, caller.user.id, self.now())
+            .await?;
+        Ok(match taken {
+            TakenAuthorizationRequest::Taken(request) => Ok(request),
+            TakenAuthorizationRequest::Unknown => Err(CallbackProblem::UnknownState),
+            TakenAuthorizationRequest::Expired => Err(CallbackProblem::Expired),
+            TakenAuthorizationRequest::OtherUser => Err(CallbackProblem::OtherUser),
+            TakenAuthorizationRequest::OtherBrowser => Err(CallbackProblem::OtherBrowser),
+        })
+    }
+
+    fn checked(&self, request: &AuthorizationRequest, gateway: &Gateway, callback: Callback) -> Checked {
+        let received = callback.iss.as_deref();
+        // RFC 9207 §2.4: compare before acting on anything else in the answer. Some servers leave a
+        // promised `iss` out of an error; a denial is then shown, and nothing else is believed.
+        let denied = callback.error.as_deref() == Some("access_denied");
+        let promised = request.iss_promised && !(denied && received.is_none());
+        if doorward_oauth::check_issuer(request.expected_issuer.as_deref(), promised, received).is_err() {
+            return Checked::Problem(CallbackProblem::WrongIssuer);
+        }
+        if denied {
+            return Checked::Denied;
+        }
+        if let Some(error) = callback.error {
+            return Checked::Problem(CallbackProblem::ProviderError { code: error_code(&error) });
+        }
+        let same_place = gateway.fingerprint().as_ref() == Some(&request.fingerprint);
+        if !same_place || gateway.state == GatewayState::Disabled {
+            return Checked::Problem(CallbackProblem::GatewayChanged);
+        }
+        callback.code.map_or(Checked::Problem(CallbackProblem::NoCode), Checked::Code)
+    }
+
+    async fn redeem(
+        &self,
+        caller: &Caller,
+        request: &AuthorizationRequest,
+        gateway: Arc<Gateway>,
+        code: &AuthorizationCode,
+    ) -> Result<Finished, BrokerError> {
+        let Some(settings) = gateway.oauth() else {
+            return self.refused(caller, CallbackProblem::GatewayChanged).await;
+        };
+        let failed = |why: String| CallbackProblem::ExchangeFailed { why };
+        let verifier: PkceVerifier =
+            self.parts.vault.open(&Place::pkce_verifier(request.id), &request.pkce_verifier)?;
+        let client = match self.open_client(&gateway, settings) {
+            Ok(client) => client,
+            Err(error) => return self.refused(caller, failed(format!("the client secret cannot be used: {error}"))).await,
+        };
+        let exchanged = self
+            .parts
+            .oauth
+            .exchange_code(settings, client.credentials(), &self.redirect_uri(), code, &verifier, self.now())
+            .await;
+        match exchanged {
+            Ok(tokens) => self.store(caller, request, gateway, tokens).await,
+            Err(error) => self.refused(caller, failed(error.to_string())).await,
+        }
+    }
+
+    async fn store(
+        &self,
+        caller: &Caller,
+        request: &AuthorizationRequest,
+        gateway: Arc<Gateway>,
+        tokens: TokenSet,
+    ) -> Result<Finished, BrokerError> {
+        let owner = GrantOwner::User(caller.user.id);
+        for _ in 0..STORE_ATTEMPTS {
+            let before = self.storage().grant_of(owner, gateway.id).await?;
+            let grant = self.authorized_grant(request, owner, &tokens, before.as_ref());
+            let event = caller
+                .event("grant.authorize")
+                .subject(grant.id)
+                .concerning(caller.user.id)
+                .detail("gateway", &gateway.slug)
+                .detail("scopes", grant.scopes_granted.join(" "));
+            match self.storage().store_authorized_grant(&grant, event).await? {
+                StoredGrant::Stored { .. } => {
+                    metrics::counter!("doorward_authorizations_total", "outcome" => "connected").increment(1);
+                    self.tell_connected(caller.user.id, gateway.id);
+                    return Ok(Finished::Connected { gateway, grant: grant.id });
+                }
+                StoredGrant::Gone => return self.refused(caller, CallbackProblem::GatewayChanged).await,
+                StoredGrant::Conflict => {}
+            }
+        }
+        Err(BrokerError::VersionMismatch)
+    }
+
+    /// The grant that a consent makes. Where there is one already, it takes the place of its tokens.
+    fn authorized_grant(
+        &self,
+        request: &AuthorizationRequest,
+        owner: GrantOwner,
+        tokens: &TokenSet,
+        before: Option<&Grant>,
+    ) -> Grant {
+        let now = self.now();
+        let id: GrantId = before.map_or_else(|| self.parts.entropy.id(now), |grant| grant.id);
+        let granted = tokens.scopes.clone().unwrap_or_else(|| request.scopes.clone());
+        Grant {
+            id,
+            owner,
+            gateway_id: request.gateway_id,
+            label: String::new(),
+            state: GrantState::Active,
+            fingerprint: request.fingerprint.clone(),
+            account: tokens.account.clone(),
+            scopes_requested: request.scopes.clone(),
+            scopes_granted: granted,
+            tokens: self.sealed(id, tokens),
+            refresh_number: before.map_or(1, |grant| grant.refresh_number + 1),
+            redeeming_number: None,
+            created_at: before.map_or(now, |grant| grant.created_at),
+            authorized_at: now,
+            issued_at: now,
+            last_used_at: before.and_then(|grant| grant.last_used_at),
+            last_refreshed_at: before.and_then(|grant| grant.last_refreshed_at),
+            retry_at: None,
+            failures: 0,
+            last_error: None,
+            version: before.map_or(0, |grant| grant.version),
+        }
+    }
+
+    pub(crate) fn sealed(&self, id: GrantId, tokens: &TokenSet) -> SealedTokenSet {
+        let vault = &self.parts.vault;
+        SealedTokenSet {
+            access_token: vault.seal(&Place::grant_access_token(id), &tokens.access_token),
+            refresh_token: tokens
+                .refresh_token
+                .as_ref()
+                .map(|token| vault.seal(&Place::grant_refresh_token(id), token)),
+            expires_at: tokens.expires_at,
+        }
+    }
+
+    async fn refused(&self, caller: &Caller, problem: CallbackProblem) -> Result<Finished, BrokerError> {
+        metrics::counter!("doorward_authorizations_total", "outcome" => "refused").increment(1);
+        let event = caller.event("authorization.refused").detail("problem", &problem);
+        self.storage().record(event).await?;
+        Ok(Finished::Refused { problem })
+    }
+}
+
+/// What the answer holds, once it is known to be the right server's.
+enum Checked {
+    Code(AuthorizationCode),
+    Denied,
+    Problem(CallbackProblem),
+}
+
+/// RFC 6749 §4.1.2.1 allows printable ASCII; only a short word of it is shown.
+fn error_code(error: &str) -> String {
+    let word: String = error.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')).take(64).collect();
+    if word.is_empty() { "unknown_error".to_owned() } else { word }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_providers_error_is_cut_to_a_plain_word() {
+        assert_eq!(error_code("temporarily_unavailable"), "temporarily_unavailable");
+        assert_eq!(error_code("<script>alert(1)</script>"), "scriptalert1script");
+        assert_eq!(error_code("\u{202e}"), "unknown_error");
+        assert_eq!(error_code(&"x".repeat(100)).len(), 64);
+    }
+
+    #[test]
+    fn every_problem_says_what_to_do() {
+        let problems = [
+            CallbackProblem::NoState,
+            CallbackProblem::UnknownState,
+            CallbackProblem::Expired,
+            CallbackProblem::OtherUser,
+            CallbackProblem::OtherBrowser,
+            CallbackProblem::WrongIssuer,
+            CallbackProblem::NoCode,
+            CallbackProblem::ProviderError { code: "x".into() },
+            CallbackProblem::GatewayChanged,
+            CallbackProblem::ExchangeFailed { why: "x".into() },
+        ];
+        for problem in problems {
+            assert!(problem.to_string().ends_with('.') && problem.next_step().ends_with('.'));
+        }
+    }
+}

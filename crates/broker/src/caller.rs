@@ -1,0 +1,124 @@
+//! Who is asking. Without a caller there is no way to a use case; no setting makes one up.
+
+use crate::{Broker, BrokerError};
+use doorward_domain::{
+    Actor, ApiToken, ApiTokenPlain, Audience, Permission, SessionToken, TokenHash, User, UserState,
+};
+use doorward_domain::session::BROWSER_SESSION_IDLE;
+use std::sync::Arc;
+
+/// A person, and what they showed to be let in.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub user: Arc<User>,
+    pub credential: Credential,
+    /// The network address the request came from.
+    pub address: Option<String>,
+}
+
+/// What a caller showed.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    ApiToken(Arc<ApiToken>),
+    BrowserSession(TokenHash),
+    /// The command line, on the machine itself, on behalf of a user.
+    CommandLine,
+}
+
+impl Caller {
+    /// Whether the caller's role allows something.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.user.role.may(permission)
+    }
+
+    /// Refuses callers whose role does not allow something.
+    pub fn require(&self, need: Permission) -> Result<(), BrokerError> {
+        if self.may(need) { Ok(()) } else { Err(BrokerError::Forbidden { need }) }
+    }
+
+    /// As the audit trail names the caller.
+    pub fn actor(&self) -> Actor {
+        match self.credential {
+            Credential::CommandLine => Actor::CommandLine,
+            Credential::ApiToken(_) | Credential::BrowserSession(_) => Actor::User(self.user.id),
+        }
+    }
+
+    /// The audience of the caller's API token; none for a browser session, which may all the role may.
+    pub fn audience(&self) -> Option<Audience> {
+        self.api_token().map(|token| token.audience)
+    }
+
+    pub(crate) fn api_token(&self) -> Option<&ApiToken> {
+        match &self.credential {
+            Credential::ApiToken(token) => Some(token),
+            Credential::BrowserSession(_) | Credential::CommandLine => None,
+        }
+    }
+
+    pub(crate) fn event(&self, action: &'static str) -> doorward_domain::NewAuditEvent {
+        doorward_domain::NewAuditEvent::new(self.actor(), action).from_address(self.address.clone())
+    }
+}
+
+impl Broker {
+    /// The caller behind an API token; none when it is unknown, has ended, or its user is disabled.
+    pub async fn caller_by_api_token(
+        &self,
+        plain: &ApiTokenPlain,
+        address: Option<String>,
+    ) -> Result<Option<Caller>, BrokerError> {
+        let hash = doorward_vault::hash_token(plain);
+        let storage = self.storage();
+        let fresh = storage.feed_is_fresh();
+        let load = async { Ok::<_, BrokerError>(storage.api_token_by_hash(hash).await?.map(Arc::new)) };
+        let Some(token) = self.caches.api_tokens.get_or_load(&hash, fresh, load).await? else {
+            return Ok(None);
+        };
+        if !token.lives(self.now()) {
+            return Ok(None);
+        }
+        let Some(user) = self.active_user(token.user_id).await? else { return Ok(None) };
+        self.last_used.api_token(token.id, self.now());
+        Ok(Some(Caller { user, credential: Credential::ApiToken(token), address }))
+    }
+
+    /// The caller behind a browser session cookie; none when it has ended or its user is disabled.
+    pub async fn caller_by_session(
+        &self,
+        plain: &SessionToken,
+        address: Option<String>,
+    ) -> Result<Option<Caller>, BrokerError> {
+        let hash = doorward_vault::hash_token(plain);
+        let now = self.now();
+        let Some(session) = self.storage().browser_session(hash).await? else { return Ok(None) };
+        if now >= session.expires_at || now >= session.last_seen_at.plus(BROWSER_SESSION_IDLE) {
+            return Ok(None);
+        }
+        let Some(user) = self.active_user(session.user_id).await? else { return Ok(None) };
+        if session.last_seen_at.until(now) >= std::time::Duration::from_secs(60) {
+            self.storage().touch_browser_session(hash, now).await?;
+        }
+        Ok(Some(Caller { user, credential: Credential::BrowserSession(hash), address }))
+    }
+
+    /// A caller for the command line, on behalf of a user.
+    pub async fn caller_on_command_line(&self, email: &str) -> Result<Option<Caller>, BrokerError> {
+        let user = self.storage().user_by_email(email).await?;
+        Ok(user.map(|user| Caller {
+            user: Arc::new(user),
+            credential: Credential::CommandLine,
+            address: None,
+        }))
+    }
+
+    async fn active_user(
+        &self,
+        id: doorward_domain::UserId,
+    ) -> Result<Option<Arc<User>>, BrokerError> {
+        let storage = self.storage();
+        let load = async { Ok::<_, BrokerError>(storage.user(id).await?.map(Arc::new)) };
+        let user = self.caches.users.get_or_load(&id, storage.feed_is_fresh(), load).await?;
+        Ok(user.filter(|user| user.state == UserState::Active))
+    }
+}

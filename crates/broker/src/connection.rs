@@ -1,0 +1,81 @@
+//! A user's own grants: what is connected, how it fares, and ending it.
+
+use crate::{Broker, BrokerError, Caller};
+use doorward_domain::{Gateway, GatewayId, Grant, GrantOwner, Health};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Until `OAUTH_EXPIRING_SOON_HOURS` is a setting, "soon" is a day.
+const EXPIRING_SOON: Duration = Duration::from_secs(24 * 3_600);
+
+/// One gateway, and the caller's grant there.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    pub gateway: Arc<Gateway>,
+    pub status: ConnectionStatus,
+    pub grant: Option<Grant>,
+}
+
+/// How a connection fares, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionStatus {
+    /// The gateway needs no authorization of the user's.
+    NotNeeded,
+    /// The user has not authorized it.
+    NotConnected,
+    /// There is a grant.
+    Connected(Health),
+}
+
+impl Broker {
+    /// Every gateway that the caller can use, with their grant there; what needs attention comes first.
+    pub async fn connections(&self, caller: &Caller) -> Result<Vec<Connection>, BrokerError> {
+        let grants = self.storage().grants_of_user(caller.user.id).await?;
+        let mut connections: Vec<Connection> = self
+            .usable_gateways(caller)
+            .await?
+            .into_iter()
+            .map(|gateway| {
+                let grant = grants.iter().find(|grant| grant.gateway_id == gateway.id).cloned();
+                self.connection_to(gateway, grant)
+            })
+            .collect();
+        connections.sort_by_key(|connection| attention(connection.status));
+        Ok(connections)
+    }
+
+    /// The caller's own connection to one gateway.
+    pub async fn connection(&self, caller: &Caller, id: GatewayId) -> Result<Connection, BrokerError> {
+        let gateway = self.gateway(caller, id).await?;
+        let grant = self.storage().grant_of(GrantOwner::User(caller.user.id), id).await?;
+        Ok(self.connection_to(gateway, grant))
+    }
+
+    /// Ends the caller's own grant at a gateway: no later call is served.
+    pub async fn disconnect(&self, caller: &Caller, id: GatewayId) -> Result<(), BrokerError> {
+        let missing = BrokerError::NotFound { what: "connection" };
+        let owner = GrantOwner::User(caller.user.id);
+        let grant = self.storage().grant_of(owner, id).await?.ok_or(missing)?;
+        let event = caller.event("grant.revoke").subject(grant.id).concerning(caller.user.id);
+        self.storage().delete_grant(grant.id, "ended by its owner", event).await?;
+        Ok(())
+    }
+
+    fn connection_to(&self, gateway: Arc<Gateway>, grant: Option<Grant>) -> Connection {
+        let status = match &grant {
+            _ if gateway.oauth().is_none() => ConnectionStatus::NotNeeded,
+            None => ConnectionStatus::NotConnected,
+            Some(grant) => ConnectionStatus::Connected(grant.health(self.now(), EXPIRING_SOON)),
+        };
+        Connection { gateway, status, grant }
+    }
+}
+
+fn attention(status: ConnectionStatus) -> u8 {
+    match status {
+        ConnectionStatus::Connected(Health::Valid) => 2,
+        ConnectionStatus::Connected(_) => 0,
+        ConnectionStatus::NotConnected => 1,
+        ConnectionStatus::NotNeeded => 3,
+    }
+}

@@ -1,0 +1,82 @@
+//! All gateways, in memory: there are tens of them, and every call looks one up.
+
+use crate::{Broker, BrokerError, Caller};
+use doorward_domain::{Gateway, GatewayId, GatewayState, Permission, Slug};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Every gateway, by slug order and by key.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    by_slug: Vec<Arc<Gateway>>,
+    by_id: HashMap<GatewayId, Arc<Gateway>>,
+}
+
+impl Directory {
+    fn new(gateways: Vec<Gateway>) -> Self {
+        let mut by_slug: Vec<_> = gateways.into_iter().map(Arc::new).collect();
+        by_slug.sort_by(|a, b| a.slug.cmp(&b.slug));
+        let by_id = by_slug.iter().map(|gateway| (gateway.id, Arc::clone(gateway))).collect();
+        Self { by_slug, by_id }
+    }
+
+    pub(crate) fn get(&self, id: GatewayId) -> Option<&Arc<Gateway>> {
+        self.by_id.get(&id)
+    }
+
+    fn get_by_slug(&self, slug: &Slug) -> Option<&Arc<Gateway>> {
+        let at = self.by_slug.binary_search_by(|gateway| gateway.slug.cmp(slug)).ok()?;
+        self.by_slug.get(at)
+    }
+}
+
+/// Whether a caller sees a gateway at all.
+fn sees(caller: &Caller, gateway: &Gateway) -> bool {
+    let by_state = match gateway.state {
+        GatewayState::Published => true,
+        GatewayState::Draft | GatewayState::Disabled => caller.may(Permission::ManageGateways),
+    };
+    by_state && caller.api_token().is_none_or(|token| token.allows(gateway.id))
+}
+
+impl Broker {
+    pub(crate) async fn directory(&self) -> Result<Arc<Directory>, BrokerError> {
+        let storage = self.storage();
+        let load = async {
+            let gateways = storage.all_gateways().await?;
+            Ok::<_, BrokerError>(Some(Arc::new(Directory::new(gateways))))
+        };
+        let directory = self.caches.directory.get_or_load(&(), storage.feed_is_fresh(), load).await?;
+        Ok(directory.unwrap_or_default())
+    }
+
+    /// The gateways that a caller sees, by slug: published ones, and for those who manage them all.
+    pub async fn gateways(&self, caller: &Caller) -> Result<Vec<Arc<Gateway>>, BrokerError> {
+        let directory = self.directory().await?;
+        Ok(directory.by_slug.iter().filter(|gateway| sees(caller, gateway)).cloned().collect())
+    }
+
+    /// The gateways that a caller can use: those seen, but for disabled ones.
+    pub async fn usable_gateways(&self, caller: &Caller) -> Result<Vec<Arc<Gateway>>, BrokerError> {
+        let mut gateways = self.gateways(caller).await?;
+        gateways.retain(|gateway| gateway.state != GatewayState::Disabled);
+        Ok(gateways)
+    }
+
+    /// One gateway that the caller sees.
+    pub async fn gateway(&self, caller: &Caller, id: GatewayId) -> Result<Arc<Gateway>, BrokerError> {
+        let directory = self.directory().await?;
+        let found = directory.get(id).filter(|gateway| sees(caller, gateway));
+        found.cloned().ok_or(BrokerError::NotFound { what: "gateway" })
+    }
+
+    /// One gateway that the caller sees, by slug.
+    pub async fn gateway_by_slug(&self, caller: &Caller, slug: &str) -> Result<Arc<Gateway>, BrokerError> {
+        let directory = self.directory().await?;
+        let found = Slug::parse(slug)
+            .ok()
+            .and_then(|slug| directory.get_by_slug(&slug).cloned())
+            .filter(|gateway| sees(caller, gateway));
+        found.ok_or(BrokerError::NotFound { what: "gateway" })
+    }
+}

@@ -1,0 +1,390 @@
+//! Gateways: create, edit, delete. An edit never loses a secret, and never carries one to another place.
+
+use crate::gateway_input::{
+    checked_authorize_params, checked_client_secret, checked_header_name, checked_header_value,
+    checked_identifier, checked_name, checked_optional_url, checked_scopes, checked_slug, checked_text,
+    checked_url, slug_from_name,
+};
+use crate::{AuthorizationInput, Broker, BrokerError, Caller, Edit, GatewayInput, OAuthInput};
+use doorward_domain::{
+    CatalogSharing, ClientRegistration, ClientRegistrationId, ClientSecret, Fingerprint, Gateway,
+    GatewayAuthorization, GatewayId, GatewayState, HeaderSecret, OAuthSettings, Permission,
+    ReauthorizationReason, RegistrationKind, StaticHeader, TokenEndpointAuth,
+};
+use doorward_oauth::{Discovered, Discovery};
+use doorward_storage::{Inserted, Updated};
+use doorward_vault::Place;
+use std::sync::Arc;
+use url::Url;
+
+/// An edited gateway, and what the edit costs its users.
+#[derive(Debug)]
+pub struct UpdatedGateway {
+    pub gateway: Arc<Gateway>,
+    /// How many people must authorize again, because the gateway now points elsewhere.
+    pub must_reauthorize: u64,
+}
+
+/// What an upstream says of itself, for a form.
+#[derive(Debug)]
+pub enum DiscoveredGateway {
+    /// It answers without authorization.
+    Open,
+    /// It wants OAuth; with `can_register`, no client id has to be typed.
+    OAuth { settings: Box<Discovered>, can_register: bool },
+}
+
+impl Broker {
+    /// Asks an upstream what it says of itself.
+    pub async fn discover(&self, caller: &Caller, url: &str) -> Result<DiscoveredGateway, BrokerError> {
+        caller.require(Permission::ManageGateways)?;
+        let url = self.checked_upstream(url)?;
+        Ok(match self.discover_upstream(&url).await? {
+            Discovery::NotNeeded => DiscoveredGateway::Open,
+            Discovery::OAuth(settings) => {
+                let can_register = settings.registration_url.is_some();
+                DiscoveredGateway::OAuth { settings: Box::new(settings), can_register }
+            }
+        })
+    }
+
+    /// Registers an upstream. A new gateway is a draft for administrators, unless it says otherwise.
+    pub async fn create_gateway(
+        &self,
+        caller: &Caller,
+        input: GatewayInput,
+    ) -> Result<Arc<Gateway>, BrokerError> {
+        caller.require(Permission::ManageGateways)?;
+        let url = input.url.ok_or_else(|| BrokerError::invalid("url", "give the URL of the MCP server"))?;
+        let url = self.checked_upstream(&url)?;
+        let name = input.name.as_deref().or_else(|| url.host_str()).unwrap_or_default();
+        let name = checked_name(name)?;
+        let slug = input.slug.as_deref().map_or_else(|| slug_from_name(&name), checked_slug)?;
+        let now = self.now();
+        let id = self.parts.entropy.id(now);
+        let typed = input.authorization.unwrap_or(AuthorizationInput::Discover);
+        let authorization = self.authorization(id, &url, &name, typed, None).await?;
+        let gateway = Gateway {
+            id,
+            slug,
+            name,
+            url,
+            state: input.state.unwrap_or(GatewayState::Draft),
+            authorization,
+            catalog_sharing: input.catalog_sharing.unwrap_or(CatalogSharing::PerUser),
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        };
+        let event = caller.event("gateway.create").subject(id).detail("slug", &gateway.slug);
+        match self.storage().insert_gateway(&gateway, event).await? {
+            Inserted::Yes => self.gateway(caller, id).await,
+            Inserted::Conflict => {
+                Err(BrokerError::conflict("slug", "another gateway has this slug: choose another"))
+            }
+        }
+    }
+
+    /// Edits a gateway. Where its secrets and tokens may be sent is compared with what they were given for.
+    pub async fn update_gateway(
+        &self,
+        caller: &Caller,
+        id: GatewayId,
+        version: Option<i64>,
+        input: GatewayInput,
+    ) -> Result<UpdatedGateway, BrokerError> {
+        caller.require(Permission::ManageGateways)?;
+        let before = self.gateway(caller, id).await?;
+        if version.is_some_and(|version| version != before.version) {
+            return Err(BrokerError::VersionMismatch);
+        }
+        if input.slug.as_deref().is_some_and(|slug| slug != before.slug.as_str()) {
+            return Err(BrokerError::invalid("slug", "a slug never changes: create another gateway instead"));
+        }
+        let after = self.edited(&before, input).await?;
+        let moved = before.fingerprint() != after.fingerprint();
+        let park = moved.then_some(ReauthorizationReason::GatewayChanged);
+        let event = caller.event("gateway.update").subject(id).detail("slug", &after.slug).detail("moved", moved);
+        let update = self.storage().update_gateway(&after, park, event).await?;
+        match update.outcome {
+            Updated::Yes => {
+                let gateway = self.gateway(caller, id).await?;
+                Ok(UpdatedGateway { gateway, must_reauthorize: update.parked })
+            }
+            Updated::VersionMismatch => Err(BrokerError::VersionMismatch),
+            Updated::Missing => Err(BrokerError::NotFound { what: "gateway" }),
+        }
+    }
+
+    /// Deletes a gateway and ends its grants.
+    pub async fn delete_gateway(
+        &self,
+        caller: &Caller,
+        id: GatewayId,
+        version: Option<i64>,
+    ) -> Result<(), BrokerError> {
+        caller.require(Permission::ManageGateways)?;
+        let gateway = self.gateway(caller, id).await?;
+        let event = caller.event("gateway.delete").subject(id).detail("slug", &gateway.slug);
+        match self.storage().delete_gateway(id, version, event).await? {
+            Updated::Yes => Ok(()),
+            Updated::VersionMismatch => Err(BrokerError::VersionMismatch),
+            Updated::Missing => Err(BrokerError::NotFound { what: "gateway" }),
+        }
+    }
+
+    async fn edited(&self, before: &Arc<Gateway>, input: GatewayInput) -> Result<Gateway, BrokerError> {
+        let mut after = Gateway::clone(before);
+        if let Some(name) = &input.name {
+            after.name = checked_name(name)?;
+        }
+        if let Some(url) = &input.url {
+            after.url = self.checked_upstream(url)?;
+        }
+        after.state = input.state.unwrap_or(after.state);
+        after.catalog_sharing = input.catalog_sharing.unwrap_or(after.catalog_sharing);
+        after.updated_at = self.now();
+        match input.authorization {
+            Some(typed) => {
+                after.authorization =
+                    self.authorization(after.id, &after.url, &after.name, typed, Some(&before.authorization)).await?;
+            }
+            None => rebind(&mut after)?,
+        }
+        Ok(after)
+    }
+
+    /// Turns what was typed into settings with sealed secrets.
+    async fn authorization(
+        &self,
+        id: GatewayId,
+        url: &Url,
+        name: &str,
+        typed: AuthorizationInput,
+        before: Option<&GatewayAuthorization>,
+    ) -> Result<GatewayAuthorization, BrokerError> {
+        match typed {
+            AuthorizationInput::None => Ok(GatewayAuthorization::None),
+            AuthorizationInput::Discover => self.discovered(url, name).await,
+            AuthorizationInput::StaticHeader { name, value } => {
+                self.static_header(id, url, &name, value, before)
+            }
+            AuthorizationInput::OAuth(typed) => self.typed_oauth(url, &typed, before),
+        }
+    }
+
+    fn static_header(
+        &self,
+        id: GatewayId,
+        url: &Url,
+        name: &str,
+        value: Edit<HeaderSecret>,
+        before: Option<&GatewayAuthorization>,
+    ) -> Result<GatewayAuthorization, BrokerError> {
+        let name = checked_header_name(name)?;
+        let fingerprint = Fingerprint::of_static_header(url);
+        let missing = |problem: &str| Err(BrokerError::invalid("authorization.value", problem));
+        let value = match (value, before) {
+            (Edit::Set(value), _) => {
+                checked_header_value(&value)?;
+                self.parts.vault.seal(&Place::static_header(id), &value)
+            }
+            (Edit::Keep, Some(GatewayAuthorization::StaticHeader(kept))) if kept.fingerprint == fingerprint => {
+                kept.value.clone()
+            }
+            (Edit::Keep, Some(GatewayAuthorization::StaticHeader(_))) => {
+                return missing("give the value again: the URL points to another host now");
+            }
+            (Edit::Keep | Edit::Clear, _) => return missing("give the value of the header"),
+        };
+        Ok(GatewayAuthorization::StaticHeader(StaticHeader { name, value, fingerprint }))
+    }
+
+    fn typed_oauth(
+        &self,
+        url: &Url,
+        typed: &OAuthInput,
+        before: Option<&GatewayAuthorization>,
+    ) -> Result<GatewayAuthorization, BrokerError> {
+        let authorization_url =
+            self.checked_outbound("authorization.authorization_url", &typed.authorization_url)?;
+        let token_url = self.checked_outbound("authorization.token_url", &typed.token_url)?;
+        let revocation_url =
+            checked_optional_url("authorization.revocation_url", typed.revocation_url.as_deref())?;
+        let issuer = checked_identifier("authorization.issuer", typed.issuer.as_deref())?;
+        let resource = checked_identifier("authorization.resource", typed.resource.as_deref())?;
+        let client_id = checked_text("authorization.client_id", &typed.client_id)?;
+        let fingerprint =
+            Fingerprint::of_oauth(url, &token_url, issuer.as_deref(), &client_id, resource.as_deref());
+        let before = match before {
+            Some(GatewayAuthorization::OAuth(settings)) => Some(&**settings),
+            _ => None,
+        };
+        let kept = before.map(|settings| &settings.registration);
+        let iss_promised =
+            before.is_some_and(|settings| settings.issuer == issuer && settings.iss_promised);
+        let registration =
+            self.typed_registration(typed, issuer.as_deref(), &token_url, client_id, fingerprint, kept)?;
+        Ok(GatewayAuthorization::OAuth(Box::new(OAuthSettings {
+            authorization_url,
+            token_url,
+            revocation_url,
+            issuer,
+            iss_promised,
+            resource,
+            scopes: checked_scopes(&typed.scopes)?,
+            authorize_params: checked_authorize_params(&typed.authorize_params)?,
+            registration,
+        })))
+    }
+
+    fn typed_registration(
+        &self,
+        typed: &OAuthInput,
+        issuer: Option<&str>,
+        token_url: &Url,
+        client_id: String,
+        fingerprint: Fingerprint,
+        kept: Option<&ClientRegistration>,
+    ) -> Result<ClientRegistration, BrokerError> {
+        let issuer = doorward_domain::gateway::issuer_key(issuer, token_url);
+        let same_client = kept.filter(|kept| kept.issuer == issuer && kept.client_id == client_id);
+        let id = kept.map_or_else(|| self.parts.entropy.id(self.now()), |kept| kept.id);
+        let client_secret = match &typed.client_secret {
+            Edit::Set(secret) => {
+                checked_client_secret(secret)?;
+                Some(self.parts.vault.seal(&Place::client_secret(id), secret))
+            }
+            Edit::Clear => None,
+            Edit::Keep => kept_secret(kept, &fingerprint)?,
+        };
+        let token_endpoint_auth = typed.token_endpoint_auth.unwrap_or(match client_secret {
+            Some(_) => TokenEndpointAuth::Post,
+            None => TokenEndpointAuth::None,
+        });
+        if client_secret.is_none() && token_endpoint_auth != TokenEndpointAuth::None {
+            return Err(BrokerError::invalid(
+                "authorization.client_secret",
+                "give a client secret, or set token_endpoint_auth to \"none\"",
+            ));
+        }
+        Ok(ClientRegistration {
+            id,
+            issuer,
+            kind: same_client.map_or(RegistrationKind::PreRegistered, |kept| kept.kind),
+            client_id,
+            client_secret,
+            fingerprint,
+            token_endpoint_auth,
+        })
+    }
+
+    /// What the upstream says of itself, with a client registered there (RFC 7591).
+    async fn discovered(&self, url: &Url, name: &str) -> Result<GatewayAuthorization, BrokerError> {
+        let Discovery::OAuth(found) = self.discover_upstream(url).await? else {
+            return Ok(GatewayAuthorization::None);
+        };
+        let Some(registration_url) = &found.registration_url else {
+            return Err(BrokerError::invalid(
+                "authorization.client_id",
+                format!(
+                    "{} registers no clients by itself: register one there with the redirect URI {} and give its client id",
+                    found.issuer,
+                    self.redirect_uri()
+                ),
+            ));
+        };
+        let client_name = format!("Doorward ({name})");
+        let registered = self
+            .parts
+            .oauth
+            .register(registration_url, &self.redirect_uri(), &client_name, &found.scopes)
+            .await
+            .map_err(|error| BrokerError::invalid("authorization", error.to_string()))?;
+        let id: ClientRegistrationId = self.parts.entropy.id(self.now());
+        let fingerprint = Fingerprint::of_oauth(
+            url,
+            &found.token_url,
+            Some(&found.issuer),
+            &registered.client_id,
+            found.resource.as_deref(),
+        );
+        let seal = |secret: &ClientSecret| self.parts.vault.seal(&Place::client_secret(id), secret);
+        let registration = ClientRegistration {
+            id,
+            issuer: found.issuer.clone(),
+            kind: RegistrationKind::Dynamic,
+            client_id: registered.client_id,
+            client_secret: registered.client_secret.as_ref().map(seal),
+            fingerprint,
+            token_endpoint_auth: registered.auth,
+        };
+        Ok(GatewayAuthorization::OAuth(Box::new(OAuthSettings {
+            authorization_url: found.authorization_url,
+            token_url: found.token_url,
+            revocation_url: found.revocation_url,
+            issuer: Some(found.issuer),
+            iss_promised: found.iss_promised,
+            resource: found.resource,
+            scopes: found.scopes,
+            authorize_params: std::collections::BTreeMap::new(),
+            registration,
+        })))
+    }
+
+    async fn discover_upstream(&self, url: &Url) -> Result<Discovery, BrokerError> {
+        self.parts.oauth.discover(url).await.map_err(|error| BrokerError::invalid("url", error.to_string()))
+    }
+
+    fn checked_upstream(&self, text: &str) -> Result<Url, BrokerError> {
+        self.checked_outbound("url", text)
+    }
+
+    /// A URL that is well formed and that the outbound guard would let through.
+    fn checked_outbound(&self, field: &str, text: &str) -> Result<Url, BrokerError> {
+        let url = checked_url(field, text)?;
+        self.parts.oauth.check_url(&url).map_err(|refusal| BrokerError::invalid(field, refusal.to_string()))?;
+        Ok(url)
+    }
+}
+
+/// The kept secret, if it may still be sent where the settings now point.
+fn kept_secret(
+    kept: Option<&ClientRegistration>,
+    fingerprint: &Fingerprint,
+) -> Result<Option<doorward_domain::Sealed>, BrokerError> {
+    let Some(kept) = kept else { return Ok(None) };
+    let Some(secret) = &kept.client_secret else { return Ok(None) };
+    if kept.fingerprint == *fingerprint {
+        return Ok(Some(secret.clone()));
+    }
+    Err(secret_again(&kept.fingerprint.changed_parts(fingerprint)))
+}
+
+fn secret_again(changed: &[String]) -> BrokerError {
+    BrokerError::invalid(
+        "authorization.client_secret",
+        format!("give the client secret again: it was given for another place ({} changed)", changed.join(", ")),
+    )
+}
+
+/// After an edit that leaves the authorization alone: its secrets must still point where they did;
+/// a registration without a secret follows the gateway.
+fn rebind(after: &mut Gateway) -> Result<(), BrokerError> {
+    let Some(now_at) = after.fingerprint() else { return Ok(()) };
+    match &mut after.authorization {
+        GatewayAuthorization::None => {}
+        GatewayAuthorization::StaticHeader(header) if header.fingerprint == now_at => {}
+        GatewayAuthorization::StaticHeader(_) => {
+            return Err(BrokerError::invalid(
+                "authorization.value",
+                "give the value again: the URL points to another host now",
+            ));
+        }
+        GatewayAuthorization::OAuth(settings) => {
+            kept_secret(Some(&settings.registration), &now_at)?;
+            settings.registration.fingerprint = now_at;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Holding a lease while something slow runs: waited for, renewed in the background, given back.
+
+use crate::{Broker, BrokerError};
+use doorward_storage::{Lease, LeaseWatch, Storage};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// How long a lease stands still before a waiter may take it over.
+const DURATION: Duration = Duration::from_secs(10);
+/// How often a holder renews it.
+const RENEWAL: Duration = Duration::from_secs(3);
+/// How often a waiter looks.
+const POLL: Duration = Duration::from_millis(50);
+/// A waiter gives up after this long: longer than a lease and one token request take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A lease that renews itself until it is released.
+pub(crate) struct HeldLease {
+    stop: oneshot::Sender<()>,
+    keeper: JoinHandle<()>,
+}
+
+impl HeldLease {
+    /// Gives the lease back.
+    pub(crate) async fn release(self) {
+        let _ = self.stop.send(());
+        let _ = self.keeper.await;
+    }
+}
+
+impl Broker {
+    /// Waits until this process holds the lease. The waiting ends when the holder releases it, or has
+    /// not renewed it for its whole time (R3).
+    pub(crate) async fn hold_lease(&self, name: &str) -> Result<HeldLease, BrokerError> {
+        let mut watch = LeaseWatch::default();
+        let taken = tokio::time::timeout(PATIENCE, async {
+            loop {
+                if let Some(lease) =
+                    self.storage().acquire_lease(name, &self.holder, DURATION, &mut watch).await?
+                {
+                    return Ok::<_, BrokerError>(lease);
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        })
+        .await
+        .map_err(|_| BrokerError::Unavailable {
+            problem: "another replica is still at work on this; try again".to_owned(),
+            retry_after: Some(POLL),
+        })??;
+        let (stop, stopped) = oneshot::channel();
+        let keeper = tokio::spawn(keep(self.storage().clone(), taken, stopped));
+        Ok(HeldLease { stop, keeper })
+    }
+}
+
+async fn keep(storage: Storage, mut lease: Lease, mut stopped: oneshot::Receiver<()>) {
+    while tokio::time::timeout(RENEWAL, &mut stopped).await.is_err() {
+        match storage.renew_lease(&mut lease).await {
+            Ok(true) => {}
+            // Lost: whoever has it now finds the committed intent, and does not redeem again.
+            Ok(false) => return,
+            Err(error) => tracing::warn!(lease = %lease.name, %error, "a lease could not be renewed"),
+        }
+    }
+    if let Err(error) = storage.release_lease(&lease).await {
+        tracing::warn!(lease = %lease.name, %error, "a lease could not be released");
+    }
+}

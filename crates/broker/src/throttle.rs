@@ -1,0 +1,133 @@
+//! Slows password guessing by account and by address, with a delay that grows. It never locks an
+//! account: an outsider who guesses makes their own address wait, and an account waits briefly at most.
+
+use doorward_domain::Timestamp;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Failures that cost nothing.
+const FREE: u32 = 5;
+/// The longest wait for an address.
+const ADDRESS_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
+/// The longest wait for an account, whoever guesses: short, so that nobody is locked out by a stranger.
+const ACCOUNT_WAIT_MAX: Duration = Duration::from_secs(30);
+/// A quiet time after which failures are forgotten.
+const FORGET_AFTER: Duration = Duration::from_secs(60 * 60);
+/// The table is swept beyond this many keys.
+const KEYS_MAX: usize = 50_000;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Account(String),
+    Address(String),
+}
+
+impl Key {
+    fn wait_max(&self) -> Duration {
+        match self {
+            Self::Account(_) => ACCOUNT_WAIT_MAX,
+            Self::Address(_) => ADDRESS_WAIT_MAX,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Failures {
+    count: u32,
+    last: Timestamp,
+}
+
+/// Failed logins of this process.
+#[derive(Debug, Default)]
+pub(crate) struct LoginThrottle {
+    failures: Mutex<HashMap<Key, Failures>>,
+}
+
+impl LoginThrottle {
+    /// How long this account from this address must wait; none when it may try now.
+    pub(crate) fn wait(&self, email: &str, address: Option<&str>, now: Timestamp) -> Option<Duration> {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        keys(email, address)
+            .filter_map(|key| {
+                let seen = failures.get(&key)?;
+                let open_at = seen.last.plus(delay(seen.count, key.wait_max()));
+                (now < open_at).then(|| now.until(open_at))
+            })
+            .max()
+    }
+
+    /// Notes a failed attempt.
+    pub(crate) fn failed(&self, email: &str, address: Option<&str>, now: Timestamp) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if failures.len() > KEYS_MAX {
+            failures.retain(|_, seen| seen.last.until(now) < FORGET_AFTER);
+        }
+        for key in keys(email, address) {
+            let seen = failures.entry(key).or_insert(Failures { count: 0, last: now });
+            if seen.last.until(now) >= FORGET_AFTER {
+                seen.count = 0;
+            }
+            *seen = Failures { count: seen.count.saturating_add(1), last: now };
+        }
+    }
+
+    /// Forgets an account's failures after a success; the address keeps its own, so that one good
+    /// account does not buy guesses at others.
+    pub(crate) fn succeeded(&self, email: &str) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.remove(&Key::Account(email.to_lowercase()));
+    }
+}
+
+fn keys(email: &str, address: Option<&str>) -> impl Iterator<Item = Key> {
+    let address = address.map(|address| Key::Address(address.to_owned()));
+    std::iter::once(Key::Account(email.to_lowercase())).chain(address)
+}
+
+/// Nothing for the first failures, then 1, 2, 4, ... seconds.
+fn delay(count: u32, max: Duration) -> Duration {
+    match count.checked_sub(FREE) {
+        None => Duration::ZERO,
+        Some(beyond) => Duration::from_secs(1 << beyond.min(20)).min(max),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1_000)
+    }
+
+    #[test]
+    fn the_wait_grows_with_failures_and_an_account_is_never_locked_for_long() {
+        let throttle = LoginThrottle::default();
+        for _ in 0..4 {
+            throttle.failed("A@x", Some("10.0.0.1"), at(0));
+        }
+        assert_eq!(throttle.wait("a@x", Some("10.0.0.1"), at(0)), None);
+        throttle.failed("a@x", Some("10.0.0.1"), at(0));
+        assert_eq!(throttle.wait("a@x", Some("10.0.0.1"), at(0)), Some(Duration::from_secs(1)));
+        for _ in 0..40 {
+            throttle.failed("a@x", Some("10.0.0.1"), at(0));
+        }
+        assert_eq!(throttle.wait("a@x", Some("10.0.0.1"), at(0)), Some(ADDRESS_WAIT_MAX));
+        assert_eq!(throttle.wait("a@x", Some("10.0.0.2"), at(0)), Some(ACCOUNT_WAIT_MAX));
+        assert_eq!(throttle.wait("b@x", Some("10.0.0.2"), at(0)), None);
+    }
+
+    #[test]
+    fn success_forgets_the_account_and_an_hour_forgets_all() {
+        let throttle = LoginThrottle::default();
+        for _ in 0..9 {
+            throttle.failed("a@x", Some("10.0.0.1"), at(0));
+        }
+        throttle.succeeded("a@x");
+        assert_eq!(throttle.wait("a@x", None, at(0)), None);
+        assert!(throttle.wait("a@x", Some("10.0.0.1"), at(0)).is_some());
+        throttle.failed("c@x", Some("10.0.0.1"), at(3_600));
+        assert_eq!(throttle.wait("c@x", Some("10.0.0.1"), at(3_600)), None);
+    }
+}

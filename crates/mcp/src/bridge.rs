@@ -1,0 +1,372 @@
+//! The two eras, turned into each other for plain calls: what a request needs on its way up, and what a
+//! response must lose or gain on its way down. Between two parties of one era nothing is touched but
+//! the id and the progress token. What is not listed here passes byte for byte.
+
+use crate::envelope::{self, Envelope, edit, json_string, member, members, splice, text};
+use crate::revision::{Revision, code, wire};
+use crate::upstream::ClientFacts;
+use doorward_domain::CatalogKind;
+use http::StatusCode;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// A request's `params` on their way up, and what must be remembered for the way down.
+#[derive(Debug)]
+pub struct Upward<'a> {
+    /// The `params` to send; none where there are none.
+    pub params: Option<Cow<'a, str>>,
+    /// The client's progress token; the upstream sees one of ours.
+    pub progress_token: Option<&'a RawValue>,
+    /// The lowest level of `notifications/message` that a modern client wants.
+    pub log_level: Option<Cow<'a, str>>,
+}
+
+/// Methods whose complete results must say how long they may be cached (2026-07-28, caching).
+const CACHEABLE: [&str; 5] =
+    ["tools/list", "prompts/list", "resources/list", "resources/templates/list", "resources/read"];
+
+/// Prepares `params` for an upstream; `token` replaces the client's progress token, if it sent one.
+pub fn upward<'a>(
+    client: &ClientFacts,
+    upstream: Revision,
+    params: Option<&'a RawValue>,
+    token: &str,
+) -> Upward<'a> {
+    let meta = params.and_then(|params| member(params, "_meta"));
+    let progress_token = meta.and_then(|meta| member(meta, "progressToken"));
+    let log_level = match (client.revision.is_modern(), meta) {
+        (true, Some(meta)) => envelope::text_member(meta, wire::META_LOG_LEVEL),
+        _ => None,
+    };
+    let new_token = progress_token.map(|_| token);
+    let new_meta = if upstream.is_modern() {
+        modern_meta(client, upstream, meta, new_token)
+    } else {
+        legacy_meta(client, meta, new_token)
+    };
+    let params = match (params, new_meta) {
+        (params, NewMeta::Same) => params.map(|params| Cow::Borrowed(params.get())),
+        (None, NewMeta::Set(text)) => Some(Cow::Owned(format!("{{\"_meta\":{text}}}"))),
+        (None, NewMeta::Removed) => None,
+        (Some(params), NewMeta::Set(text)) => Some(set_meta(params, meta, &text)),
+        (Some(params), NewMeta::Removed) => Some(edited(params.get(), &[("_meta", None)])),
+    };
+    // A legacy upstream knows no multi round-trip requests, so these can be no answer to it.
+    let params = match params {
+        Some(text) if client.revision.is_modern() && !upstream.is_modern() && asks_again(&text) => {
+            edit(&text, &[("inputResponses", None), ("requestState", None)]).map(Cow::Owned).or(Some(text))
+        }
+        params => params,
+    };
+    Upward { params, progress_token, log_level }
+}
+
+fn asks_again(params: &str) -> bool {
+    params.contains("\"inputResponses\"") || params.contains("\"requestState\"")
+}
+
+enum NewMeta {
+    Same,
+    Set(String),
+    Removed,
+}
+
+fn set_meta<'a>(params: &'a RawValue, meta: Option<&'a RawValue>, text: &str) -> Cow<'a, str> {
+    match meta {
+        Some(meta) => Cow::Owned(splice(params.get(), &[(meta, text)])),
+        None => edited(params.get(), &[("_meta", Some(text))]),
+    }
+}
+
+fn edited<'a>(object: &'a str, edits: &[(&str, Option<&str>)]) -> Cow<'a, str> {
+    edit(object, edits).map_or(Cow::Borrowed(object), Cow::Owned)
+}
+
+/// A modern upstream wants version, capabilities and client in every request. A modern client has said
+/// them itself; for a legacy one they are what its `initialize` said.
+fn modern_meta(
+    client: &ClientFacts,
+    upstream: Revision,
+    meta: Option<&RawValue>,
+    token: Option<&str>,
+) -> NewMeta {
+    let absent = |name| !client.revision.is_modern() || meta.is_none_or(|meta| member(meta, name).is_none());
+    let version = json_string(upstream.as_str());
+    let said = meta.and_then(|meta| member(meta, wire::META_VERSION)).map(RawValue::get);
+    let capabilities =
+        absent(wire::META_CAPABILITIES).then(|| capabilities_for_modern(client));
+    let info = absent(wire::META_CLIENT_INFO).then(|| client_info(client));
+    let mut edits: Vec<(&str, Option<&str>)> = Vec::new();
+    if said != Some(version.as_str()) {
+        edits.push((wire::META_VERSION, Some(&version)));
+    }
+    if let Some(info) = &info {
+        edits.push((wire::META_CLIENT_INFO, Some(info)));
+    }
+    if let Some(capabilities) = &capabilities {
+        edits.push((wire::META_CAPABILITIES, Some(capabilities)));
+    }
+    if let Some(token) = token {
+        edits.push(("progressToken", Some(token)));
+    }
+    if edits.is_empty() {
+        return NewMeta::Same;
+    }
+    edit(meta.map_or("{}", RawValue::get), &edits).map_or(NewMeta::Same, NewMeta::Set)
+}
+
+/// `clientInfo` as the client gave it.
+pub fn client_info(client: &ClientFacts) -> String {
+    format!("{{\"name\":{},\"version\":{}}}", json_string(&client.name), json_string(&client.version))
+}
+
+/// The client's own capabilities, minus what the modern wire has no place for.
+fn capabilities_for_modern(client: &ClientFacts) -> Cow<'_, str> {
+    let own = client.capabilities.get();
+    if client.revision.is_modern() {
+        return Cow::Borrowed(own);
+    }
+    let roots = member(&client.capabilities, "roots").filter(|roots| member(roots, "listChanged").is_some());
+    let without = roots.and_then(|roots| edit(roots.get(), &[("listChanged", None)]));
+    let mut edits: Vec<(&str, Option<&str>)> = Vec::new();
+    if member(&client.capabilities, "tasks").is_some() {
+        edits.push(("tasks", None));
+    }
+    if let Some(roots) = &without {
+        edits.push(("roots", Some(roots)));
+    }
+    if edits.is_empty() { Cow::Borrowed(own) } else { edited(own, &edits) }
+}
+
+fn legacy_meta(client: &ClientFacts, meta: Option<&RawValue>, token: Option<&str>) -> NewMeta {
+    let Some(meta) = meta else { return NewMeta::Same };
+    let mut edits: Vec<(&str, Option<&str>)> = Vec::new();
+    if client.revision.is_modern() {
+        let modern_only =
+            [wire::META_VERSION, wire::META_CAPABILITIES, wire::META_CLIENT_INFO, wire::META_LOG_LEVEL];
+        edits.extend(modern_only.map(|name| (name, None)));
+    }
+    if let Some(token) = token {
+        edits.push(("progressToken", Some(token)));
+    }
+    if edits.is_empty() {
+        return NewMeta::Same;
+    }
+    match edit(meta.get(), &edits) {
+        Some(rest) if client.revision.is_modern() && members(&rest).is_some_and(|all| all.is_empty()) => {
+            NewMeta::Removed
+        }
+        Some(rest) => NewMeta::Set(rest),
+        None => NewMeta::Same,
+    }
+}
+
+/// What an upstream's response must be turned into, and from what.
+#[derive(Debug, Clone, Copy)]
+pub struct Downward<'a> {
+    pub client: Revision,
+    pub upstream: Revision,
+    pub method: &'a str,
+    /// The request's `params`, as the upstream got them.
+    pub params: Option<&'a RawValue>,
+    /// The client's own request id.
+    pub id: &'a RawValue,
+    /// The status the upstream answered with.
+    pub status: StatusCode,
+}
+
+/// An upstream's answer needs more than a plain call gives; what it was, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeedsMore(pub String);
+
+impl Downward<'_> {
+    /// The response for the client, and the HTTP status that belongs to it.
+    pub fn response(&self, message: &Envelope<'_>) -> Result<(String, StatusCode), NeedsMore> {
+        let changed = match (message.result, message.error) {
+            (Some(result), _) => self.result(result)?.map(|new| (result, new)),
+            (None, Some(error)) => self.error(error)?.map(|new| (error, new)),
+            (None, None) => None,
+        };
+        let status = self.status_for(changed.as_ref().map(|(_, new)| new.as_str()), message.error);
+        let mut edits: Vec<(&RawValue, &str)> = Vec::new();
+        if let Some((old, new)) = &changed {
+            edits.push((old, new));
+        }
+        let Some(id) = message.id else {
+            let text = splice(message.text, &edits);
+            return Ok((edited(&text, &[("id", Some(self.id.get()))]).into_owned(), status));
+        };
+        edits.push((id, self.id.get()));
+        Ok((splice(message.text, &edits), status))
+    }
+
+    /// Errors travel with HTTP 200 to legacy clients; to modern ones with the status their code asks for.
+    fn status_for(&self, new: Option<&str>, error: Option<&RawValue>) -> StatusCode {
+        let Some(error) = error.filter(|_| self.client.is_modern()) else { return StatusCode::OK };
+        let number = new
+            .and_then(|new| envelope::raw(new.to_owned()))
+            .map_or_else(|| error_code(error), |new| error_code(&new));
+        match number {
+            Some(code::METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
+            Some(code::HEADER_MISMATCH | code::MISSING_CLIENT_CAPABILITY | code::UNSUPPORTED_VERSION) => {
+                StatusCode::BAD_REQUEST
+            }
+            _ if self.upstream.is_modern() && self.status == StatusCode::BAD_REQUEST => self.status,
+            _ => StatusCode::OK,
+        }
+    }
+
+    fn result(&self, result: &RawValue) -> Result<Option<String>, NeedsMore> {
+        match (self.client.is_modern(), self.upstream.is_modern()) {
+            (false, true) => self.result_for_legacy(result),
+            (true, false) => Ok(self.result_for_modern(result)),
+            _ => Ok(None),
+        }
+    }
+
+    fn result_for_legacy(&self, result: &RawValue) -> Result<Option<String>, NeedsMore> {
+        let Some(all) = members(result.get()) else { return Ok(None) };
+        let find = |name| all.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value);
+        match find("resultType").and_then(text).as_deref() {
+            None | Some("complete") => {}
+            Some("input_required") => {
+                return Err(NeedsMore("a request for the user's input (input_required)".into()));
+            }
+            Some(other) => return Err(NeedsMore(format!("a result of type {}", plain_word(other)))),
+        }
+        let mut edits: Vec<(&str, Option<&str>)> = Vec::new();
+        let cacheable = CACHEABLE.contains(&self.method);
+        for (name, modern_only) in [("resultType", true), ("ttlMs", cacheable), ("cacheScope", cacheable)] {
+            if modern_only && find(name).is_some() {
+                edits.push((name, None));
+            }
+        }
+        // Legacy structured content is an object; the text copy carries anything else.
+        let structured = find("structuredContent").filter(|_| self.method == "tools/call");
+        if structured.is_some_and(|content| !content.get().starts_with('{')) {
+            edits.push(("structuredContent", None));
+        }
+        let tools = find("tools").filter(|_| self.method == "tools/list").and_then(tools_for_legacy);
+        if let Some(tools) = &tools {
+            edits.push(("tools", Some(tools)));
+        }
+        Ok(if edits.is_empty() { None } else { edit(result.get(), &edits) })
+    }
+
+    /// Our defaults say: complete, for nobody else, and stale at once.
+    fn result_for_modern(&self, result: &RawValue) -> Option<String> {
+        let all = members(result.get())?;
+        let absent = |name: &str| !all.iter().any(|(key, _)| key == name);
+        let mut edits: Vec<(&str, Option<&str>)> = Vec::new();
+        if absent("resultType") {
+            edits.push(("resultType", Some("\"complete\"")));
+        }
+        if CACHEABLE.contains(&self.method) {
+            for (name, value) in [("ttlMs", "0"), ("cacheScope", "\"private\"")] {
+                if absent(name) {
+                    edits.push((name, Some(value)));
+                }
+            }
+        }
+        if edits.is_empty() { None } else { edit(result.get(), &edits) }
+    }
+
+    fn error(&self, error: &RawValue) -> Result<Option<String>, NeedsMore> {
+        match (self.client.is_modern(), self.upstream.is_modern(), error_code(error)) {
+            (true, false, Some(code::URL_ELICITATION_REQUIRED)) => {
+                Err(NeedsMore("a request to open a URL (-32042)".into()))
+            }
+            (true, false, Some(code::RESOURCE_NOT_FOUND)) => Ok(self.not_found_for_modern(error)),
+            (false, true, Some(number)) => Ok(self.error_for_legacy(error, number)),
+            _ => Ok(None),
+        }
+    }
+
+    fn not_found_for_modern(&self, error: &RawValue) -> Option<String> {
+        let number = code::INVALID_PARAMS.to_string();
+        let mut edits: Vec<(&str, Option<&str>)> = vec![("code", Some(&number))];
+        let data = member(error, "data");
+        let has_uri = data.is_some_and(|data| member(data, "uri").is_some());
+        let uri = self.params.and_then(|params| member(params, "uri")).filter(|_| !has_uri);
+        let new_data = uri.and_then(|uri| edit(data.map_or("{}", RawValue::get), &[("uri", Some(uri.get()))]));
+        if let Some(data) = &new_data {
+            edits.push(("data", Some(data)));
+        }
+        edit(error.get(), &edits)
+    }
+
+    fn error_for_legacy(&self, error: &RawValue, number: i32) -> Option<String> {
+        let (new, message) = match number {
+            code::INVALID_PARAMS if self.method == "resources/read" => {
+                let names_uri = member(error, "data").is_some_and(|data| member(data, "uri").is_some());
+                names_uri.then_some((code::RESOURCE_NOT_FOUND, None))?
+            }
+            code::MISSING_CLIENT_CAPABILITY => (
+                code::INVALID_PARAMS,
+                Some(format!("the MCP server needs a client capability: {}", required_capabilities(error))),
+            ),
+            code::HEADER_MISMATCH | code::UNSUPPORTED_VERSION => (
+                code::INTERNAL_ERROR,
+                Some("Doorward and the MCP server could not agree on the protocol".to_owned()),
+            ),
+            _ => return None,
+        };
+        let (new, message) = (new.to_string(), message.map(|message| json_string(&message)));
+        let mut edits: Vec<(&str, Option<&str>)> = vec![("code", Some(&new))];
+        if let Some(message) = &message {
+            edits.push(("message", Some(message)));
+        }
+        edit(error.get(), &edits)
+    }
+}
+
+/// The number of a JSON-RPC error.
+pub fn error_code(error: &RawValue) -> Option<i32> {
+    member(error, "code")?.get().parse().ok()
+}
+
+fn required_capabilities(error: &RawValue) -> String {
+    let names = envelope::member_at(error, &["data", "requiredCapabilities"])
+        .and_then(|required| members(required.get()))
+        .map(|all| all.iter().map(|(name, _)| plain_word(name)).collect::<Vec<_>>().join(", "));
+    names.filter(|names| !names.is_empty()).unwrap_or_else(|| "it does not say which".to_owned())
+}
+
+/// An upstream's word inside a sentence of ours: short, and letters only.
+fn plain_word(word: &str) -> String {
+    word.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/' | '.')).take(40).collect()
+}
+
+fn tools_for_legacy(tools: &RawValue) -> Option<String> {
+    if !tools.get().contains("\"outputSchema\"") {
+        return None;
+    }
+    let items: Vec<&RawValue> = serde_json::from_str(tools.get()).ok()?;
+    let new: Vec<(&RawValue, Cow<'_, str>)> = items
+        .into_iter()
+        .map(|item| (item, item_for(Revision::LATEST_LEGACY, CatalogKind::Tool, item.get())))
+        .filter(|(_, new)| matches!(new, Cow::Owned(_)))
+        .collect();
+    let edits: Vec<(&RawValue, &str)> = new.iter().map(|(old, new)| (*old, new.as_ref())).collect();
+    (!edits.is_empty()).then(|| splice(tools.get(), &edits))
+}
+
+/// An item of a catalog as a client of this revision may see it: a legacy tool's output is an object,
+/// so another output schema is left out.
+pub fn item_for(client: Revision, kind: CatalogKind, item: &str) -> Cow<'_, str> {
+    if client.is_modern() || kind != CatalogKind::Tool || !item.contains("\"outputSchema\"") {
+        return Cow::Borrowed(item);
+    }
+    let describes_object = |schema: &RawValue| envelope::text_member(schema, "type").as_deref() == Some("object");
+    let schema = members(item).and_then(|all| {
+        all.into_iter().rev().find(|(key, _)| key == "outputSchema").map(|(_, value)| value)
+    });
+    match schema {
+        Some(schema) if !describes_object(schema) => edited(item, &[("outputSchema", None)]),
+        _ => Cow::Borrowed(item),
+    }
+}
+
+#[cfg(test)]
+#[path = "bridge_tests.rs"]
+mod tests;

@@ -1,0 +1,107 @@
+//! What a call to an upstream takes and gives. The front side builds these and reads those; nothing
+//! here knows how the wire looks.
+
+use crate::revision::Revision;
+use bytes::Bytes;
+use doorward_broker::BrokerError;
+use doorward_domain::Gateway;
+use futures_util::stream::BoxStream;
+use http::{HeaderMap, StatusCode};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a client said about itself: in `initialize` (legacy) or in the request's `_meta` (modern).
+#[derive(Debug, Clone)]
+pub struct ClientFacts {
+    /// What was negotiated with the client.
+    pub revision: Revision,
+    /// `clientInfo.name`.
+    pub name: String,
+    /// `clientInfo.version`.
+    pub version: String,
+    /// The client's capabilities object, exactly as it sent it. No other is declared upstream.
+    pub capabilities: Box<RawValue>,
+}
+
+/// One request of a client, with the upstream's own names already restored in `params`.
+#[derive(Debug, Clone, Copy)]
+pub struct UpstreamCall<'a> {
+    /// The client's request id. Answers carry it; the upstream sees an id of ours.
+    pub id: &'a RawValue,
+    pub method: &'a str,
+    /// The client's `params`, its `_meta` still inside.
+    pub params: Option<&'a RawValue>,
+    /// All of the client's request headers; what goes on is chosen here by an allow list
+    /// (`Mcp-Param-*`, `traceparent`, `tracestate`).
+    pub client_headers: &'a HeaderMap,
+    /// Whether the client takes `text/event-stream`. Without it, notifications during the call are dropped.
+    pub accept_sse: bool,
+}
+
+/// An upstream's answer, already in the client's era and under the client's id and progress token.
+/// No response header of the upstream passes.
+pub enum UpstreamAnswer {
+    /// One JSON-RPC response.
+    Message(Answered),
+    /// Notifications, and the response as the last event. Dropping the stream before that cancels
+    /// the call upstream; keep reading it where the client's hanging up is no cancel.
+    Stream(BoxStream<'static, Result<Event, CallError>>),
+}
+
+/// A whole JSON-RPC response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    pub body: Bytes,
+    /// 200, or where a modern client gets an error the status that belongs to its code (400, 404).
+    pub status: StatusCode,
+}
+
+/// One server-sent event for the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// One JSON-RPC message in one line.
+    pub data: Bytes,
+    /// It is the response; nothing follows.
+    pub last: bool,
+}
+
+/// Why a call got no answer from an upstream. JSON-RPC errors of the upstream are answers.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CallError {
+    /// Nothing was sent: the user has to authorize first.
+    #[error("{} needs the user's authorization", .gateway.name)]
+    MustAuthorize { gateway: Arc<Gateway> },
+    /// Nothing was sent: there is no usable token just now.
+    #[error("{problem}")]
+    Unavailable { problem: String, retry_after: Option<Duration> },
+    /// No connection, or it broke, or nothing came in time.
+    #[error("the MCP server {gateway} cannot be reached: {why}")]
+    Unreachable {
+        gateway: String,
+        why: String,
+        /// Whether the upstream may have begun to do what was asked.
+        may_have_run: bool,
+    },
+    /// The upstream answered, but not the request.
+    #[error("the MCP server {gateway} answered HTTP {status}: {problem}")]
+    Upstream { gateway: String, status: u16, problem: String },
+    /// The upstream's answer is not the protocol.
+    #[error("the MCP server {gateway} sent an answer that cannot be used: {problem}")]
+    Broken { gateway: String, problem: String },
+    /// The upstream wants what this client's revision has no word for yet.
+    #[error("the MCP server {gateway} answered with {what}, which Doorward cannot yet carry to this client")]
+    NeedsBridging { gateway: String, what: String },
+    /// A method that is not forwarded.
+    #[error("the method {method} is not forwarded to MCP servers")]
+    NotForwarded { method: String },
+    /// Doorward's own trouble.
+    #[error(transparent)]
+    Broker(Arc<BrokerError>),
+}
+
+impl From<BrokerError> for CallError {
+    fn from(error: BrokerError) -> Self {
+        Self::Broker(Arc::new(error))
+    }
+}

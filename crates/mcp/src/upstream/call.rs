@@ -1,0 +1,228 @@
+//! One request of a client, from its `params` to the upstream's answer.
+
+use super::answer::{CallError, ClientFacts, UpstreamAnswer, UpstreamCall};
+use super::exchange::Exchange;
+use super::reply::{self, BodyKind, CancelGuard, Waiting};
+use super::{Inner, Link, param_headers, wire};
+use crate::bridge::{Upward, error_code, upward};
+use crate::envelope::{self, Envelope, text_member};
+use crate::revision::code;
+use doorward_broker::Caller;
+use doorward_domain::Gateway;
+use http::{HeaderMap, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a call may take until its answer begins: tools may work for minutes.
+const CALL_WITHIN: Duration = Duration::from_secs(300);
+
+/// The same for lists, which need no work.
+const LIST_WITHIN: Duration = Duration::from_secs(30);
+
+/// Methods of the protocol that are no plain calls; each would need what Doorward does not do yet, or
+/// answers itself.
+const NOT_FORWARDED: [&str; 8] = [
+    "initialize",
+    "logging/setLevel",
+    "ping",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "server/discover",
+    "subscriptions/listen",
+    "tasks/",
+];
+
+/// What came of one attempt.
+enum Attempt {
+    Answered(UpstreamAnswer),
+    /// The upstream has not run the request: what was agreed with it holds no more.
+    Stale { era_is_wrong: bool, error: CallError },
+}
+
+impl Inner {
+    pub(super) async fn call(
+        &self,
+        caller: &Caller,
+        gateway: &Arc<Gateway>,
+        client: &ClientFacts,
+        call: UpstreamCall<'_>,
+    ) -> Result<UpstreamAnswer, CallError> {
+        if NOT_FORWARDED.iter().any(|not| call.method == *not || (not.ends_with('/') && call.method.starts_with(not))) {
+            return Err(CallError::NotForwarded { method: call.method.to_owned() });
+        }
+        let mut exchange = Exchange::open(self, caller, gateway).await?;
+        let link = self.link(&mut exchange, client).await?;
+        let (era_is_wrong, _) = match self.attempt(&mut exchange, &link, client, call).await? {
+            Attempt::Answered(answer) => return Ok(answer),
+            Attempt::Stale { era_is_wrong, error } => (era_is_wrong, error),
+        };
+        if era_is_wrong {
+            self.forget_era(gateway);
+        }
+        self.drop_link(&exchange, client, &link).await;
+        let link = self.link(&mut exchange, client).await?;
+        match self.attempt(&mut exchange, &link, client, call).await? {
+            Attempt::Answered(answer) => Ok(answer),
+            Attempt::Stale { error, .. } => Err(error),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        exchange: &mut Exchange<'_>,
+        link: &Arc<Link>,
+        client: &ClientFacts,
+        call: UpstreamCall<'_>,
+    ) -> Result<Attempt, CallError> {
+        let id = self.next_id();
+        let up = upward(client, link.facts.revision, call.params, &id.to_string());
+        let body = wire::request(id, call.method, up.params.as_deref());
+        let headers = self.headers(exchange, link, call).await?;
+        let mut guard = CancelGuard { aside: exchange.aside(link), id, armed: !link.facts.revision.is_modern() };
+        let limit = if call.method.ends_with("/list") { LIST_WITHIN } else { CALL_WITHIN };
+        let answered = exchange.post(&headers, body, limit).await;
+        // Only a request that was given up while it may still run is worth a cancellation.
+        let given_up = matches!(&answered, Err(CallError::Unreachable { may_have_run: true, .. }));
+        guard.armed &= answered.is_ok() || given_up;
+        let response = answered?;
+        guard.aside = exchange.aside(link);
+        let waiting = waiting(link, client, call, &up, guard);
+        Box::pin(read_answer(link, response, waiting, call.accept_sse)).await
+    }
+
+    async fn headers(
+        &self,
+        exchange: &Exchange<'_>,
+        link: &Link,
+        call: UpstreamCall<'_>,
+    ) -> Result<HeaderMap, CallError> {
+        let mut headers = link.headers.clone();
+        wire::pass_on(call.client_headers, link.facts.revision, &mut headers);
+        if !link.facts.revision.is_modern() {
+            return Ok(headers);
+        }
+        wire::mirror_routing(call.method, call.params, &mut headers);
+        if let ("tools/call", Some(params)) = (call.method, call.params) {
+            let annotated = self.annotated(exchange.caller, exchange.gateway).await?;
+            let tool = text_member(params, "name").and_then(|name| annotated.get(name.as_ref()));
+            if let Some(tool) = tool {
+                param_headers::mirror(tool, params, &mut headers);
+            }
+        }
+        Ok(headers)
+    }
+}
+
+fn waiting(
+    link: &Link,
+    client: &ClientFacts,
+    call: UpstreamCall<'_>,
+    up: &Upward<'_>,
+    guard: CancelGuard,
+) -> Waiting {
+    let own = |raw: &RawValue| raw.to_owned();
+    Waiting {
+        client: client.revision,
+        upstream: link.facts.revision,
+        method: call.method.to_owned(),
+        params: call.params.filter(|_| call.method == "resources/read").map(own),
+        client_id: own(call.id),
+        our_id: guard.id,
+        progress_token: up.progress_token.map(own),
+        log_level: up.log_level.as_deref().map(str::to_owned),
+        guard,
+    }
+}
+
+async fn read_answer(
+    link: &Link,
+    response: Response<Incoming>,
+    mut waiting: Waiting,
+    accept_sse: bool,
+) -> Result<Attempt, CallError> {
+    let status = response.status();
+    let gateway = Arc::clone(waiting.guard.aside.gateway());
+    // 2025-11-25, session management: a 404 means that the session has ended, and nothing has run.
+    if status == StatusCode::NOT_FOUND && link.has_session {
+        waiting.guard.armed = false;
+        return Ok(Attempt::Stale { era_is_wrong: false, error: refused(&gateway, status) });
+    }
+    match reply::body_kind(&response) {
+        BodyKind::Events if status.is_success() => {
+            Ok(Attempt::Answered(reply::relay(response.into_body(), waiting, accept_sse).await?))
+        }
+        BodyKind::Json => {
+            let body = reply::read_json(&gateway, response.into_body(), CALL_WITHIN).await?;
+            waiting.guard.armed = false;
+            read_message(link, status, &body, &waiting)
+        }
+        BodyKind::Events | BodyKind::Other => {
+            waiting.guard.armed = false;
+            unreadable(link, &gateway, status)
+        }
+    }
+}
+
+fn read_message(link: &Link, status: StatusCode, body: &[u8], waiting: &Waiting) -> Result<Attempt, CallError> {
+    let gateway = waiting.guard.aside.gateway();
+    let message = match Envelope::parse(body) {
+        Ok(message) => message,
+        Err(_) if !status.is_success() => return unreadable(link, gateway, status),
+        Err(error) => return Err(reply::broken(gateway, error.to_string())),
+    };
+    if !reply::is_answer_to(&message, waiting.our_id) {
+        return Err(reply::broken(gateway, "it answers another request than the one that was sent"));
+    }
+    if let Some(era_is_wrong) = contradiction(link, status, &message) {
+        return Ok(Attempt::Stale { era_is_wrong, error: refused(gateway, status) });
+    }
+    let answered = waiting.response(&message, status)?;
+    Ok(Attempt::Answered(UpstreamAnswer::Message(answered)))
+}
+
+/// Whether a refusal contradicts what was agreed, and if so whether the era was wrong.
+fn contradiction(link: &Link, status: StatusCode, message: &Envelope<'_>) -> Option<bool> {
+    let number = message.error.filter(|_| status == StatusCode::BAD_REQUEST).and_then(error_code)?;
+    let modern = link.facts.revision.is_modern();
+    match number {
+        code::UNSUPPORTED_VERSION => Some(true),
+        code::HEADER_MISMATCH if !modern => Some(true),
+        // Servers that lost their sessions answer 400 without an id instead of 404.
+        _ if !modern && link.has_session && message.id.is_none() => Some(false),
+        _ => None,
+    }
+}
+
+/// An answer that is no message at all.
+fn unreadable(link: &Link, gateway: &Gateway, status: StatusCode) -> Result<Attempt, CallError> {
+    if status.is_success() {
+        return Err(reply::broken(gateway, "it is neither JSON nor an event stream, or it is compressed"));
+    }
+    let error = refused(gateway, status);
+    // A modern server answers 400, 404 and 405 with a JSON-RPC error; without one it is none (any more).
+    let none_such = matches!(status.as_u16(), 400 | 404 | 405);
+    if link.facts.revision.is_modern() && none_such {
+        return Ok(Attempt::Stale { era_is_wrong: true, error });
+    }
+    Err(error)
+}
+
+fn refused(gateway: &Gateway, status: StatusCode) -> CallError {
+    let problem = match status.as_u16() {
+        403 => "it forbids this user the access",
+        404 | 405 => "there is no MCP server at this URL (any more), or it ends every session at once",
+        413 => "the request is too large for it",
+        429 => "it asks for fewer requests",
+        300..=399 => "it redirects, which is not followed: the gateway's URL must be the final one",
+        500..=599 => "it failed",
+        _ => "it refused the request",
+    };
+    CallError::Upstream { gateway: gateway.slug.to_string(), status: status.as_u16(), problem: problem.to_owned() }
+}
+
+/// An id for requests of our own whose answer nobody else sees.
+pub(crate) fn own_id() -> Box<RawValue> {
+    envelope::raw("0".to_owned()).expect("a digit is JSON")
+}

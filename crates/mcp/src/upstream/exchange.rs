@@ -1,0 +1,148 @@
+//! One caller's exchange with one upstream: each request carries the caller's own credential, and a
+//! 401 makes the broker renew it once. The client's own bearer is never in reach here.
+
+use super::answer::CallError;
+use super::{Inner, Link};
+use bytes::Bytes;
+use doorward_broker::{Access, Caller, UpstreamHeader};
+use doorward_domain::Gateway;
+use doorward_outbound::{OutboundError, OutboundRequest};
+use http::{HeaderMap, Method, Response, StatusCode};
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A caller, a gateway, and the credential of the moment.
+pub(super) struct Exchange<'a> {
+    pub(super) inner: &'a Inner,
+    pub(super) caller: &'a Caller,
+    pub(super) gateway: &'a Arc<Gateway>,
+    pub(super) header: Option<UpstreamHeader>,
+    refusals: u8,
+}
+
+impl<'a> Exchange<'a> {
+    /// Asks the broker what the upstream gets; nothing is sent when the user must authorize first.
+    pub(super) async fn open(
+        inner: &'a Inner,
+        caller: &'a Caller,
+        gateway: &'a Arc<Gateway>,
+    ) -> Result<Self, CallError> {
+        let access = inner.broker.access(caller, gateway).await?;
+        let header = header_of(access, gateway)?;
+        Ok(Self { inner, caller, gateway, header, refusals: 0 })
+    }
+
+    /// Sends one message. `limit`: until the headers of the answer are there.
+    pub(super) async fn post(
+        &mut self,
+        headers: &HeaderMap,
+        body: Bytes,
+        limit: Duration,
+    ) -> Result<Response<Incoming>, CallError> {
+        loop {
+            let request = request_to(self.gateway, headers.clone(), self.header.as_ref(), body.clone());
+            let answered = self.inner.outbound.stream_within(request, limit).await;
+            let response = answered.map_err(|error| unreachable_error(self.gateway, &error))?;
+            if response.status() != StatusCode::UNAUTHORIZED {
+                self.note_use(response.status());
+                return Ok(response);
+            }
+            self.renew().await?;
+        }
+    }
+
+    fn note_use(&self, status: StatusCode) {
+        let used = self.header.as_ref().and_then(|header| header.used.as_ref());
+        if let (true, Some(used)) = (status.is_success(), used) {
+            self.inner.broker.served(used);
+        }
+    }
+
+    /// The upstream refused the credential: one renewal, then the refusal stands.
+    async fn renew(&mut self) -> Result<(), CallError> {
+        let refused = |problem: &str| CallError::Upstream {
+            gateway: self.gateway.slug.to_string(),
+            status: StatusCode::UNAUTHORIZED.as_u16(),
+            problem: problem.to_owned(),
+        };
+        let Some(used) = self.header.as_ref().and_then(|header| header.used) else {
+            return Err(refused("it asks for an authorization that this gateway's settings do not give"));
+        };
+        let access = self.inner.broker.access_after_refusal(self.caller, self.gateway, &used).await?;
+        let header = header_of(access, self.gateway)?;
+        self.refusals += 1;
+        if self.refusals > 1 {
+            return Err(refused("it refuses a token that was just renewed"));
+        }
+        self.header = header;
+        Ok(())
+    }
+
+    /// The means to send what nobody waits for.
+    pub(super) fn aside(&self, link: &Arc<Link>) -> Aside {
+        Aside {
+            outbound: self.inner.outbound.clone(),
+            gateway: Arc::clone(self.gateway),
+            link: Arc::clone(link),
+            header: self.header.clone(),
+        }
+    }
+}
+
+/// A way to send a message of ours beside a call: answers to a server's requests, cancellations.
+pub(super) struct Aside {
+    outbound: doorward_outbound::Outbound,
+    gateway: Arc<Gateway>,
+    link: Arc<Link>,
+    header: Option<UpstreamHeader>,
+}
+
+/// How long a message beside a call may take.
+const ASIDE_WITHIN: Duration = Duration::from_secs(10);
+
+impl Aside {
+    /// Sends in the background. That it does not arrive changes nothing for the call.
+    pub(super) fn send(&self, body: String) {
+        let request = request_to(&self.gateway, self.link.headers.clone(), self.header.as_ref(), body.into());
+        let (outbound, slug) = (self.outbound.clone(), self.gateway.slug.clone());
+        tokio::spawn(async move {
+            if let Err(error) = outbound.stream_within(request, ASIDE_WITHIN).await {
+                tracing::debug!(gateway = %slug, %error, "a message beside a call was not delivered");
+            }
+        });
+    }
+
+    pub(super) fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+}
+
+fn request_to(
+    gateway: &Gateway,
+    mut headers: HeaderMap,
+    credential: Option<&UpstreamHeader>,
+    body: Bytes,
+) -> OutboundRequest {
+    if let Some(credential) = credential {
+        headers.insert(credential.name.clone(), credential.value.clone());
+    }
+    OutboundRequest { method: Method::POST, url: gateway.url.clone(), headers, body }
+}
+
+fn header_of(access: Access, gateway: &Arc<Gateway>) -> Result<Option<UpstreamHeader>, CallError> {
+    match access {
+        Access::Open => Ok(None),
+        Access::Header(header) => Ok(Some(header)),
+        Access::MustAuthorize => Err(CallError::MustAuthorize { gateway: Arc::clone(gateway) }),
+        Access::Unavailable { problem, retry_after } => Err(CallError::Unavailable { problem, retry_after }),
+    }
+}
+
+fn unreachable_error(gateway: &Gateway, error: &OutboundError) -> CallError {
+    CallError::Unreachable {
+        gateway: gateway.slug.to_string(),
+        why: error.to_string(),
+        may_have_run: error.request_may_have_arrived(),
+    }
+}

@@ -1,0 +1,163 @@
+//! Calls to upstream MCP servers, in the era each of them speaks, with the caller's own credential.
+//!
+//! An upstream's era is a property of that upstream, never of the client (`link`). Each request gets an
+//! id of ours (`call`), each answer goes back in the client's era (`bridge`), events are streamed one by
+//! one (`reply`). What a plain call cannot carry is an error that says so.
+
+mod answer;
+mod call;
+mod exchange;
+mod link;
+mod param_headers;
+mod probe;
+mod reply;
+mod sse;
+mod wire;
+
+pub use answer::{Answered, CallError, ClientFacts, Event, UpstreamAnswer, UpstreamCall};
+pub use link::ServerFacts;
+
+pub(crate) use param_headers::annotations;
+
+use doorward_broker::{Broker, Caller};
+use doorward_domain::{CatalogKind, CatalogSharing, Change, Gateway, GatewayId, UserId};
+use doorward_outbound::Outbound;
+use doorward_storage::Storage;
+use exchange::Exchange;
+use link::{Era, Link, LinkKey};
+use param_headers::ParamHeader;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Links (pooled sessions of legacy upstreams, negotiated facts of modern ones) kept in memory.
+const MAX_LINKS: u64 = 20_000;
+
+/// A link that nobody used for so long is forgotten.
+const LINK_IDLE: Duration = Duration::from_secs(30 * 60);
+
+/// Catalogs whose annotations are kept in memory.
+const MAX_ANNOTATED: u64 = 10_000;
+
+/// Whose catalog: a gateway's, for one user or shared.
+pub(crate) type CatalogOwner = (GatewayId, Option<UserId>);
+
+/// The tools of one catalog that want headers, by name.
+type Annotations = HashMap<String, Vec<ParamHeader>>;
+
+/// All upstreams. Cheap to clone.
+#[derive(Clone)]
+pub struct Upstreams {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    broker: Broker,
+    storage: Storage,
+    outbound: Outbound,
+    /// Coalesced per key: fifty callers open one session.
+    links: moka::future::Cache<LinkKey, Arc<Link>>,
+    /// By gateway and its version: an edited gateway is asked again.
+    eras: moka::sync::Cache<(GatewayId, i64), Era>,
+    annotations: moka::future::Cache<CatalogOwner, Arc<Annotations>>,
+    next_id: AtomicU64,
+}
+
+impl Upstreams {
+    /// Over the one broker, database and guarded client of this process.
+    pub fn new(broker: Broker, storage: Storage, outbound: Outbound) -> Self {
+        let links = moka::future::Cache::builder()
+            .max_capacity(MAX_LINKS)
+            .time_to_idle(LINK_IDLE)
+            .support_invalidation_closures()
+            .build();
+        let inner = Arc::new(Inner {
+            broker,
+            storage,
+            outbound,
+            links,
+            eras: moka::sync::Cache::new(MAX_LINKS),
+            annotations: moka::future::Cache::new(MAX_ANNOTATED),
+            next_id: AtomicU64::new(1),
+        });
+        inner.listen();
+        Self { inner }
+    }
+
+    /// What an upstream says about itself to this client's kind: capabilities and instructions.
+    pub async fn server(
+        &self,
+        caller: &Caller,
+        gateway: &Arc<Gateway>,
+        client: &ClientFacts,
+    ) -> Result<Arc<ServerFacts>, CallError> {
+        let mut exchange = Exchange::open(&self.inner, caller, gateway).await?;
+        let link = self.inner.link(&mut exchange, client).await?;
+        Ok(Arc::clone(&link.facts))
+    }
+
+    /// Sends one request of a client to an upstream. Dropping the future, or the stream it gives, cancels
+    /// the request upstream.
+    pub async fn call(
+        &self,
+        caller: &Caller,
+        gateway: &Arc<Gateway>,
+        client: &ClientFacts,
+        call: UpstreamCall<'_>,
+    ) -> Result<UpstreamAnswer, CallError> {
+        self.inner.call(caller, gateway, client, call).await
+    }
+}
+
+impl Inner {
+    /// An id that no other request of this process has, and so a progress token as well.
+    fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn listen(self: &Arc<Self>) {
+        let annotations = self.annotations.clone();
+        self.storage.on_change(Box::new(move |change| {
+            if let Change::Catalog { gateway, user } = change {
+                let (annotations, owner) = (annotations.clone(), (*gateway, *user));
+                // A listener must not wait; a tool's headers may lag behind its new schema by a moment.
+                tokio::spawn(async move { annotations.invalidate(&owner).await });
+            }
+        }));
+        let links = self.links.clone();
+        // A session that was opened with one provider account must not serve another.
+        self.broker.on_connected(Box::new(move |user, gateway| {
+            let of_them = move |key: &LinkKey, _: &Arc<Link>| key.user == user && key.gateway == gateway;
+            if let Err(error) = links.invalidate_entries_if(of_them) {
+                tracing::error!(%error, "upstream sessions could not be dropped");
+            }
+        }));
+    }
+
+    /// The headers that a tool's schema asks for, from the catalog that the caller sees.
+    async fn annotated(&self, caller: &Caller, gateway: &Gateway) -> Result<Arc<Annotations>, CallError> {
+        let owner = owner_of_catalog(caller, gateway);
+        let load = async {
+            let catalog = self.storage.catalog(owner.0, owner.1).await.map_err(doorward_broker::BrokerError::from)?;
+            let tools = catalog.iter().flat_map(|catalog| catalog.of_kind(CatalogKind::Tool));
+            let wanted = tools.filter_map(|tool| match annotations(&tool.json) {
+                Ok(headers) if !headers.is_empty() => Some((tool.name.clone(), headers)),
+                _ => None,
+            });
+            Ok(Arc::new(wanted.collect::<Annotations>()))
+        };
+        self.annotations.try_get_with(owner, load).await.map_err(|error: Arc<CallError>| (*error).clone())
+    }
+}
+
+/// Whose catalog a caller sees at a gateway.
+pub(crate) fn owner_of_catalog(caller: &Caller, gateway: &Gateway) -> CatalogOwner {
+    match gateway.catalog_sharing {
+        CatalogSharing::PerUser => (gateway.id, Some(caller.user.id)),
+        CatalogSharing::Shared => (gateway.id, None),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Server-sent events, read as they arrive (WHATWG HTML §9.2.6): multi-line data, CR, LF and CRLF, a
+//! byte order mark, comments. One event may not exceed a limit, so that no upstream fills our memory.
+
+use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
+
+/// The largest event that is read, in bytes.
+pub const EVENT_LIMIT: usize = 16 * 1024 * 1024;
+
+/// An event is larger than the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an event is larger than {limit} bytes")]
+pub struct EventTooLarge {
+    pub limit: usize,
+}
+
+/// Cuts a byte stream into the data of its events.
+#[derive(Debug)]
+pub struct SseParser {
+    /// A line whose end has not come yet.
+    line: BytesMut,
+    /// The data lines of the event so far, joined by a space: the data is JSON, in which a line break
+    /// between two tokens means the same, and one line is what we write again.
+    data: BytesMut,
+    has_data: bool,
+    after_cr: bool,
+    at_start: bool,
+    limit: usize,
+    ready: VecDeque<Bytes>,
+}
+
+impl SseParser {
+    /// A parser that refuses events above `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            line: BytesMut::new(),
+            data: BytesMut::new(),
+            has_data: false,
+            after_cr: false,
+            at_start: true,
+            limit,
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// The data of the next complete event.
+    pub fn next_event(&mut self) -> Option<Bytes> {
+        self.ready.pop_front()
+    }
+
+    /// Reads one more piece of the stream.
+    pub fn feed(&mut self, mut chunk: &[u8]) -> Result<(), EventTooLarge> {
+        if std::mem::take(&mut self.after_cr) && chunk.first() == Some(&b'\n') {
+            chunk = &chunk[1..];
+        }
+        while let Some(end) = chunk.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            self.grow(end)?;
+            if self.line.is_empty() {
+                self.take_line(&chunk[..end]);
+            } else {
+                self.line.extend_from_slice(&chunk[..end]);
+                let line = self.line.split();
+                self.take_line(&line);
+            }
+            let is_cr = chunk[end] == b'\r';
+            chunk = &chunk[end + 1..];
+            if is_cr {
+                match chunk.first() {
+                    Some(b'\n') => chunk = &chunk[1..],
+                    Some(_) => {}
+                    None => self.after_cr = true,
+                }
+            }
+        }
+        self.grow(chunk.len())?;
+        self.line.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    fn grow(&self, by: usize) -> Result<(), EventTooLarge> {
+        if self.line.len() + self.data.len() + by > self.limit {
+            return Err(EventTooLarge { limit: self.limit });
+        }
+        Ok(())
+    }
+
+    fn take_line(&mut self, line: &[u8]) {
+        let line = if std::mem::take(&mut self.at_start) {
+            line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line)
+        } else {
+            line
+        };
+        if line.is_empty() {
+            if std::mem::take(&mut self.has_data) {
+                self.ready.push_back(self.data.split().freeze());
+            }
+            return;
+        }
+        // Field names other than `data` (event, id, retry) and comments say nothing that a call needs.
+        let value = match line.strip_prefix(b"data") {
+            Some([]) => &[][..],
+            Some([b':', b' ', value @ ..] | [b':', value @ ..]) => value,
+            Some(_) | None => return,
+        };
+        if std::mem::replace(&mut self.has_data, true) {
+            self.data.extend_from_slice(b" ");
+        }
+        self.data.extend_from_slice(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(stream: &str, step: usize) -> Vec<String> {
+        let mut parser = SseParser::new(1_000);
+        let mut events = Vec::new();
+        for chunk in stream.as_bytes().chunks(step) {
+            parser.feed(chunk).unwrap();
+            while let Some(event) = parser.next_event() {
+                events.push(String::from_utf8(event.to_vec()).unwrap());
+            }
+        }
+        events
+    }
+
+    #[test]
+    fn events_are_the_same_however_the_bytes_arrive() {
+        let stream = "\u{feff}: hello\r\nevent: message\r\nid: 4\r\ndata: {\"a\":1}\r\n\r\ndata:{\r\rdata: 1}\n\n\
+                      data:{\ndata\ndata: }\n\nretry: 5\n\n:\n\ndatax: no\n\ndata: \u{1f600}\n\ndata: unfinished\n";
+        let expected = ["{\"a\":1}", "{", "1}", "{  }", "\u{1f600}"];
+        for step in 1..40 {
+            assert_eq!(read(stream, step), expected, "in pieces of {step}");
+        }
+    }
+
+    #[test]
+    fn a_large_line_is_read_and_a_larger_one_refused() {
+        let mut parser = SseParser::new(1_048_600);
+        parser.feed(b"data: ").unwrap();
+        parser.feed(&vec![b'x'; 1_048_576]).unwrap();
+        parser.feed(b"\n\n").unwrap();
+        assert_eq!(parser.next_event().unwrap().len(), 1_048_576);
+        let error = parser.feed(&vec![b'x'; 1_048_601]).unwrap_err();
+        assert_eq!(error.to_string(), "an event is larger than 1048600 bytes");
+    }
+
+    #[test]
+    fn many_lines_of_one_event_count_together() {
+        let mut parser = SseParser::new(20);
+        parser.feed(b"data: 123456\n").unwrap();
+        assert!(parser.feed(b"data: 1234567890\n").is_err());
+    }
+}

@@ -1,0 +1,91 @@
+// A real browser on a leash: one JSON array of steps per line of stdin, one JSON line of results back.
+// The browser and its cookies live as long as stdin, so a journey may pause for the test to act.
+//
+// Steps ({ "do": ... }):
+//   goto {url} · fill {selector, value} · click {selector} · check {selector} · press {key}
+//   expect {text} (waits until the page shows it) · expect_url {prefix}
+//   url · title · text {selector?} · content · cookies · screenshot {path}
+//   size {width, height} · new_context (a browser without cookies) · problems (console errors, CSP reports)
+// A line of results: { ok: true, results: [...] } or { ok: false, failed_step, error, url, text }.
+//
+// Options: executable ("/usr/bin/chromium"), timeout_ms (15000), color_scheme ("light").
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+import { nextLine, options, say } from "./rig.mjs";
+
+const { executable = "/usr/bin/chromium", timeout_ms = 15_000, color_scheme = "light" } = options;
+
+const home = await mkdtemp(join(tmpdir(), "doorward-browser-"));
+const browser = await chromium.launch({
+  executablePath: executable,
+  headless: true,
+  // Chromium keeps caches and crash dumps in its home whatever the profile: none of it may stay behind.
+  env: { ...process.env, HOME: home, XDG_CONFIG_HOME: home, XDG_CACHE_HOME: home },
+  args: [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+  ],
+});
+
+let page;
+let problems = [];
+
+async function newContext() {
+  await page?.context().close();
+  const context = await browser.newContext({ colorScheme: color_scheme, locale: "en-GB" });
+  context.setDefaultTimeout(timeout_ms);
+  page = await context.newPage();
+  problems = [];
+  page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+  page.on("pageerror", (error) => problems.push(String(error)));
+}
+
+async function run(step) {
+  switch (step.do) {
+    case "goto": {
+      const response = await page.goto(step.url);
+      return response?.status() ?? null;
+    }
+    case "fill": return page.fill(step.selector, step.value);
+    case "click": return page.click(step.selector);
+    case "check": return page.check(step.selector);
+    case "press": return page.keyboard.press(step.key);
+    case "expect": return page.getByText(step.text).first().waitFor();
+    case "expect_url": return page.waitForURL((url) => String(url).startsWith(step.prefix));
+    case "url": return page.url();
+    case "title": return page.title();
+    case "text": return page.innerText(step.selector ?? "body");
+    case "content": return page.content();
+    case "cookies": return page.context().cookies();
+    case "screenshot": return page.screenshot({ path: step.path, fullPage: true }).then(() => step.path);
+    case "size": return page.setViewportSize({ width: step.width, height: step.height });
+    case "new_context": return newContext();
+    case "problems": return problems;
+    default: throw new Error(`there is no step "${step.do}"`);
+  }
+}
+
+async function play(steps) {
+  const results = [];
+  for (const [index, step] of steps.entries()) {
+    try {
+      results.push((await run(step)) ?? null);
+    } catch (error) {
+      const text = await page.innerText("body").catch(() => "");
+      return { ok: false, failed_step: index, step, error: String(error), url: page.url(), text };
+    }
+  }
+  return { ok: true, results };
+}
+
+await newContext();
+say({ ready: true, version: browser.version() });
+for (let line = await nextLine(); line !== null; line = await nextLine()) {
+  say(await play(JSON.parse(line)));
+}
+await browser.close();
+await rm(home, { recursive: true, force: true });
+process.exit(0);

@@ -1,0 +1,350 @@
+-- One text for SQLite and PostgreSQL: TEXT, BIGINT, BOOLEAN and BYTEA only.
+-- Ids are UUIDv7 as text, times are epoch milliseconds, lists and maps are JSON as text.
+-- A secret is a pair of columns: sealed bytes, and the id of the key they were sealed with.
+-- Until the first release this file may be edited; afterwards migrations only go up.
+
+-- Numbers that are given out in the writing transaction, so that their order is the order of commits.
+CREATE TABLE counters (
+    name TEXT NOT NULL PRIMARY KEY,
+    value BIGINT NOT NULL
+);
+INSERT INTO counters (name, value) VALUES ('changes', 0), ('audit', 0), ('first_administrator', 0);
+
+-- People ---------------------------------------------------------------------------------------
+
+CREATE TABLE users (
+    id TEXT NOT NULL PRIMARY KEY,
+    email TEXT NOT NULL,
+    email_key TEXT NOT NULL UNIQUE,       -- lower case: what is compared and searched
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL,               -- lower case: what is searched
+    role TEXT NOT NULL,                   -- administrator | user
+    state TEXT NOT NULL,                  -- active | disabled
+    password_hash TEXT,                   -- Argon2id, PHC form; none for people who sign in elsewhere
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    version BIGINT NOT NULL
+);
+CREATE INDEX users_by_creation ON users (created_at, id);
+CREATE INDEX users_by_role ON users (role);
+
+-- Who a person is elsewhere (a later issue signs people in by it).
+CREATE TABLE identities (
+    issuer TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (issuer, subject)
+);
+CREATE INDEX identities_by_user ON identities (user_id);
+
+CREATE TABLE groups (
+    id TEXT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL UNIQUE,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    version BIGINT NOT NULL
+);
+
+CREATE TABLE group_members (
+    group_id TEXT NOT NULL REFERENCES groups (id) ON DELETE CASCADE,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    PRIMARY KEY (group_id, user_id)
+);
+CREATE INDEX group_members_by_user ON group_members (user_id);
+
+-- One-time links: the first administrator's setup (no user yet), or a password reset.
+CREATE TABLE setup_links (
+    hash BYTEA NOT NULL PRIMARY KEY,
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+
+CREATE TABLE browser_sessions (
+    hash BYTEA NOT NULL PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    created_at BIGINT NOT NULL,
+    last_seen_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX browser_sessions_by_user ON browser_sessions (user_id);
+
+CREATE TABLE api_tokens (
+    id TEXT NOT NULL PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    hash BYTEA NOT NULL UNIQUE,
+    hint TEXT NOT NULL,
+    audience TEXT NOT NULL,               -- mcp | self | admin
+    gateways TEXT,                        -- JSON list of gateway ids; none: every gateway
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    last_used_at BIGINT,
+    ended_at BIGINT
+);
+CREATE INDEX api_tokens_by_user ON api_tokens (user_id, created_at);
+
+-- A legacy MCP client's protocol session; nothing to do with a login in a browser.
+CREATE TABLE mcp_sessions (
+    hash BYTEA NOT NULL PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    api_token_id TEXT NOT NULL REFERENCES api_tokens (id) ON DELETE CASCADE,
+    endpoint TEXT NOT NULL,
+    protocol_version TEXT NOT NULL,
+    client_name TEXT NOT NULL,
+    capabilities TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    last_seen_at BIGINT NOT NULL
+);
+CREATE INDEX mcp_sessions_by_user ON mcp_sessions (user_id);
+CREATE INDEX mcp_sessions_by_token ON mcp_sessions (api_token_id);
+CREATE INDEX mcp_sessions_by_last_seen ON mcp_sessions (last_seen_at);
+
+-- Gateways -------------------------------------------------------------------------------------
+
+CREATE TABLE gateways (
+    id TEXT NOT NULL PRIMARY KEY,
+    slug TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL,               -- lower case: what is searched
+    url TEXT NOT NULL,
+    state TEXT NOT NULL,                  -- draft | published | disabled
+    catalog_sharing TEXT NOT NULL,        -- per_user | shared
+    authorization_kind TEXT NOT NULL,     -- none | static_header | oauth
+    static_header_name TEXT,
+    static_header BYTEA,
+    static_header_key_id TEXT,
+    static_header_fingerprint TEXT,       -- what the value was given for
+    authorization_url TEXT,
+    token_url TEXT,
+    revocation_url TEXT,
+    issuer TEXT,
+    iss_promised BOOLEAN NOT NULL,
+    resource TEXT,
+    scopes TEXT NOT NULL,                 -- JSON list
+    authorize_params TEXT NOT NULL,       -- JSON object
+    client_registration_id TEXT,          -- the one in use, in client_registrations
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    version BIGINT NOT NULL
+);
+CREATE INDEX gateways_by_creation ON gateways (created_at, id);
+
+-- Our client id and secret at one issuer for one gateway; two gateways never share one.
+CREATE TABLE client_registrations (
+    id TEXT NOT NULL PRIMARY KEY,
+    gateway_id TEXT NOT NULL REFERENCES gateways (id) ON DELETE CASCADE,
+    issuer TEXT NOT NULL,
+    kind TEXT NOT NULL,                   -- pre_registered | dynamic | metadata_document
+    client_id TEXT NOT NULL,
+    client_secret BYTEA,
+    client_secret_key_id TEXT,
+    fingerprint TEXT NOT NULL,            -- what the secret was given for
+    token_endpoint_auth TEXT NOT NULL,    -- basic | post | none
+    UNIQUE (gateway_id, issuer)
+);
+
+-- Who may use a gateway, beyond its state (a later issue).
+CREATE TABLE access_rules (
+    id TEXT NOT NULL PRIMARY KEY,
+    gateway_id TEXT NOT NULL REFERENCES gateways (id) ON DELETE CASCADE,
+    group_id TEXT REFERENCES groups (id) ON DELETE CASCADE,
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+    created_at BIGINT NOT NULL,
+    CHECK ((group_id IS NULL) <> (user_id IS NULL))
+);
+CREATE INDEX access_rules_by_gateway ON access_rules (gateway_id);
+
+-- One catalog per gateway and user; an empty user_key is the shared one.
+CREATE TABLE catalogs (
+    gateway_id TEXT NOT NULL REFERENCES gateways (id) ON DELETE CASCADE,
+    user_key TEXT NOT NULL,
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+    items TEXT NOT NULL,                  -- JSON list of [kind, name, item as the upstream sent it]
+    instructions TEXT,
+    fetched_at BIGINT NOT NULL,
+    PRIMARY KEY (gateway_id, user_key)
+);
+CREATE INDEX catalogs_by_user ON catalogs (user_id);
+
+-- What clients see of names; a name once given stays given.
+CREATE TABLE exposed_names (
+    kind TEXT NOT NULL,                   -- tool | resource | resource_template | prompt
+    gateway_id TEXT NOT NULL REFERENCES gateways (id) ON DELETE CASCADE,
+    original TEXT NOT NULL,
+    exposed TEXT NOT NULL,
+    PRIMARY KEY (kind, gateway_id, original),
+    UNIQUE (kind, exposed)
+);
+CREATE INDEX exposed_names_by_gateway ON exposed_names (gateway_id);
+
+-- Grants ---------------------------------------------------------------------------------------
+
+CREATE TABLE grants (
+    id TEXT NOT NULL PRIMARY KEY,
+    owner_kind TEXT NOT NULL,             -- user | service
+    user_id TEXT REFERENCES users (id),
+    gateway_id TEXT NOT NULL REFERENCES gateways (id),
+    label TEXT NOT NULL,                  -- tells several accounts apart; empty for the default one
+    state TEXT NOT NULL,                  -- active | uncertain | needs_authorization | orphaned
+    state_reason TEXT,                    -- with needs_authorization
+    orphaned_since BIGINT,                -- with orphaned
+    fingerprint TEXT NOT NULL,            -- what the tokens were given for
+    account_subject TEXT,
+    account_name TEXT,
+    scopes_requested TEXT NOT NULL,       -- JSON list
+    scopes_granted TEXT NOT NULL,         -- JSON list
+    access_token BYTEA NOT NULL,
+    access_token_key_id TEXT NOT NULL,
+    refresh_token BYTEA,
+    refresh_token_key_id TEXT,
+    expires_at BIGINT,
+    refresh_number BIGINT NOT NULL,
+    redeeming_number BIGINT,              -- the committed intent: this refresh token is being redeemed
+    created_at BIGINT NOT NULL,
+    authorized_at BIGINT NOT NULL,
+    issued_at BIGINT NOT NULL,
+    last_used_at BIGINT,
+    last_refreshed_at BIGINT,
+    retry_at BIGINT,
+    failures BIGINT NOT NULL,
+    last_error TEXT,
+    version BIGINT NOT NULL
+);
+-- One grant per owner, gateway and label. NULLs are never equal in an index, hence the empty text.
+CREATE UNIQUE INDEX grants_of_owners ON grants (gateway_id, COALESCE(user_id, ''), label);
+CREATE INDEX grants_by_user ON grants (user_id);
+CREATE INDEX grants_by_creation ON grants (created_at, id);
+CREATE INDEX grants_by_end ON grants (expires_at);
+CREATE INDEX grants_in_flight ON grants (redeeming_number) WHERE redeeming_number IS NOT NULL;
+
+-- What ended, for "Recently ended": no foreign keys, because the person or the gateway may be gone.
+CREATE TABLE ended_grants (
+    grant_id TEXT NOT NULL PRIMARY KEY,
+    owner_kind TEXT NOT NULL,
+    user_id TEXT,
+    user_email TEXT,
+    gateway_id TEXT NOT NULL,
+    gateway_slug TEXT NOT NULL,
+    label TEXT NOT NULL,
+    account_name TEXT,
+    cause TEXT NOT NULL,
+    actor_kind TEXT NOT NULL,
+    actor_id TEXT,
+    ended_at BIGINT NOT NULL
+);
+CREATE INDEX ended_grants_by_end ON ended_grants (ended_at, grant_id);
+CREATE INDEX ended_grants_by_user ON ended_grants (user_id);
+
+-- The outbox of revocations that providers are still to be told of (a later issue works it off).
+CREATE TABLE provider_revocations (
+    id TEXT NOT NULL PRIMARY KEY,
+    grant_id TEXT NOT NULL,
+    gateway_id TEXT NOT NULL,
+    user_id TEXT,
+    issuer TEXT,
+    revocation_url TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    client_registration_id TEXT,
+    token_kind TEXT NOT NULL,             -- refresh_token | access_token
+    token BYTEA,                          -- gone once the provider has answered
+    token_key_id TEXT,
+    state TEXT NOT NULL,                  -- pending | done | given_up
+    attempts BIGINT NOT NULL,
+    next_attempt_at BIGINT,
+    answer TEXT,                          -- the receipt, in our words
+    created_at BIGINT NOT NULL,
+    finished_at BIGINT
+);
+CREATE INDEX provider_revocations_due ON provider_revocations (next_attempt_at) WHERE state = 'pending';
+CREATE INDEX provider_revocations_by_grant ON provider_revocations (grant_id);
+
+-- A link that asks one user to authorize one gateway; one is pending per (user, gateway, client).
+CREATE TABLE connect_requests (
+    id TEXT NOT NULL PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    gateway_id TEXT NOT NULL REFERENCES gateways (id) ON DELETE CASCADE,
+    client_name TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    completed_at BIGINT,
+    pending BOOLEAN NOT NULL              -- false once completed, or replaced after its end
+);
+CREATE UNIQUE INDEX connect_requests_pending ON connect_requests (user_id, gateway_id, client_name) WHERE pending;
+CREATE INDEX connect_requests_by_end ON connect_requests (expires_at);
+
+-- The pending browser round trip to an authorization server: single use.
+CREATE TABLE authorization_requests (
+    id TEXT NOT NULL PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    gateway_id TEXT NOT NULL REFERENCES gateways (id) ON DELETE CASCADE,
+    connect_request_id TEXT,
+    state_hash BYTEA NOT NULL UNIQUE,
+    cookie_hash BYTEA NOT NULL,
+    pkce_verifier BYTEA NOT NULL,
+    pkce_verifier_key_id TEXT NOT NULL,
+    expected_issuer TEXT,
+    iss_promised BOOLEAN NOT NULL,
+    fingerprint TEXT NOT NULL,
+    scopes TEXT NOT NULL,                 -- JSON list
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX authorization_requests_by_user ON authorization_requests (user_id, gateway_id);
+CREATE INDEX authorization_requests_by_end ON authorization_requests (expires_at);
+
+-- The machine room ------------------------------------------------------------------------------
+
+-- The change feed. seq comes from counters, in the writing transaction, and has no gaps.
+CREATE TABLE changes (
+    seq BIGINT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    gateway_id TEXT,
+    user_id TEXT,
+    thing_id TEXT,
+    at BIGINT NOT NULL
+);
+CREATE INDEX changes_by_time ON changes (at);
+
+CREATE TABLE replicas (
+    id TEXT NOT NULL PRIMARY KEY,
+    acknowledged_seq BIGINT NOT NULL,
+    heartbeat_at BIGINT NOT NULL,
+    started_at BIGINT NOT NULL
+);
+
+-- Short exclusive rights. No wall clock decides: a waiter steals a version that it saw stand still.
+CREATE TABLE leases (
+    name TEXT NOT NULL PRIMARY KEY,
+    holder TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    duration_ms BIGINT NOT NULL
+);
+
+-- What each key of the ring answers to a fixed question, so that a wrong ring is noticed at start.
+CREATE TABLE key_checks (
+    key_id TEXT NOT NULL PRIMARY KEY,
+    check_value BYTEA NOT NULL
+);
+
+-- Who did what. The hash columns are filled by a later issue, in the order of seq.
+CREATE TABLE audit_events (
+    id TEXT NOT NULL PRIMARY KEY,
+    stream TEXT NOT NULL,
+    seq BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    actor_kind TEXT NOT NULL,             -- user | anonymous | system | command_line
+    actor_id TEXT,
+    action TEXT NOT NULL,
+    subject TEXT,
+    user_id TEXT,
+    address TEXT,
+    detail TEXT NOT NULL,                 -- JSON object of plain facts
+    previous_hash BYTEA,
+    hash BYTEA,
+    UNIQUE (stream, seq)
+);
+CREATE INDEX audit_events_by_user ON audit_events (user_id, seq);
+CREATE INDEX audit_events_by_actor ON audit_events (actor_id, seq);

@@ -1,0 +1,215 @@
+//! The two databases behind one set of statements. Where they really differ, the `match` lives here.
+//!
+//! `read!`, `write!` and `tx!` expand a query once per database, so that every bind and every decoded row
+//! stays typed and each statement is written once:
+//!
+//! - `read!(storage, "read a user", fetch_optional, query)`: on a reader, outside a transaction;
+//! - `write!(storage, "touch a session", execute, query)`: a single statement that commits by itself;
+//! - `tx!(tx, execute, query)`: inside a transaction begun by `Storage::begin`.
+//!
+//! `execute` gives the number of rows that were touched.
+
+use crate::error::StorageError;
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+macro_rules! run {
+    ($on:expr, execute, $query:expr) => {
+        $query.execute($on).await.map(|done| done.rows_affected())
+    };
+    ($on:expr, $fetch:ident, $query:expr) => {
+        $query.$fetch($on).await
+    };
+}
+
+macro_rules! read {
+    ($storage:expr, $what:literal, $fetch:ident, $query:expr $(,)?) => {
+        match $storage.database() {
+            $crate::database::Database::Sqlite { readers, .. } => run!(readers, $fetch, $query),
+            $crate::database::Database::Postgres(pool) => run!(pool, $fetch, $query),
+        }
+        .map_err(|source| $crate::error::StorageError::database($what, source))
+    };
+}
+
+macro_rules! write {
+    ($storage:expr, $what:literal, $fetch:ident, $query:expr $(,)?) => {
+        match $storage.database() {
+            $crate::database::Database::Sqlite { writer, .. } => run!(writer, $fetch, $query),
+            $crate::database::Database::Postgres(pool) => run!(pool, $fetch, $query),
+        }
+        .map_err(|source| $crate::error::StorageError::database($what, source))
+    };
+}
+
+macro_rules! tx {
+    ($tx:expr, $fetch:ident, $query:expr $(,)?) => {{
+        let what = $tx.what;
+        match &mut $tx.connection {
+            $crate::database::Connection::Sqlite(connection) => run!(&mut **connection, $fetch, $query),
+            $crate::database::Connection::Postgres(connection) => run!(&mut **connection, $fetch, $query),
+        }
+        .map_err(|source| $crate::error::StorageError::database(what, source))
+    }};
+}
+
+/// How many SQLite connections read beside the one that writes.
+const SQLITE_READERS: u32 = 4;
+
+/// How many connections one replica holds at PostgreSQL at most.
+const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// How long a caller waits for a connection before the database counts as unreachable.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The channel on which PostgreSQL wakes the feeds; it carries nothing.
+const CHANNEL: &str = "doorward_changes";
+
+/// Where a listener waits before it tries to listen again.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+
+/// The open database.
+#[derive(Debug, Clone)]
+pub(crate) enum Database {
+    /// One connection writes and a few only read: SQLite has one writer at a time, and waiting for it in our
+    /// own queue is fair, where its busy handler is not.
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+/// The connection of one transaction.
+pub(crate) enum Connection {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Database {
+    /// Opens a SQLite file, creating it for the owner's eyes only, and brings its schema up to date.
+    pub(crate) async fn open_sqlite(path: &Path) -> Result<Self, StorageError> {
+        create_private_file(path)
+            .map_err(|source| StorageError::File { path: path.to_owned(), source })?;
+        let failed = |source| StorageError::database("open the database file", source);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(sqlite_options(path))
+            .await
+            .map_err(failed)?;
+        sqlx::migrate!("./migrations").run(&writer).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(SQLITE_READERS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(sqlite_options(path).pragma("query_only", "ON"))
+            .await
+            .map_err(failed)?;
+        Ok(Self::Sqlite { writer, readers })
+    }
+
+    /// Connects to PostgreSQL and brings the schema up to date, under a lock that keeps replicas apart.
+    pub(crate) async fn open_postgres(url: &str) -> Result<Self, StorageError> {
+        let failed = |source| StorageError::database("connect", source);
+        let options = sqlx::postgres::PgConnectOptions::from_str(url)
+            .map_err(failed)?
+            .application_name("doorward");
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options)
+            .await
+            .map_err(failed)?;
+        sqlx::migrate!("./migrations").run(&pool).await?;
+        Ok(Self::Postgres(pool))
+    }
+
+    /// Begins a transaction that writes. `BEGIN IMMEDIATE` takes SQLite's write lock at once, so that no
+    /// transaction has to be thrown away when it first writes.
+    pub(crate) async fn begin(&self, what: &'static str) -> Result<Connection, StorageError> {
+        match self {
+            Self::Sqlite { writer, .. } => writer.begin_with("BEGIN IMMEDIATE").await.map(Connection::Sqlite),
+            Self::Postgres(pool) => pool.begin().await.map(Connection::Postgres),
+        }
+        .map_err(|source| StorageError::database(what, source))
+    }
+
+    /// Closes every connection.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// Wakes `feed` at each commit that another replica announces. Only PostgreSQL has other replicas;
+    /// a lost notification costs nothing but the time until the feed's next poll.
+    pub(crate) async fn listen(&self, feed: &Notify) {
+        let Self::Postgres(pool) = self else { return };
+        loop {
+            if let Err(error) = wake_on_notify(pool, feed).await {
+                tracing::debug!(%error, "listening for changes ended; trying again");
+            }
+            tokio::time::sleep(LISTEN_AGAIN).await;
+        }
+    }
+}
+
+async fn wake_on_notify(pool: &PgPool, feed: &Notify) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(CHANNEL).await?;
+    loop {
+        listener.recv().await?;
+        feed.notify_one();
+    }
+}
+
+impl Connection {
+    /// Tells the other replicas, once this transaction is committed, that there is something to read.
+    pub(crate) async fn announce(&mut self, what: &'static str) -> Result<(), StorageError> {
+        let Self::Postgres(connection) = self else { return Ok(()) };
+        sqlx::query("SELECT pg_notify($1, '')")
+            .bind(CHANNEL)
+            .execute(&mut **connection)
+            .await
+            .map(drop)
+            .map_err(|source| StorageError::database(what, source))
+    }
+
+    /// Commits.
+    pub(crate) async fn commit(self, what: &'static str) -> Result<(), StorageError> {
+        match self {
+            Self::Sqlite(connection) => connection.commit().await,
+            Self::Postgres(connection) => connection.commit().await,
+        }
+        .map_err(|source| StorageError::database(what, source))
+    }
+}
+
+/// Tokens must survive a power cut (`synchronous`), and what is deleted must be gone (`secure_delete`).
+fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5))
+        .pragma("secure_delete", "ON")
+}
+
+/// SQLite gives its `-wal` and `-shm` files the mode of the main file, so the mode is set at birth.
+fn create_private_file(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}

@@ -1,0 +1,101 @@
+//! A gateway as columns: its own, and those of its client registration.
+
+use crate::client_registration::ClientRegistrationRow;
+use crate::error::StorageError;
+use crate::row::RowName;
+use doorward_domain::{
+    Fingerprint, Gateway, GatewayAuthorization, OAuthSettings, Slug, StaticHeader, Timestamp,
+};
+
+#[derive(sqlx::FromRow)]
+pub(crate) struct GatewayRow {
+    id: String,
+    slug: String,
+    name: String,
+    url: String,
+    state: String,
+    catalog_sharing: String,
+    authorization_kind: String,
+    static_header_name: Option<String>,
+    static_header: Option<Vec<u8>>,
+    static_header_key_id: Option<String>,
+    static_header_fingerprint: Option<String>,
+    authorization_url: Option<String>,
+    token_url: Option<String>,
+    revocation_url: Option<String>,
+    issuer: Option<String>,
+    iss_promised: bool,
+    resource: Option<String>,
+    scopes: String,
+    authorize_params: String,
+    created_at: i64,
+    updated_at: i64,
+    version: i64,
+    #[sqlx(flatten)]
+    registration: ClientRegistrationRow,
+}
+
+/// Everything up to the WHERE clause.
+macro_rules! select_gateways {
+    () => {
+        concat!(
+            "SELECT g.id, g.slug, g.name, g.url, g.state, g.catalog_sharing, g.authorization_kind, \
+             g.static_header_name, g.static_header, g.static_header_key_id, g.static_header_fingerprint, \
+             g.authorization_url, g.token_url, g.revocation_url, g.issuer, g.iss_promised, g.resource, \
+             g.scopes, g.authorize_params, g.created_at, g.updated_at, g.version, ",
+            $crate::client_registration::registration_columns!(),
+            " FROM gateways g LEFT JOIN client_registrations r ON r.id = g.client_registration_id"
+        )
+    };
+}
+pub(crate) use select_gateways;
+
+impl GatewayRow {
+    pub(crate) fn into_gateway(mut self) -> Result<Gateway, StorageError> {
+        let id = std::mem::take(&mut self.id);
+        let row = RowName { table: "gateways", id: &id };
+        Ok(Gateway {
+            id: row.parse("id", &id)?,
+            slug: Slug::parse(&self.slug).map_err(|error| row.corrupt("slug", error))?,
+            name: std::mem::take(&mut self.name),
+            url: row.parse("url", &self.url)?,
+            state: row.word("state", &self.state)?,
+            catalog_sharing: row.word("catalog_sharing", &self.catalog_sharing)?,
+            created_at: Timestamp::from_millis(self.created_at),
+            updated_at: Timestamp::from_millis(self.updated_at),
+            version: self.version,
+            authorization: match self.authorization_kind.as_str() {
+                "none" => GatewayAuthorization::None,
+                "static_header" => GatewayAuthorization::StaticHeader(self.into_static_header(row)?),
+                "oauth" => GatewayAuthorization::OAuth(Box::new(self.into_settings(row)?)),
+                _ => return Err(row.corrupt("authorization_kind", "no such kind of authorization")),
+            },
+        })
+    }
+
+    fn into_static_header(self, row: RowName<'_>) -> Result<StaticHeader, StorageError> {
+        let value = row.sealed("static_header", self.static_header, self.static_header_key_id)?;
+        let fingerprint = row.required("static_header_fingerprint", self.static_header_fingerprint)?;
+        Ok(StaticHeader {
+            name: row.required("static_header_name", self.static_header_name)?,
+            value: row.required("static_header", value)?,
+            fingerprint: Fingerprint(fingerprint),
+        })
+    }
+
+    fn into_settings(self, row: RowName<'_>) -> Result<OAuthSettings, StorageError> {
+        let authorization_url = row.required("authorization_url", self.authorization_url)?;
+        let token_url = row.required("token_url", self.token_url)?;
+        Ok(OAuthSettings {
+            authorization_url: row.parse("authorization_url", &authorization_url)?,
+            token_url: row.parse("token_url", &token_url)?,
+            revocation_url: row.parse_optional("revocation_url", self.revocation_url.as_deref())?,
+            issuer: self.issuer,
+            iss_promised: self.iss_promised,
+            resource: self.resource,
+            scopes: row.json("scopes", &self.scopes)?,
+            authorize_params: row.json("authorize_params", &self.authorize_params)?,
+            registration: self.registration.into_registration(row)?,
+        })
+    }
+}

@@ -1,0 +1,224 @@
+//! Logins in browsers, and protocol sessions of legacy MCP clients. Neither is cached, so neither is in
+//! the change feed. Both are found by hash; whether one still lives is the caller's to decide.
+
+use crate::error::StorageError;
+use crate::row::{BY_HASH, RowName};
+use crate::storage::Storage;
+use crate::transaction::Tx;
+use doorward_domain::session::MCP_SESSION_IDLE;
+use doorward_domain::{BrowserSession, McpSession, NewAuditEvent, Timestamp, TokenHash, UserId};
+
+#[derive(sqlx::FromRow)]
+struct BrowserSessionRow {
+    user_id: String,
+    created_at: i64,
+    last_seen_at: i64,
+    expires_at: i64,
+}
+
+impl BrowserSessionRow {
+    fn into_session(self, hash: TokenHash) -> Result<BrowserSession, StorageError> {
+        let row = RowName { table: "browser_sessions", id: BY_HASH };
+        Ok(BrowserSession {
+            hash,
+            user_id: row.parse("user_id", &self.user_id)?,
+            created_at: Timestamp::from_millis(self.created_at),
+            last_seen_at: Timestamp::from_millis(self.last_seen_at),
+            expires_at: Timestamp::from_millis(self.expires_at),
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct McpSessionRow {
+    user_id: String,
+    api_token_id: String,
+    endpoint: String,
+    protocol_version: String,
+    client_name: String,
+    capabilities: String,
+    created_at: i64,
+    last_seen_at: i64,
+}
+
+impl McpSessionRow {
+    fn into_session(self, hash: TokenHash) -> Result<McpSession, StorageError> {
+        let row = RowName { table: "mcp_sessions", id: BY_HASH };
+        Ok(McpSession {
+            hash,
+            user_id: row.parse("user_id", &self.user_id)?,
+            api_token_id: row.parse("api_token_id", &self.api_token_id)?,
+            endpoint: self.endpoint,
+            protocol_version: self.protocol_version,
+            client_name: self.client_name,
+            capabilities: self.capabilities,
+            created_at: Timestamp::from_millis(self.created_at),
+            last_seen_at: Timestamp::from_millis(self.last_seen_at),
+        })
+    }
+}
+
+impl Storage {
+    /// Keeps a login; logins that have ended are swept on the way.
+    pub async fn insert_browser_session(
+        &self,
+        session: &BrowserSession,
+        audit: NewAuditEvent,
+    ) -> Result<(), StorageError> {
+        let mut tx = self.begin("keep a login").await?;
+        let now = tx.now().millis();
+        tx!(tx, execute, sqlx::query("DELETE FROM browser_sessions WHERE expires_at <= $1").bind(now))?;
+        tx!(
+            tx,
+            execute,
+            sqlx::query(
+                "INSERT INTO browser_sessions (hash, user_id, created_at, last_seen_at, expires_at) \
+                 VALUES ($1, $2, $3, $4, $5)"
+            )
+            .bind(session.hash.0.as_slice())
+            .bind(session.user_id.to_string())
+            .bind(session.created_at.millis())
+            .bind(session.last_seen_at.millis())
+            .bind(session.expires_at.millis())
+        )?;
+        tx.audit(audit);
+        tx.commit().await
+    }
+
+    /// A login. It may have ended: the caller compares `expires_at` and `last_seen_at`.
+    pub async fn browser_session(&self, hash: TokenHash) -> Result<Option<BrowserSession>, StorageError> {
+        let row = read!(
+            self,
+            "read a login",
+            fetch_optional,
+            sqlx::query_as::<_, BrowserSessionRow>(
+                "SELECT user_id, created_at, last_seen_at, expires_at FROM browser_sessions WHERE hash = $1"
+            )
+            .bind(hash.0.as_slice())
+        )?;
+        row.map(|row| row.into_session(hash)).transpose()
+    }
+
+    /// Notes that a login was used.
+    pub async fn touch_browser_session(&self, hash: TokenHash, now: Timestamp) -> Result<(), StorageError> {
+        write!(
+            self,
+            "note the use of a login",
+            execute,
+            sqlx::query("UPDATE browser_sessions SET last_seen_at = $1 WHERE hash = $2 AND last_seen_at < $1")
+                .bind(now.millis())
+                .bind(hash.0.as_slice())
+        )
+        .map(drop)
+    }
+
+    /// Signs out; false (and no audit event) when there was no such login.
+    pub async fn end_browser_session(
+        &self,
+        hash: TokenHash,
+        audit: NewAuditEvent,
+    ) -> Result<bool, StorageError> {
+        let mut tx = self.begin("end a login").await?;
+        let ended = tx!(
+            tx,
+            execute,
+            sqlx::query("DELETE FROM browser_sessions WHERE hash = $1").bind(hash.0.as_slice())
+        )?;
+        if ended == 0 {
+            return Ok(false);
+        }
+        tx.audit(audit);
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Signs a person out everywhere; how many logins that were.
+    pub async fn end_browser_sessions_of(
+        &self,
+        user: UserId,
+        audit: NewAuditEvent,
+    ) -> Result<u64, StorageError> {
+        let mut tx = self.begin("end the logins of a person").await?;
+        let ended = tx!(
+            tx,
+            execute,
+            sqlx::query("DELETE FROM browser_sessions WHERE user_id = $1").bind(user.to_string())
+        )?;
+        tx.audit(audit);
+        tx.commit().await?;
+        Ok(ended)
+    }
+
+    /// Keeps an MCP session; sessions that nobody used for their idle time are swept on the way.
+    pub async fn insert_mcp_session(&self, session: &McpSession) -> Result<(), StorageError> {
+        let mut tx = self.begin("keep an MCP session").await?;
+        let idle = tx.now().minus(MCP_SESSION_IDLE).millis();
+        tx!(tx, execute, sqlx::query("DELETE FROM mcp_sessions WHERE last_seen_at < $1").bind(idle))?;
+        tx!(
+            tx,
+            execute,
+            sqlx::query(
+                "INSERT INTO mcp_sessions (hash, user_id, api_token_id, endpoint, protocol_version, \
+                 client_name, capabilities, created_at, last_seen_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+            )
+            .bind(session.hash.0.as_slice())
+            .bind(session.user_id.to_string())
+            .bind(session.api_token_id.to_string())
+            .bind(&session.endpoint)
+            .bind(&session.protocol_version)
+            .bind(&session.client_name)
+            .bind(&session.capabilities)
+            .bind(session.created_at.millis())
+            .bind(session.last_seen_at.millis())
+        )?;
+        tx.commit().await
+    }
+
+    /// An MCP session. It may have been idle for too long: the caller compares `last_seen_at`.
+    pub async fn mcp_session(&self, hash: TokenHash) -> Result<Option<McpSession>, StorageError> {
+        let row = read!(
+            self,
+            "read an MCP session",
+            fetch_optional,
+            sqlx::query_as::<_, McpSessionRow>(
+                "SELECT user_id, api_token_id, endpoint, protocol_version, client_name, capabilities, \
+                 created_at, last_seen_at FROM mcp_sessions WHERE hash = $1"
+            )
+            .bind(hash.0.as_slice())
+        )?;
+        row.map(|row| row.into_session(hash)).transpose()
+    }
+
+    /// Notes that an MCP session was used.
+    pub async fn touch_mcp_session(&self, hash: TokenHash, now: Timestamp) -> Result<(), StorageError> {
+        write!(
+            self,
+            "note the use of an MCP session",
+            execute,
+            sqlx::query("UPDATE mcp_sessions SET last_seen_at = $1 WHERE hash = $2 AND last_seen_at < $1")
+                .bind(now.millis())
+                .bind(hash.0.as_slice())
+        )
+        .map(drop)
+    }
+
+    /// Ends an MCP session; false when there was none.
+    pub async fn end_mcp_session(&self, hash: TokenHash) -> Result<bool, StorageError> {
+        let ended = write!(
+            self,
+            "end an MCP session",
+            execute,
+            sqlx::query("DELETE FROM mcp_sessions WHERE hash = $1").bind(hash.0.as_slice())
+        )?;
+        Ok(ended > 0)
+    }
+}
+
+/// Ends every session of a person, in browsers and of MCP clients.
+pub(crate) async fn end_sessions_of(tx: &mut Tx, user: UserId) -> Result<(), StorageError> {
+    let user = user.to_string();
+    tx!(tx, execute, sqlx::query("DELETE FROM browser_sessions WHERE user_id = $1").bind(&user))?;
+    tx!(tx, execute, sqlx::query("DELETE FROM mcp_sessions WHERE user_id = $1").bind(&user))?;
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! The handle that everything else holds: one open database, its clock and its feed.
+
+use crate::database::Database;
+use crate::error::StorageError;
+use crate::feed::{AppliedChange, ChangeListener, Feed};
+use doorward_domain::Clock;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::broadcast;
+use tokio::task::AbortHandle;
+
+/// What Doorward keeps. Clones share the same connections and the same feed.
+#[derive(Clone)]
+pub struct Storage {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    database: Database,
+    clock: Clock,
+    feed: Arc<Feed>,
+    tasks: [AbortHandle; 2],
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl std::fmt::Debug for Storage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Storage")
+    }
+}
+
+impl Storage {
+    /// Opens a SQLite file (created with mode 0600), migrates it, and starts its feed.
+    ///
+    /// One process at a time: what another process writes is seen by the feed within a second, but the caller
+    /// is expected to lock the data directory.
+    pub async fn open_sqlite(path: &Path, clock: Clock) -> Result<Self, StorageError> {
+        Self::start(Database::open_sqlite(path).await?, clock).await
+    }
+
+    /// Connects to PostgreSQL by a `postgres://` URL, migrates it, and starts the feed.
+    pub async fn open_postgres(url: &str, clock: Clock) -> Result<Self, StorageError> {
+        Self::start(Database::open_postgres(url).await?, clock).await
+    }
+
+    async fn start(database: Database, clock: Clock) -> Result<Self, StorageError> {
+        let feed = Arc::new(Feed::begin(&database).await?);
+        let reading = tokio::spawn({
+            let (feed, database) = (feed.clone(), database.clone());
+            async move { feed.run(&database).await }
+        });
+        let listening = tokio::spawn({
+            let (feed, database) = (feed.clone(), database.clone());
+            async move { database.listen(feed.waker()).await }
+        });
+        let tasks = [reading.abort_handle(), listening.abort_handle()];
+        Ok(Self { inner: Arc::new(Inner { database, clock, feed, tasks }) })
+    }
+
+    /// Stops the feed and closes every connection; later calls fail as unreachable.
+    pub async fn close(&self) {
+        self.inner.tasks.iter().for_each(AbortHandle::abort);
+        self.inner.database.close().await;
+    }
+
+    /// The changes as this process applies them, in order, after the listeners have seen them.
+    pub fn changes(&self) -> broadcast::Receiver<AppliedChange> {
+        self.feed().subscribe()
+    }
+
+    /// Adds a listener (a cache) that the feed calls for each change before the change counts as applied.
+    pub fn on_change(&self, listener: ChangeListener) {
+        self.feed().add_listener(listener);
+    }
+
+    /// Waits until this process's feed has delivered `seq` to every listener. Returns early when the feed has
+    /// lost the database: caches then read through, so that nothing stale is served.
+    pub async fn applied(&self, seq: i64) {
+        self.feed().applied(seq).await;
+    }
+
+    /// Whether the feed has heard from the database within the trust time, so that caches may be believed.
+    pub fn feed_is_fresh(&self) -> bool {
+        self.feed().is_fresh()
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.inner.database
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    pub(crate) fn feed(&self) -> &Feed {
+        &self.inner.feed
+    }
+}

@@ -1,0 +1,117 @@
+//! A writing transaction: statements, then at its end the audit events and the changes it recorded.
+//!
+//! The numbers of both come from counter rows that stay locked until the commit. They are taken last, so
+//! that writers wait for each other only during the commit, and always in the same order, so that two of
+//! them never wait for each other.
+
+use crate::database::Connection;
+use crate::error::StorageError;
+use crate::storage::Storage;
+use doorward_domain::{Change, NewAuditEvent, Timestamp};
+use std::time::Duration;
+
+/// Rows of the feed are kept for this long; a process that was away for longer has to start again.
+const CHANGES_KEPT: Duration = Duration::from_secs(24 * 3_600);
+
+/// Old rows of the feed are deleted by each writer that passes a multiple of this number.
+const PRUNE_EVERY: i64 = 1_000;
+
+/// An open transaction; dropped without [`Tx::commit`], it never happened.
+pub(crate) struct Tx {
+    storage: Storage,
+    pub(crate) connection: Connection,
+    /// What is being done, as a verb phrase for errors.
+    pub(crate) what: &'static str,
+    audit: Vec<NewAuditEvent>,
+    changes: Vec<Change>,
+}
+
+impl Storage {
+    /// Begins a transaction that writes.
+    pub(crate) async fn begin(&self, what: &'static str) -> Result<Tx, StorageError> {
+        let connection = self.database().begin(what).await?;
+        Ok(Tx { storage: self.clone(), connection, what, audit: Vec::new(), changes: Vec::new() })
+    }
+}
+
+impl Tx {
+    /// Records who did it; written at the commit.
+    pub(crate) fn audit(&mut self, event: NewAuditEvent) {
+        self.audit.push(event);
+    }
+
+    /// Records what caches have to forget; written at the commit.
+    pub(crate) fn change(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    /// The present moment, by the storage's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.storage.clock().now()
+    }
+
+    /// Writes the audit events and changes, commits, and returns once this process's feed has applied them.
+    pub(crate) async fn commit(mut self) -> Result<(), StorageError> {
+        crate::audit::append(&mut self).await?;
+        let last = self.append_changes().await?;
+        let Self { storage, connection, what, .. } = self;
+        connection.commit(what).await?;
+        if let Some(seq) = last {
+            storage.feed().wake();
+            storage.applied(seq).await;
+        }
+        Ok(())
+    }
+
+    /// The audit events that are still to be written.
+    pub(crate) fn take_audit(&mut self) -> Vec<NewAuditEvent> {
+        std::mem::take(&mut self.audit)
+    }
+
+    /// The next `count` numbers of a counter: `first..first + count`.
+    pub(crate) async fn numbers(&mut self, counter: &'static str, count: usize) -> Result<i64, StorageError> {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let last: i64 = tx!(
+            self,
+            fetch_one,
+            sqlx::query_scalar("UPDATE counters SET value = value + $1 WHERE name = $2 RETURNING value")
+                .bind(count)
+                .bind(counter)
+        )?;
+        Ok(last - count + 1)
+    }
+
+    async fn append_changes(&mut self) -> Result<Option<i64>, StorageError> {
+        let changes = std::mem::take(&mut self.changes);
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let now = self.now();
+        let first = self.numbers("changes", changes.len()).await?;
+        let mut last = first;
+        for (seq, change) in (first..).zip(&changes) {
+            let row = crate::feed::ChangeRow::of(seq, change);
+            tx!(
+                self,
+                execute,
+                sqlx::query(
+                    "INSERT INTO changes (seq, kind, gateway_id, user_id, thing_id, at) \
+                     VALUES ($1, $2, $3, $4, $5, $6)"
+                )
+                .bind(row.seq)
+                .bind(&row.kind)
+                .bind(&row.gateway_id)
+                .bind(&row.user_id)
+                .bind(&row.thing_id)
+                .bind(now.millis())
+            )?;
+            last = seq;
+        }
+        if first / PRUNE_EVERY != last / PRUNE_EVERY || last % PRUNE_EVERY == 0 {
+            let before = now.minus(CHANGES_KEPT).millis();
+            tx!(self, execute, sqlx::query("DELETE FROM changes WHERE at < $1").bind(before))?;
+        }
+        self.connection.announce(self.what).await?;
+        Ok(Some(last))
+    }
+}

@@ -1,0 +1,91 @@
+//! Where sealed values live. A place is associated data: a value copied to another row, column or
+//! table does not open. This file lists every sealed column there is; rotation walks that list.
+
+use doorward_domain::{AuthorizationRequestId, ClientRegistrationId, GatewayId, GrantId};
+
+/// `table/column/row id` of one sealed value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    table: &'static str,
+    column: &'static str,
+    row: String,
+}
+
+impl Place {
+    /// Table and column of every sealed value in the database.
+    pub const ALL_COLUMNS: [(&'static str, &'static str); 6] = [
+        ("grants", "access_token"),
+        ("grants", "refresh_token"),
+        ("client_registrations", "client_secret"),
+        ("gateways", "static_header"),
+        ("authorization_requests", "pkce_verifier"),
+        ("provider_revocations", "token"),
+    ];
+
+    fn new(table: &'static str, column: &'static str, row: &impl ToString) -> Self {
+        Self { table, column, row: row.to_string() }
+    }
+
+    /// A grant's access token.
+    pub fn grant_access_token(id: GrantId) -> Self {
+        Self::new("grants", "access_token", &id)
+    }
+
+    /// A grant's refresh token.
+    pub fn grant_refresh_token(id: GrantId) -> Self {
+        Self::new("grants", "refresh_token", &id)
+    }
+
+    /// Our client secret at an authorization server.
+    pub fn client_secret(id: ClientRegistrationId) -> Self {
+        Self::new("client_registrations", "client_secret", &id)
+    }
+
+    /// The value of a gateway's static header.
+    pub fn static_header(id: GatewayId) -> Self {
+        Self::new("gateways", "static_header", &id)
+    }
+
+    /// The PKCE verifier of a pending browser round trip.
+    pub fn pkce_verifier(id: AuthorizationRequestId) -> Self {
+        Self::new("authorization_requests", "pkce_verifier", &id)
+    }
+
+    /// A token that waits for its provider to be told of its end; `row` is the outbox row's id.
+    pub fn provider_revocation_token(row: &str) -> Self {
+        Self::new("provider_revocations", "token", &row)
+    }
+
+    /// The table and the column, as [`Place::ALL_COLUMNS`] lists them.
+    pub fn column(&self) -> (&'static str, &'static str) {
+        (self.table, self.column)
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}/{}", self.table, self.column, self.row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn the_list_of_sealed_columns_is_what_the_constructors_make() {
+        let id = Uuid::from_u128(1);
+        let places = [
+            Place::grant_access_token(id.into()),
+            Place::grant_refresh_token(id.into()),
+            Place::client_secret(id.into()),
+            Place::static_header(id.into()),
+            Place::pkce_verifier(id.into()),
+            Place::provider_revocation_token("r1"),
+        ];
+        assert_eq!(places.each_ref().map(Place::column), Place::ALL_COLUMNS);
+        assert_eq!(places[0].to_string(), format!("grants/access_token/{id}"));
+        assert_eq!(places[5].to_string(), "provider_revocations/token/r1");
+    }
+}

@@ -1,0 +1,224 @@
+//! The vault: what is sealed here opens only under its key and at its place.
+
+use crate::key_ring::KeyRing;
+use crate::place::Place;
+use crate::state;
+use crate::subkeys::{self, Subkeys};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use doorward_domain::{KeyId, Sealed};
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
+
+/// Seals and opens with the keys of one ring. Cloning is cheap.
+#[derive(Clone)]
+pub struct Vault {
+    /// In the order of the ring: the first seals. Never empty.
+    keys: Arc<[Subkeys]>,
+}
+
+/// Why a sealed value does not open.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    #[error("the key ring has no key `{0}`; put it back (DOORWARD_KEY_RING) until nothing is sealed with it")]
+    UnknownKey(KeyId),
+    #[error("the value at {0} does not open: it was altered or moved, or its key has another value now")]
+    Broken(String),
+}
+
+impl Vault {
+    /// Prepares every key of the ring; the ring's own bytes are wiped.
+    #[expect(clippy::needless_pass_by_value, reason = "the ring ends here, so that keys live in one place")]
+    pub fn new(ring: KeyRing) -> Self {
+        Self { keys: ring.keys().map(|(id, bytes)| Subkeys::new(id, bytes)).collect() }
+    }
+
+    /// The names of all keys, the sealing one first.
+    pub fn key_ids(&self) -> impl Iterator<Item = &KeyId> {
+        self.keys.iter().map(|key| &key.id)
+    }
+
+    /// Seals a secret for one place, with the first key.
+    pub fn seal(&self, place: &Place, secret: &impl ExposeSecret<str>) -> Sealed {
+        let key = &self.keys[0];
+        let bytes = subkeys::seal(&key.columns, &place.to_string(), secret.expose_secret().as_bytes());
+        Sealed { key_id: key.id.clone(), bytes }
+    }
+
+    /// Opens what was sealed for this place, with whichever key it was sealed.
+    pub fn open<S: From<String>>(&self, place: &Place, sealed: &Sealed) -> Result<S, OpenError> {
+        let key = self.key(&sealed.key_id).ok_or_else(|| OpenError::UnknownKey(sealed.key_id.clone()))?;
+        let place = place.to_string();
+        subkeys::open(&key.columns, &place, &sealed.bytes)
+            .and_then(|plain| String::from_utf8(plain).ok())
+            .map(S::from)
+            .ok_or(OpenError::Broken(place))
+    }
+
+    /// Seals for another place, or again for the same one with the first key.
+    pub fn reseal(&self, from: &Place, to: &Place, sealed: &Sealed) -> Result<Sealed, OpenError> {
+        self.open::<SecretString>(from, sealed).map(|secret| self.seal(to, &secret))
+    }
+
+    /// Seals a state for one purpose: a base64url text that outsiders may hold.
+    pub fn seal_state(&self, purpose: &str, plain: &[u8]) -> String {
+        state::seal(&self.keys[0], purpose, plain)
+    }
+
+    /// The state in a text; none when it was altered, has another purpose or a key that is gone.
+    pub fn open_state(&self, purpose: &str, text: &str) -> Option<Vec<u8>> {
+        state::open(&self.keys, purpose, text)
+    }
+
+    /// The check value of a key (32 bytes, reveals nothing), by which a wrong ring is noticed at start.
+    /// Empty for a key that the ring does not have.
+    pub fn key_check(&self, key: &KeyId) -> Vec<u8> {
+        self.key(key).map(|key| key.check().to_vec()).unwrap_or_default()
+    }
+
+    /// Whether the ring's key of this name is the one that the check value was made from.
+    pub fn verify_key_check(&self, key: &KeyId, check: &[u8]) -> bool {
+        self.key(key).is_some_and(|key| verify_slices_are_equal(key.check().as_slice(), check).is_ok())
+    }
+
+    fn key(&self, id: &KeyId) -> Option<&Subkeys> {
+        self.keys.iter().find(|key| key.id == *id)
+    }
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Vault").field(&self.key_ids().map(|id| &id.0).collect::<Vec<_>>()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use doorward_domain::{AccessToken, Entropy};
+    use proptest::prelude::*;
+    use std::time::Instant;
+    use uuid::Uuid;
+
+    const K1: &str = "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    const K2: &str = "k2:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+
+    fn vault(ring: &str) -> Vault {
+        Vault::new(KeyRing::parse(ring).unwrap())
+    }
+
+    fn place(row: u128) -> Place {
+        Place::grant_access_token(Uuid::from_u128(row).into())
+    }
+
+    fn opened(vault: &Vault, place: &Place, sealed: &Sealed) -> Result<String, OpenError> {
+        vault.open::<AccessToken>(place, sealed).map(|token| token.expose_secret().to_owned())
+    }
+
+    fn places() -> impl Strategy<Value = Place> {
+        (0..3_u8, 0..4_u128).prop_map(|(column, row)| match column {
+            0 => place(row),
+            1 => Place::grant_refresh_token(Uuid::from_u128(row).into()),
+            _ => Place::client_secret(Uuid::from_u128(row).into()),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_opens_only_at_its_place_under_its_key_and_unaltered(
+            secret in ".{0,200}", at in places(), elsewhere in places(), flip in any::<prop::sample::Index>(),
+        ) {
+            let vault = vault(K1);
+            let sealed = vault.seal(&at, &AccessToken::new(secret.clone()));
+            prop_assert_eq!(opened(&vault, &at, &sealed), Ok(secret.clone()));
+            if elsewhere != at {
+                prop_assert_eq!(opened(&vault, &elsewhere, &sealed), Err(OpenError::Broken(elsewhere.to_string())));
+            }
+            let stranger = Vault::new(KeyRing::generate(Entropy, "k1"));
+            prop_assert!(opened(&stranger, &at, &sealed).is_err());
+            let mut altered = sealed.clone();
+            let byte = flip.index(altered.bytes.len());
+            altered.bytes[byte] ^= 1;
+            prop_assert!(opened(&vault, &at, &altered).is_err());
+            prop_assert!(secret.len() < 4 || !sealed.bytes.windows(secret.len()).any(|w| w == secret.as_bytes()));
+        }
+
+        #[test]
+        fn a_state_opens_only_for_its_purpose_and_no_garbage_opens(
+            plain in prop::collection::vec(any::<u8>(), 0..100), garbage in ".{0,80}",
+        ) {
+            let vault = vault(K1);
+            let text = vault.seal_state("cursor", &plain);
+            prop_assert_eq!(vault.open_state("cursor", &text), Some(plain));
+            prop_assert_eq!(vault.open_state("request", &text), None);
+            prop_assert_eq!(vault.open_state("cursor", &garbage), None);
+        }
+    }
+
+    #[test]
+    fn the_first_key_seals_and_every_key_opens() {
+        let old = vault(K1).seal(&place(1), &AccessToken::new("t"));
+        let old_state = vault(K1).seal_state("cursor", b"s");
+        let both = vault(&format!("{K2}\n{K1}"));
+        assert_eq!(opened(&both, &place(1), &old).unwrap(), "t");
+        assert_eq!(both.open_state("cursor", &old_state).unwrap(), b"s");
+        let again = both.reseal(&place(1), &place(2), &old).unwrap();
+        assert_eq!(again.key_id.0, "k2");
+        assert_eq!(opened(&vault(K2), &place(2), &again).unwrap(), "t");
+    }
+
+    #[test]
+    fn a_missing_key_and_a_broken_value_are_told_apart() {
+        let sealed = vault(K1).seal(&place(1), &AccessToken::new("canary"));
+        let unknown = opened(&vault(K2), &place(1), &sealed).unwrap_err();
+        assert_eq!(unknown, OpenError::UnknownKey(KeyId("k1".into())));
+        assert!(unknown.to_string().contains("no key `k1`"));
+        let short = Sealed { key_id: KeyId("k1".into()), bytes: vec![0; 5] };
+        let broken = opened(&vault(K1), &place(1), &short).unwrap_err();
+        assert!(broken.to_string().starts_with("the value at grants/access_token/"));
+        assert!(vault(K2).reseal(&place(1), &place(2), &sealed).is_err());
+        assert_eq!(vault(K2).open_state("cursor", &vault(K1).seal_state("cursor", b"s")), None);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_count_as_broken() {
+        let vault = vault(K1);
+        let bytes = subkeys::seal(&vault.keys[0].columns, &place(1).to_string(), &[0xff]);
+        let sealed = Sealed { key_id: KeyId("k1".into()), bytes };
+        assert!(matches!(opened(&vault, &place(1), &sealed), Err(OpenError::Broken(_))));
+    }
+
+    #[test]
+    fn a_key_check_fits_only_the_key_it_was_made_from() {
+        let (k1, k2) = (KeyId("k1".into()), KeyId("k2".into()));
+        let check = vault(K1).key_check(&k1);
+        assert_eq!(check.len(), 32);
+        assert!(vault(K1).verify_key_check(&k1, &check));
+        let renamed = vault(&K2.replace("k2", "k1"));
+        assert!(!renamed.verify_key_check(&k1, &check), "the same name, another key");
+        assert!(!vault(K1).verify_key_check(&k2, &vault(K1).key_check(&k2)), "an unknown key fits nothing");
+    }
+
+    #[test]
+    fn sealing_twice_gives_two_texts_and_debug_shows_names_only() {
+        let vault = vault(K1);
+        let token = AccessToken::new("t");
+        assert_ne!(vault.seal(&place(1), &token), vault.seal(&place(1), &token));
+        assert_ne!(vault.seal_state("p", b"s"), vault.seal_state("p", b"s"));
+        assert_eq!(format!("{vault:?}"), r#"Vault(["k1"])"#);
+    }
+
+    #[test]
+    fn opening_a_token_costs_microseconds() {
+        let vault = vault(K1);
+        let sealed = vault.seal(&place(1), &AccessToken::new("x".repeat(1_500)));
+        let batch = || {
+            let begin = Instant::now();
+            (0..100).for_each(|_| assert!(opened(&vault, &place(1), &sealed).is_ok()));
+            begin.elapsed() / 100
+        };
+        let best = (0..20).map(|_| batch()).min().unwrap();
+        // 20 microseconds are the promise of a release build; a debug build under coverage gets more.
+        let promise = if cfg!(debug_assertions) { 200 } else { 20 };
+        assert!(best.as_micros() < promise, "{best:?}");
+    }
+}
