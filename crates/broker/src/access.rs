@@ -107,7 +107,9 @@ impl Broker {
         let (Ok(secret), Ok(name)) = (opened, HeaderName::try_from(&stored.name)) else {
             return Ok(unusable_header());
         };
-        let Ok(mut value) = HeaderValue::from_str(secret.expose_secret()) else { return Ok(unusable_header()) };
+        let Ok(mut value) = HeaderValue::from_str(secret.expose_secret()) else {
+            return Ok(unusable_header());
+        };
         value.set_sensitive(true);
         let header = UpstreamHeader { name, value, used: None };
         self.keep((user, gateway), header.clone(), (None, None), stamp);

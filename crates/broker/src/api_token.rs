@@ -40,7 +40,10 @@ impl Broker {
             return Err(BrokerError::invalid("days", "use 1 to 3650 days"));
         }
         if caller.audience().is_some_and(|own| new.audience > own) {
-            return Err(BrokerError::invalid("audience", "a token cannot make one that opens more than itself"));
+            return Err(BrokerError::invalid(
+                "audience",
+                "a token cannot make one that opens more than itself",
+            ));
         }
         let gateways = self.checked_gateways(caller, new.gateways).await?;
         let made = doorward_vault::new_api_token(self.parts.entropy);
@@ -89,7 +92,10 @@ impl Broker {
             return Ok(caller.api_token().and_then(|own| own.gateways.clone()));
         };
         if wanted.is_empty() {
-            return Err(BrokerError::invalid("gateways", "name at least one gateway, or leave the field out for all"));
+            return Err(BrokerError::invalid(
+                "gateways",
+                "name at least one gateway, or leave the field out for all",
+            ));
         }
         for id in &wanted {
             self.gateway(caller, *id)

@@ -74,7 +74,8 @@ impl Broker {
         };
         let event = caller.event("authorization.begin").subject(gateway.id).concerning(caller.user.id);
         self.storage().insert_authorization_request(&row, event).await?;
-        let redirect = doorward_oauth::authorization_url(settings, &self.redirect_uri(), &state, &verifier, &row.scopes);
+        let redirect =
+            doorward_oauth::authorization_url(settings, &self.redirect_uri(), &state, &verifier, &row.scopes);
         Ok(BeganAuthorization {
             redirect,
             cookie_name: authorization_cookie_name(state.expose_secret()),

@@ -2,8 +2,8 @@
 
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
-    AuthorizationCode, AuthorizationRequest, Gateway, GatewayState, Grant, GrantId, GrantOwner,
-    GrantState, PkceVerifier, SealedTokenSet, SessionToken, StateToken, TokenHash, TokenSet,
+    AuthorizationCode, AuthorizationRequest, Gateway, GatewayState, Grant, GrantId, GrantOwner, GrantState,
+    PkceVerifier, SealedTokenSet, SessionToken, StateToken, TokenHash, TokenSet,
 };
 use doorward_storage::{StoredGrant, TakenAuthorizationRequest};
 use doorward_vault::Place;
@@ -21,11 +21,18 @@ pub struct Callback {
 /// How a round trip ended.
 #[derive(Debug)]
 pub enum Finished {
-    Connected { gateway: Arc<Gateway>, grant: GrantId },
+    Connected {
+        gateway: Arc<Gateway>,
+        grant: GrantId,
+    },
     /// The user said no at the provider.
-    Denied { gateway: Arc<Gateway> },
+    Denied {
+        gateway: Arc<Gateway>,
+    },
     /// Nothing was stored.
-    Refused { problem: CallbackProblem },
+    Refused {
+        problem: CallbackProblem,
+    },
 }
 
 /// Why nothing was stored.
@@ -156,7 +163,11 @@ impl Broker {
             self.parts.vault.open(&Place::pkce_verifier(request.id), &request.pkce_verifier)?;
         let client = match self.open_client(&gateway, settings) {
             Ok(client) => client,
-            Err(error) => return self.refused(caller, failed(format!("the client secret cannot be used: {error}"))).await,
+            Err(error) => {
+                return self
+                    .refused(caller, failed(format!("the client secret cannot be used: {error}")))
+                    .await;
+            }
         };
         let exchanged = self
             .parts
@@ -264,7 +275,11 @@ enum Checked {
 
 /// RFC 6749 §4.1.2.1 allows printable ASCII; only a short word of it is shown.
 fn error_code(error: &str) -> String {
-    let word: String = error.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')).take(64).collect();
+    let word: String = error
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+        .take(64)
+        .collect();
     if word.is_empty() { "unknown_error".to_owned() } else { word }
 }
 

@@ -1,10 +1,10 @@
 //! Who is asking. Without a caller there is no way to a use case; no setting makes one up.
 
 use crate::{Broker, BrokerError};
+use doorward_domain::session::BROWSER_SESSION_IDLE;
 use doorward_domain::{
     Actor, ApiToken, ApiTokenPlain, Audience, Permission, SessionToken, TokenHash, User, UserState,
 };
-use doorward_domain::session::BROWSER_SESSION_IDLE;
 use std::sync::Arc;
 
 /// A person, and what they showed to be let in.
@@ -112,10 +112,7 @@ impl Broker {
         }))
     }
 
-    async fn active_user(
-        &self,
-        id: doorward_domain::UserId,
-    ) -> Result<Option<Arc<User>>, BrokerError> {
+    async fn active_user(&self, id: doorward_domain::UserId) -> Result<Option<Arc<User>>, BrokerError> {
         let storage = self.storage();
         let load = async { Ok::<_, BrokerError>(storage.user(id).await?.map(Arc::new)) };
         let user = self.caches.users.get_or_load(&id, storage.feed_is_fresh(), load).await?;

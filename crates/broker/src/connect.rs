@@ -5,8 +5,7 @@ use crate::{Access, Broker, BrokerError, Caller};
 use doorward_domain::connect_request::CONNECT_REQUEST_LIFETIME;
 use doorward_domain::gateway::origin;
 use doorward_domain::{
-    Change, ConnectRequest, ConnectRequestId, Gateway, GatewayId, Grant, GrantOwner, OAuthSettings,
-    Timestamp,
+    Change, ConnectRequest, ConnectRequestId, Gateway, GatewayId, Grant, GrantOwner, OAuthSettings, Timestamp,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,7 +136,10 @@ impl Broker {
             .cloned()
             .collect();
         Ok(ConnectPage::Ask(Box::new(ConnectAsk {
-            client_name: request.as_ref().map(|request| request.client_name.clone()).filter(|name| !name.is_empty()),
+            client_name: request
+                .as_ref()
+                .map(|request| request.client_name.clone())
+                .filter(|name| !name.is_empty()),
             provider_host: host_of(&settings.authorization_url),
             provider_origin: origin(&settings.authorization_url),
             redirect_host: origin(self.public_url()),
@@ -188,7 +190,9 @@ pub(crate) enum OwnRequest {
 
 /// The OAuth settings of a gateway that can be connected to.
 pub(crate) fn oauth_of(gateway: &Gateway) -> Result<&OAuthSettings, BrokerError> {
-    gateway.oauth().ok_or_else(|| BrokerError::invalid("gateway", "this gateway needs no authorization: use it as it is"))
+    gateway.oauth().ok_or_else(|| {
+        BrokerError::invalid("gateway", "this gateway needs no authorization: use it as it is")
+    })
 }
 
 fn host_of(url: &Url) -> String {

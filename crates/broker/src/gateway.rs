@@ -104,7 +104,8 @@ impl Broker {
         let after = self.edited(&before, input).await?;
         let moved = before.fingerprint() != after.fingerprint();
         let park = moved.then_some(ReauthorizationReason::GatewayChanged);
-        let event = caller.event("gateway.update").subject(id).detail("slug", &after.slug).detail("moved", moved);
+        let event =
+            caller.event("gateway.update").subject(id).detail("slug", &after.slug).detail("moved", moved);
         let update = self.storage().update_gateway(&after, park, event).await?;
         match update.outcome {
             Updated::Yes => {
@@ -146,8 +147,9 @@ impl Broker {
         after.updated_at = self.now();
         match input.authorization {
             Some(typed) => {
-                after.authorization =
-                    self.authorization(after.id, &after.url, &after.name, typed, Some(&before.authorization)).await?;
+                after.authorization = self
+                    .authorization(after.id, &after.url, &after.name, typed, Some(&before.authorization))
+                    .await?;
             }
             None => rebind(&mut after)?,
         }
@@ -189,7 +191,9 @@ impl Broker {
                 checked_header_value(&value)?;
                 self.parts.vault.seal(&Place::static_header(id), &value)
             }
-            (Edit::Keep, Some(GatewayAuthorization::StaticHeader(kept))) if kept.fingerprint == fingerprint => {
+            (Edit::Keep, Some(GatewayAuthorization::StaticHeader(kept)))
+                if kept.fingerprint == fingerprint =>
+            {
                 kept.value.clone()
             }
             (Edit::Keep, Some(GatewayAuthorization::StaticHeader(_))) => {
@@ -221,8 +225,7 @@ impl Broker {
             _ => None,
         };
         let kept = before.map(|settings| &settings.registration);
-        let iss_promised =
-            before.is_some_and(|settings| settings.issuer == issuer && settings.iss_promised);
+        let iss_promised = before.is_some_and(|settings| settings.issuer == issuer && settings.iss_promised);
         let registration =
             self.typed_registration(typed, issuer.as_deref(), &token_url, client_id, fingerprint, kept)?;
         Ok(GatewayAuthorization::OAuth(Box::new(OAuthSettings {
@@ -298,7 +301,13 @@ impl Broker {
         let registered = self
             .parts
             .oauth
-            .register(registration_url, &self.redirect_uri(), &client_name, &found.scopes)
+            .register(
+                registration_url,
+                &self.redirect_uri(),
+                &client_name,
+                &found.scopes,
+                found.token_endpoint_auth_methods.as_deref(),
+            )
             .await
             .map_err(|error| BrokerError::invalid("authorization", error.to_string()))?;
         let id: ClientRegistrationId = self.parts.entropy.id(self.now());
@@ -343,7 +352,10 @@ impl Broker {
     /// A URL that is well formed and that the outbound guard would let through.
     fn checked_outbound(&self, field: &str, text: &str) -> Result<Url, BrokerError> {
         let url = checked_url(field, text)?;
-        self.parts.oauth.check_url(&url).map_err(|refusal| BrokerError::invalid(field, refusal.to_string()))?;
+        self.parts
+            .oauth
+            .check_url(&url)
+            .map_err(|refusal| BrokerError::invalid(field, refusal.to_string()))?;
         Ok(url)
     }
 }
@@ -364,7 +376,10 @@ fn kept_secret(
 fn secret_again(changed: &[String]) -> BrokerError {
     BrokerError::invalid(
         "authorization.client_secret",
-        format!("give the client secret again: it was given for another place ({} changed)", changed.join(", ")),
+        format!(
+            "give the client secret again: it was given for another place ({} changed)",
+            changed.join(", ")
+        ),
     )
 }
 

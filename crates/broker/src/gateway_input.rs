@@ -3,9 +3,7 @@
 
 use crate::BrokerError;
 use doorward_domain::gateway::PROTOCOL_PARAMETERS;
-use doorward_domain::{
-    CatalogSharing, ClientSecret, GatewayState, HeaderSecret, Slug, TokenEndpointAuth,
-};
+use doorward_domain::{CatalogSharing, ClientSecret, GatewayState, HeaderSecret, Slug, TokenEndpointAuth};
 use http::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
@@ -40,7 +38,10 @@ pub enum AuthorizationInput {
     None,
     /// Ask the upstream itself (RFC 9728), and register there (RFC 7591).
     Discover,
-    StaticHeader { name: String, value: Edit<HeaderSecret> },
+    StaticHeader {
+        name: String,
+        value: Edit<HeaderSecret>,
+    },
     OAuth(Box<OAuthInput>),
 }
 
@@ -111,8 +112,9 @@ pub(crate) fn slug_from_name(name: &str) -> Result<Slug, BrokerError> {
         }
     }
     slug.truncate(32);
-    checked_slug(slug.trim_end_matches('-'))
-        .map_err(|_| BrokerError::invalid("slug", "give a slug of a-z, 0-9 and '-'; the name does not yield one"))
+    checked_slug(slug.trim_end_matches('-')).map_err(|_| {
+        BrokerError::invalid("slug", "give a slug of a-z, 0-9 and '-'; the name does not yield one")
+    })
 }
 
 /// An absolute http(s) URL without user, password or fragment. Whether it may be reached is the
@@ -122,7 +124,8 @@ pub(crate) fn checked_url(field: &str, text: &str) -> Result<Url, BrokerError> {
     if text.len() > URL_MAX {
         return Err(problem("use at most 2000 characters"));
     }
-    let url = Url::parse(text.trim()).map_err(|_| problem("give an absolute URL such as https://example.com/path"))?;
+    let url = Url::parse(text.trim())
+        .map_err(|_| problem("give an absolute URL such as https://example.com/path"))?;
     if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
         return Err(problem("the URL must begin with https://"));
     }

@@ -25,7 +25,8 @@ impl LastUsed {
 impl Broker {
     /// Writes the uses noted since the last time. Called about once a minute, and at the end.
     pub async fn flush_last_used(&self) -> Result<(), BrokerError> {
-        let grants = std::mem::take(&mut *self.last_used.grants.lock().unwrap_or_else(PoisonError::into_inner));
+        let grants =
+            std::mem::take(&mut *self.last_used.grants.lock().unwrap_or_else(PoisonError::into_inner));
         let tokens =
             std::mem::take(&mut *self.last_used.api_tokens.lock().unwrap_or_else(PoisonError::into_inner));
         if !grants.is_empty() {

@@ -75,7 +75,8 @@ impl Broker {
             last_seen_at: now,
             expires_at: now.plus(BROWSER_SESSION_LIFETIME),
         };
-        let event = NewAuditEvent::new(Actor::User(user.id), action).concerning(user.id).from_address(address);
+        let event =
+            NewAuditEvent::new(Actor::User(user.id), action).concerning(user.id).from_address(address);
         self.storage().insert_browser_session(&row, event).await?;
         Ok(Login { session, user: Arc::new(user) })
     }

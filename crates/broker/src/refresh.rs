@@ -5,8 +5,8 @@
 use crate::secret::SecretError;
 use crate::{Broker, BrokerError};
 use doorward_domain::{
-    Actor, Gateway, Grant, GrantId, GrantOwner, GrantState, NewAuditEvent, ReauthorizationReason, RefreshToken,
-    TokenSet,
+    Actor, Gateway, Grant, GrantId, GrantOwner, GrantState, NewAuditEvent, ReauthorizationReason,
+    RefreshToken, TokenSet,
 };
 use doorward_oauth::{RefusalKind, TokenError};
 use doorward_vault::Place;
@@ -32,7 +32,10 @@ pub(crate) enum Refreshed {
     Usable(Arc<Grant>),
     MustAuthorize,
     /// The provider does not answer; the grant is kept.
-    Later { problem: String, retry_after: Option<Duration> },
+    Later {
+        problem: String,
+        retry_after: Option<Duration>,
+    },
 }
 
 type Flight = Shared<BoxFuture<'static, Result<Refreshed, Arc<BrokerError>>>>;
@@ -103,7 +106,8 @@ impl Broker {
             broker.flights.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&grant);
             result.map_err(Arc::new)
         });
-        let flight = task.map(|joined| joined.unwrap_or_else(|_| Err(Arc::new(interrupted())))).boxed().shared();
+        let flight =
+            task.map(|joined| joined.unwrap_or_else(|_| Err(Arc::new(interrupted())))).boxed().shared();
         under_way.insert(grant, flight.clone());
         flight
     }
@@ -132,7 +136,8 @@ impl Broker {
                 Ok(Refreshed::MustAuthorize)
             }
             Verdict::Interrupted => {
-                self.uncertain(&grant, "an earlier refresh was interrupted before its answer was stored").await?;
+                self.uncertain(&grant, "an earlier refresh was interrupted before its answer was stored")
+                    .await?;
                 Ok(self.still_usable(grant, need))
             }
             Verdict::Redeem => self.redeem_refresh_token(grant, gateway, need).await,
@@ -143,7 +148,9 @@ impl Broker {
         let now = self.now();
         match grant.state {
             GrantState::NeedsAuthorization(_) | GrantState::Orphaned { .. } => return Verdict::Ask,
-            GrantState::Uncertain if need == Need::Renew && grant.access_token_lives(now) => return Verdict::Serve,
+            GrantState::Uncertain if need == Need::Renew && grant.access_token_lives(now) => {
+                return Verdict::Serve;
+            }
             GrantState::Uncertain => return Verdict::Ask,
             GrantState::Active => {}
         }
@@ -168,10 +175,9 @@ impl Broker {
         match (&grant.tokens.refresh_token, grant.retry_at) {
             (None, _) if need == Need::Renew && grant.access_token_lives(now) => Verdict::Serve,
             (None, _) => Verdict::Park(ReauthorizationReason::NothingToRefreshWith),
-            (Some(_), Some(retry_at)) if now < retry_at => Verdict::Wait {
-                problem: provider_down(gateway),
-                retry_after: Some(now.until(retry_at)),
-            },
+            (Some(_), Some(retry_at)) if now < retry_at => {
+                Verdict::Wait { problem: provider_down(gateway), retry_after: Some(now.until(retry_at)) }
+            }
             (Some(_), _) => Verdict::Redeem,
         }
     }
@@ -379,7 +385,10 @@ impl Broker {
 enum Verdict {
     Serve,
     Ask,
-    Wait { problem: String, retry_after: Option<Duration> },
+    Wait {
+        problem: String,
+        retry_after: Option<Duration>,
+    },
     Park(ReauthorizationReason),
     /// The intent of an earlier refresh is there, and nobody is working on it.
     Interrupted,
@@ -387,7 +396,8 @@ enum Verdict {
 }
 
 fn refresh_event(grant: &Grant, action: &'static str) -> NewAuditEvent {
-    let event = NewAuditEvent::new(Actor::System, action).subject(grant.id).detail("number", grant.refresh_number);
+    let event =
+        NewAuditEvent::new(Actor::System, action).subject(grant.id).detail("number", grant.refresh_number);
     match grant.owner {
         GrantOwner::User(user) => event.concerning(user),
         GrantOwner::Service => event,
@@ -395,7 +405,10 @@ fn refresh_event(grant: &Grant, action: &'static str) -> NewAuditEvent {
 }
 
 fn provider_down(gateway: &Gateway) -> String {
-    format!("{} cannot be reached with your authorization right now; it is kept, try again shortly.", gateway.name)
+    format!(
+        "{} cannot be reached with your authorization right now; it is kept, try again shortly.",
+        gateway.name
+    )
 }
 
 fn changed_meanwhile() -> String {
@@ -403,7 +416,10 @@ fn changed_meanwhile() -> String {
 }
 
 fn interrupted() -> BrokerError {
-    BrokerError::Unavailable { problem: "The refresh was interrupted; try again.".to_owned(), retry_after: None }
+    BrokerError::Unavailable {
+        problem: "The refresh was interrupted; try again.".to_owned(),
+        retry_after: None,
+    }
 }
 
 fn count(result: &'static str) {

@@ -99,8 +99,7 @@ impl Broker {
         hash: PasswordHash,
         address: Option<String>,
     ) -> Result<User, BrokerError> {
-        let mut user =
-            self.storage().user(user_id).await?.ok_or(BrokerError::NotFound { what: "person" })?;
+        let mut user = self.storage().user(user_id).await?.ok_or(BrokerError::NotFound { what: "person" })?;
         user.password_hash = Some(hash);
         user.updated_at = self.now();
         let event = NewAuditEvent::new(Actor::User(user_id), "user.password_reset")
@@ -120,7 +119,11 @@ impl Broker {
     async fn administrator(&self, person: NewPerson) -> Result<User, BrokerError> {
         let email = checked_email(&person.email)?;
         checked_password("password", &person.password)?;
-        let name = if person.name.trim().is_empty() { email.clone() } else { crate::gateway_input::checked_name(&person.name)? };
+        let name = if person.name.trim().is_empty() {
+            email.clone()
+        } else {
+            crate::gateway_input::checked_name(&person.name)?
+        };
         let now = self.now();
         Ok(User {
             id: self.parts.entropy.id(now),

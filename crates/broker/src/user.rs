@@ -128,7 +128,10 @@ impl Broker {
     fn keeps_an_administrator(&self, caller: &Caller, after: &User) -> Result<(), BrokerError> {
         let still = after.role == Role::Administrator && after.state == UserState::Active;
         if after.id == caller.user.id && !still {
-            return Err(BrokerError::conflict("role", "you cannot demote or disable yourself: ask another administrator"));
+            return Err(BrokerError::conflict(
+                "role",
+                "you cannot demote or disable yourself: ask another administrator",
+            ));
         }
         Ok(())
     }
@@ -143,9 +146,9 @@ pub(crate) fn checked_email(email: &str) -> Result<String, BrokerError> {
     let email = email.trim();
     let well_formed = email.len() <= 254
         && !email.chars().any(|c| c.is_whitespace() || c.is_control())
-        && email.split_once('@').is_some_and(|(local, host)| {
-            !local.is_empty() && !host.is_empty() && !host.contains('@')
-        });
+        && email
+            .split_once('@')
+            .is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
     if well_formed {
         Ok(email.to_owned())
     } else {

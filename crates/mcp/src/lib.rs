@@ -6,6 +6,7 @@
 
 pub mod bridge;
 pub mod catalog;
+mod catalog_reader;
 pub mod envelope;
 pub mod names;
 pub mod resource_owners;

@@ -3,7 +3,7 @@
 
 /// A template, cut into what it demands of a URI.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UriTemplate {
+pub(crate) struct UriTemplate {
     parts: Vec<Part>,
 }
 
@@ -16,7 +16,7 @@ enum Part {
 
 impl UriTemplate {
     /// Reads a template; none when its braces do not match or it is nothing but literals.
-    pub fn parse(template: &str) -> Option<Self> {
+    pub(crate) fn parse(template: &str) -> Option<Self> {
         let mut parts = Vec::new();
         let mut rest = template;
         while let Some((literal, after)) = rest.split_once('{') {
@@ -49,7 +49,7 @@ impl UriTemplate {
     }
 
     /// Whether the template can make this URI. The time it takes is bounded by the product of both lengths.
-    pub fn matches(&self, uri: &str) -> bool {
+    pub(crate) fn matches(&self, uri: &str) -> bool {
         let uri = uri.as_bytes();
         let mut reached = vec![false; uri.len() + 1];
         reached[0] = true;

@@ -1,0 +1,23 @@
+//! The OAuth client. It speaks to authorization servers and to nobody else, and it is handed all it
+//! needs: no database, no clock, no randomness of its own.
+//!
+//! Answers are read tolerantly, because providers differ; what is sent follows the RFCs.
+
+mod authorization_url;
+mod client;
+mod client_auth;
+pub mod discovery;
+mod issuer;
+pub mod pkce;
+mod refusal;
+mod registration;
+mod token_request;
+mod token_response;
+
+pub use authorization_url::authorization_url;
+pub use client::OAuthClient;
+pub use client_auth::ClientCredentials;
+pub use discovery::{Discovered, Discovery, DiscoveryError};
+pub use issuer::{IssuerMismatch, check_issuer};
+pub use refusal::{RefusalKind, TokenError};
+pub use registration::{Registered, RegistrationError};

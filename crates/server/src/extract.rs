@@ -5,15 +5,17 @@
 mod address;
 mod api_caller;
 mod form;
+mod id;
+mod if_match;
 mod json;
-mod page;
 mod query;
 mod session;
 
 pub(crate) use address::{ClientAddress, Peer};
 pub(crate) use api_caller::{AdminCaller, OwnCaller};
 pub(crate) use form::{CheckedForm, FormGuard};
+pub(crate) use id::Id;
+pub(crate) use if_match::{IfMatch, etag};
 pub(crate) use json::JsonBody;
-pub(crate) use page::IdPath;
-pub(crate) use query::QueryOf;
+pub(crate) use query::{NoQuery, PageQuery, QueryOf, refuse_query};
 pub(crate) use session::{PageRejection, SessionCaller};

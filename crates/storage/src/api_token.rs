@@ -1,7 +1,7 @@
 //! API tokens: found by the hash of their value, kept after their end so that lists can show them.
 
 use crate::error::StorageError;
-use crate::row::{RowName, json, millis, moment};
+use crate::row::{RowName, json, millis, moment, text};
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use doorward_domain::{ApiToken, ApiTokenId, Change, GatewayId, NewAuditEvent, Timestamp, TokenHash, UserId};
@@ -60,11 +60,11 @@ impl Storage {
             )
             .bind(token.id.to_string())
             .bind(token.user_id.to_string())
-            .bind(&token.name)
+            .bind(text(&token.name))
             .bind(token.hash.0.as_slice())
             .bind(&token.hint)
             .bind(token.audience.as_str())
-            .bind(token.gateways.as_ref().map(|list| json(list)))
+            .bind(token.gateways.as_ref().map(json))
             .bind(token.created_at.millis())
             .bind(token.expires_at.millis())
             .bind(millis(token.last_used_at))
@@ -81,8 +81,12 @@ impl Storage {
             self,
             "look for an API token",
             fetch_optional,
-            sqlx::query_as::<_, ApiTokenRow>(concat!("SELECT ", columns!(), " FROM api_tokens WHERE hash = $1"))
-                .bind(hash.0.as_slice())
+            sqlx::query_as::<_, ApiTokenRow>(concat!(
+                "SELECT ",
+                columns!(),
+                " FROM api_tokens WHERE hash = $1"
+            ))
+            .bind(hash.0.as_slice())
         )?;
         row.map(ApiTokenRow::into_token).transpose()
     }
@@ -93,8 +97,12 @@ impl Storage {
             self,
             "read an API token",
             fetch_optional,
-            sqlx::query_as::<_, ApiTokenRow>(concat!("SELECT ", columns!(), " FROM api_tokens WHERE id = $1"))
-                .bind(id.to_string())
+            sqlx::query_as::<_, ApiTokenRow>(concat!(
+                "SELECT ",
+                columns!(),
+                " FROM api_tokens WHERE id = $1"
+            ))
+            .bind(id.to_string())
         )?;
         row.map(ApiTokenRow::into_token).transpose()
     }
@@ -127,10 +135,12 @@ impl Storage {
         let ended = tx!(
             tx,
             execute,
-            sqlx::query("UPDATE api_tokens SET ended_at = $1 WHERE id = $2 AND user_id = $3 AND ended_at IS NULL")
-                .bind(now.millis())
-                .bind(id.to_string())
-                .bind(owner.to_string())
+            sqlx::query(
+                "UPDATE api_tokens SET ended_at = $1 WHERE id = $2 AND user_id = $3 AND ended_at IS NULL"
+            )
+            .bind(now.millis())
+            .bind(id.to_string())
+            .bind(owner.to_string())
         )?;
         if ended == 0 {
             return Ok(false);
@@ -174,9 +184,11 @@ pub(crate) async fn end_api_tokens_of(tx: &mut Tx, user: UserId) -> Result<(), S
     let ids: Vec<String> = tx!(
         tx,
         fetch_all,
-        sqlx::query_scalar("UPDATE api_tokens SET ended_at = $1 WHERE user_id = $2 AND ended_at IS NULL RETURNING id")
-            .bind(now)
-            .bind(user.to_string())
+        sqlx::query_scalar(
+            "UPDATE api_tokens SET ended_at = $1 WHERE user_id = $2 AND ended_at IS NULL RETURNING id"
+        )
+        .bind(now)
+        .bind(user.to_string())
     )?;
     tell(tx, &ids)
 }

@@ -3,7 +3,7 @@
 
 use crate::cursor::Slice;
 use crate::error::StorageError;
-use crate::row::{RowName, json};
+use crate::row::{RowName, json, text};
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use doorward_domain::{
@@ -86,7 +86,7 @@ impl Storage {
             )
             .bind(STREAM)
             .bind(slice.after.0)
-            .bind(filter.action_prefix.as_deref().unwrap_or_default())
+            .bind(text(filter.action_prefix.as_deref().unwrap_or_default()))
             .bind(filter.user.map(|id| id.to_string()).unwrap_or_default())
             .bind(slice.limit)
         )?;
@@ -131,9 +131,9 @@ pub(crate) async fn append(tx: &mut Tx) -> Result<(), StorageError> {
             .bind(actor_kind)
             .bind(actor_id.as_deref())
             .bind(event.action)
-            .bind(event.subject.as_deref())
+            .bind(event.subject.as_deref().map(text))
             .bind(event.user_id.map(|id| id.to_string()))
-            .bind(event.address.as_deref())
+            .bind(event.address.as_deref().map(text))
             .bind(json(&event.detail))
         )?;
     }

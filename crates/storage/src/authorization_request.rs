@@ -2,7 +2,7 @@
 //! once, one takes the request.
 
 use crate::error::StorageError;
-use crate::row::{RowName, json};
+use crate::row::{RowName, json, text};
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use doorward_domain::{
@@ -16,6 +16,10 @@ const REMEMBERED: Duration = Duration::from_secs(24 * 3_600);
 /// What a callback found under its `state`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per callback, and its holder would take it out of a box at once"
+)]
 pub enum TakenAuthorizationRequest {
     /// It is the caller's, and nobody else can take it any more.
     Taken(AuthorizationRequest),
@@ -57,12 +61,14 @@ struct AuthorizationRequestRow {
 impl AuthorizationRequestRow {
     fn into_request(self) -> Result<AuthorizationRequest, StorageError> {
         let row = RowName { table: "authorization_requests", id: &self.id };
-        let verifier = row.sealed("pkce_verifier", Some(self.pkce_verifier), Some(self.pkce_verifier_key_id))?;
+        let verifier =
+            row.sealed("pkce_verifier", Some(self.pkce_verifier), Some(self.pkce_verifier_key_id))?;
         Ok(AuthorizationRequest {
             id: row.parse("id", &self.id)?,
             user_id: row.parse("user_id", &self.user_id)?,
             gateway_id: row.parse("gateway_id", &self.gateway_id)?,
-            connect_request_id: row.parse_optional("connect_request_id", self.connect_request_id.as_deref())?,
+            connect_request_id: row
+                .parse_optional("connect_request_id", self.connect_request_id.as_deref())?,
             state_hash: row.hash("state_hash", &self.state_hash)?,
             cookie_hash: row.hash("cookie_hash", &self.cookie_hash)?,
             pkce_verifier: row.required("pkce_verifier", verifier)?,
@@ -85,7 +91,11 @@ impl Storage {
     ) -> Result<(), StorageError> {
         let mut tx = self.begin("begin an authorization").await?;
         let before = tx.now().minus(REMEMBERED).millis();
-        tx!(tx, execute, sqlx::query("DELETE FROM authorization_requests WHERE expires_at < $1").bind(before))?;
+        tx!(
+            tx,
+            execute,
+            sqlx::query("DELETE FROM authorization_requests WHERE expires_at < $1").bind(before)
+        )?;
         insert(&mut tx, request).await?;
         tx.audit(audit);
         tx.commit().await
@@ -161,9 +171,9 @@ async fn insert(tx: &mut Tx, request: &AuthorizationRequest) -> Result<(), Stora
         .bind(request.cookie_hash.0.as_slice())
         .bind(request.pkce_verifier.bytes.as_slice())
         .bind(&request.pkce_verifier.key_id.0)
-        .bind(request.expected_issuer.as_deref())
+        .bind(request.expected_issuer.as_deref().map(text))
         .bind(request.iss_promised)
-        .bind(&request.fingerprint.0)
+        .bind(text(&request.fingerprint.0))
         .bind(json(&request.scopes))
         .bind(request.created_at.millis())
         .bind(request.expires_at.millis())

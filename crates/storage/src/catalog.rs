@@ -59,7 +59,7 @@ impl Storage {
             .bind(user.as_deref().unwrap_or_default())
             .bind(user.as_deref())
             .bind(json(&items))
-            .bind(catalog.instructions.as_ref().map(|text| json(text)))
+            .bind(catalog.instructions.as_ref().map(json))
             .bind(catalog.fetched_at.millis())
         )?;
         tx.change(Change::Catalog { gateway: catalog.gateway_id, user: catalog.user_id });

@@ -1,7 +1,7 @@
 //! Our client at one issuer for one gateway. It is read and written with its gateway.
 
 use crate::error::StorageError;
-use crate::row::{RowName, bytes_of, key_of, word};
+use crate::row::{RowName, bytes_of, key_of, text, word};
 use crate::transaction::Tx;
 use doorward_domain::{ClientRegistration, Fingerprint, GatewayId};
 
@@ -74,12 +74,12 @@ pub(crate) async fn put(
         )
         .bind(&current)
         .bind(gateway.to_string())
-        .bind(&registration.issuer)
+        .bind(text(&registration.issuer))
         .bind(word(registration.kind))
-        .bind(&registration.client_id)
+        .bind(text(&registration.client_id))
         .bind(bytes_of(registration.client_secret.as_ref()))
         .bind(key_of(registration.client_secret.as_ref()))
-        .bind(&registration.fingerprint.0)
+        .bind(text(&registration.fingerprint.0))
         .bind(word(registration.token_endpoint_auth))
     )?;
     Ok(())

@@ -2,7 +2,7 @@
 //! stay for a day, so that their owner can be offered to start again.
 
 use crate::error::StorageError;
-use crate::row::{RowName, moment};
+use crate::row::{RowName, moment, text};
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use doorward_domain::{Change, ConnectRequest, ConnectRequestId, GatewayId, Timestamp, UserId};
@@ -64,7 +64,7 @@ impl Storage {
             ))
             .bind(user.to_string())
             .bind(gateway.to_string())
-            .bind(client_name)
+            .bind(text(client_name))
             .bind(now.millis())
         )?;
         row.map(ConnectRequestRow::into_request).transpose()
@@ -90,7 +90,7 @@ impl Storage {
             .bind(request.id.to_string())
             .bind(request.user_id.to_string())
             .bind(request.gateway_id.to_string())
-            .bind(&request.client_name)
+            .bind(text(&request.client_name))
             .bind(request.created_at.millis())
             .bind(request.expires_at.millis())
         )?;
@@ -99,7 +99,10 @@ impl Storage {
     }
 
     /// The link with an id, ended and completed ones included.
-    pub async fn connect_request(&self, id: ConnectRequestId) -> Result<Option<ConnectRequest>, StorageError> {
+    pub async fn connect_request(
+        &self,
+        id: ConnectRequestId,
+    ) -> Result<Option<ConnectRequest>, StorageError> {
         let row = read!(
             self,
             "read a connect request",
@@ -164,9 +167,11 @@ pub(crate) async fn forget_connect_requests(
     tx!(
         tx,
         execute,
-        sqlx::query("DELETE FROM connect_requests WHERE user_id = $1 AND ($2 = '' OR gateway_id = $2) AND pending")
-            .bind(user.to_string())
-            .bind(gateway.map(|id| id.to_string()).unwrap_or_default())
+        sqlx::query(
+            "DELETE FROM connect_requests WHERE user_id = $1 AND ($2 = '' OR gateway_id = $2) AND pending"
+        )
+        .bind(user.to_string())
+        .bind(gateway.map(|id| id.to_string()).unwrap_or_default())
     )
     .map(drop)
 }
@@ -182,7 +187,7 @@ async fn sweep(tx: &mut Tx, request: &ConnectRequest) -> Result<(), StorageError
         )
         .bind(request.user_id.to_string())
         .bind(request.gateway_id.to_string())
-        .bind(&request.client_name)
+        .bind(text(&request.client_name))
         .bind(request.created_at.millis())
     )?;
     let before = tx.now().minus(REMEMBERED).millis();

@@ -94,8 +94,7 @@ pub(crate) enum Connection {
 impl Database {
     /// Opens a SQLite file, creating it for the owner's eyes only, and brings its schema up to date.
     pub(crate) async fn open_sqlite(path: &Path) -> Result<Self, StorageError> {
-        create_private_file(path)
-            .map_err(|source| StorageError::File { path: path.to_owned(), source })?;
+        create_private_file(path).map_err(|source| StorageError::File { path: path.to_owned(), source })?;
         let failed = |source| StorageError::database("open the database file", source);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
@@ -116,9 +115,8 @@ impl Database {
     /// Connects to PostgreSQL and brings the schema up to date, under a lock that keeps replicas apart.
     pub(crate) async fn open_postgres(url: &str) -> Result<Self, StorageError> {
         let failed = |source| StorageError::database("connect", source);
-        let options = sqlx::postgres::PgConnectOptions::from_str(url)
-            .map_err(failed)?
-            .application_name("doorward");
+        let options =
+            sqlx::postgres::PgConnectOptions::from_str(url).map_err(failed)?.application_name("doorward");
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)

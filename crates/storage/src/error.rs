@@ -51,7 +51,7 @@ impl StorageError {
         }
     }
 
-    /// Whether the statement failed because the row, or the thing it belongs to, is there already.
+    /// Whether the statement failed because a value that must be unique is there already.
     pub(crate) fn is_unique_violation(&self) -> bool {
         matches!(self, Self::Database { source: sqlx::Error::Database(error), .. } if error.is_unique_violation())
     }
@@ -60,12 +60,16 @@ impl StorageError {
 fn is_busy(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else { return false };
     error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some()
-        && error.code().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == SQLITE_BUSY)
+        && error
+            .code()
+            .and_then(|code| code.parse::<u32>().ok())
+            .is_some_and(|code| code & 0xff == SQLITE_BUSY)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sqlx::{ConnectOptions, Connection};
 
     #[test]
     fn a_closed_pool_is_unreachable_and_a_missing_row_is_not() {
@@ -73,5 +77,19 @@ mod tests {
         assert!(matches!(closed, StorageError::Unreachable { .. }), "{closed}");
         let missing = StorageError::database("read a user", sqlx::Error::RowNotFound);
         assert!(missing.to_string().starts_with("the database could not read a user"), "{missing}");
+    }
+
+    #[tokio::test]
+    async fn a_second_writer_from_outside_is_told_that_the_file_is_locked() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(directory.path().join("doorward.db"))
+            .create_if_missing(true)
+            .busy_timeout(std::time::Duration::ZERO);
+        let (mut one, mut other) = (options.connect().await.unwrap(), options.connect().await.unwrap());
+        let _held = one.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        let refused = other.begin_with("BEGIN IMMEDIATE").await.map(drop).unwrap_err();
+        let error = StorageError::database("begin", refused);
+        assert!(matches!(error, StorageError::Locked { what: "begin" }), "{error}");
     }
 }

@@ -89,8 +89,12 @@ impl Feed {
     async fn apply_new(&self, database: &Database) -> Result<usize, StorageError> {
         let applied = *self.applied.borrow();
         let rows = rows_after(database, applied).await?;
-        if rows.first().is_some_and(|row| row.seq != applied + 1) && !self.missed_some.swap(true, Ordering::SeqCst) {
-            tracing::error!("this process slept through deleted changes; caches are off until it is restarted");
+        if rows.first().is_some_and(|row| row.seq != applied + 1)
+            && !self.missed_some.swap(true, Ordering::SeqCst)
+        {
+            tracing::error!(
+                "this process slept through deleted changes; caches are off until it is restarted"
+            );
         }
         let count = rows.len();
         for row in rows {
@@ -108,7 +112,9 @@ impl Feed {
                 let _ = self.subscribers.send(AppliedChange { seq: row.seq, change });
             }
             // A newer replica may write kinds that this one has no cache for.
-            None => tracing::debug!(seq = row.seq, kind = row.kind, "a change of a kind that is not known here"),
+            None => {
+                tracing::debug!(seq = row.seq, kind = row.kind, "a kind of change that is not known here");
+            }
         }
         self.applied.send_replace(row.seq);
     }

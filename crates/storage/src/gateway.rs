@@ -6,7 +6,7 @@ use crate::ended_grant::{GrantsOf, end_grants};
 use crate::error::StorageError;
 use crate::gateway_row::{GatewayRow, select_gateways};
 use crate::grant::park_grants;
-use crate::row::{bytes_of, json, key_of, word};
+use crate::row::{bytes_of, json, key_of, text, word};
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use crate::user::{Inserted, Updated};
@@ -207,8 +207,8 @@ async fn insert(tx: &mut Tx, gateway: &Gateway) -> Result<bool, StorageError> {
         )
         .bind(gateway.id.to_string())
         .bind(gateway.slug.as_str())
-        .bind(&gateway.name)
-        .bind(gateway.name.to_lowercase())
+        .bind(text(&gateway.name))
+        .bind(text(&gateway.name).to_lowercase())
         .bind(gateway.url.as_str())
         .bind(word(gateway.state))
         .bind(word(gateway.catalog_sharing))
@@ -226,8 +226,8 @@ async fn update(tx: &mut Tx, gateway: &Gateway) -> Result<(), StorageError> {
             "UPDATE gateways SET name = $1, name_key = $2, url = $3, state = $4, catalog_sharing = $5, \
              updated_at = $6, version = version + 1 WHERE id = $7"
         )
-        .bind(&gateway.name)
-        .bind(gateway.name.to_lowercase())
+        .bind(text(&gateway.name))
+        .bind(text(&gateway.name).to_lowercase())
         .bind(gateway.url.as_str())
         .bind(word(gateway.state))
         .bind(word(gateway.catalog_sharing))
@@ -285,9 +285,9 @@ async fn put_oauth(tx: &mut Tx, id: GatewayId, oauth: Option<&OAuthSettings>) ->
         .bind(oauth.map(|settings| settings.authorization_url.as_str()))
         .bind(oauth.map(|settings| settings.token_url.as_str()))
         .bind(oauth.and_then(|settings| settings.revocation_url.as_ref()).map(Url::as_str))
-        .bind(oauth.and_then(|settings| settings.issuer.as_deref()))
+        .bind(oauth.and_then(|settings| settings.issuer.as_deref()).map(text))
         .bind(oauth.is_some_and(|settings| settings.iss_promised))
-        .bind(oauth.and_then(|settings| settings.resource.as_deref()))
+        .bind(oauth.and_then(|settings| settings.resource.as_deref()).map(text))
         .bind(json(oauth.map_or(&[][..], |settings| &settings.scopes)))
         .bind(json(oauth.map_or(&BTreeMap::new(), |settings| &settings.authorize_params)))
         .bind(oauth.map(|settings| settings.registration.id.to_string()))

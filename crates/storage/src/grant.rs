@@ -1,69 +1,20 @@
-//! Grants: stored after a consent, looked up, put into a state, ended. Every write is compare-and-swap on
-//! the row's version (lesson R5): a losing write never lands.
+//! Grants: looked up, put into a state, ended. Every write is compare-and-swap on the row's version (lesson
+//! R5): a losing write never lands.
 
-use crate::connect_request::complete;
 use crate::ended_grant::{GrantsOf, end_grants};
 use crate::error::StorageError;
-use crate::gateway;
 use crate::grant_row::{
-    GrantName, GrantRow, change_of, grant_columns, grant_name_columns, owner_columns, person, state_columns,
+    GrantName, GrantRow, grant_columns, grant_name_columns, owner_columns, state_columns,
 };
-use crate::row::{bytes_of, json, key_of, millis, word};
+use crate::row::{millis, text, word};
 use crate::storage::Storage;
 use crate::transaction::Tx;
-use crate::user;
 use doorward_domain::{
     Fingerprint, GatewayId, Grant, GrantId, GrantOwner, GrantState, NewAuditEvent, ReauthorizationReason,
     Timestamp, UserId,
 };
 
-/// What became of a grant that a consent made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum StoredGrant {
-    Stored {
-        grant_id: GrantId,
-        /// There was a grant before, whose tokens these replaced.
-        replaced: bool,
-    },
-    /// The grant that was there when the caller looked has changed, ended, or only just appeared. Nothing was
-    /// written: look again, seal for the id that is there, and try again.
-    Conflict,
-    /// The person or the gateway is gone or disabled; nothing was written.
-    Gone,
-}
-
 impl Storage {
-    /// Stores what a consent brought: a new grant (`version` 0: there was none) or new tokens in the place of
-    /// an existing one (same id, and the `version` that was read). It is stored at `version + 1`. The person's
-    /// connect requests for the gateway are completed.
-    pub async fn store_authorized_grant(
-        &self,
-        grant: &Grant,
-        audit: NewAuditEvent,
-    ) -> Result<StoredGrant, StorageError> {
-        let mut tx = self.begin("store a grant").await?;
-        if !may_be_granted(&mut tx, grant).await? {
-            return Ok(StoredGrant::Gone);
-        }
-        let replaced = match existing(&mut tx, grant).await? {
-            None if grant.version == 0 => {
-                insert(&mut tx, grant).await?;
-                false
-            }
-            Some(id) if id == grant.id.to_string() && replace(&mut tx, grant).await? => true,
-            _ => return Ok(StoredGrant::Conflict),
-        };
-        if let Some(user) = person(grant.owner) {
-            let now = tx.now();
-            complete(&mut tx, user, grant.gateway_id, now).await?;
-        }
-        tx.change(change_of(grant));
-        tx.audit(audit);
-        tx.commit().await?;
-        Ok(StoredGrant::Stored { grant_id: grant.id, replaced })
-    }
-
     /// The grant with an id.
     pub async fn grant(&self, id: GrantId) -> Result<Option<Grant>, StorageError> {
         let row = read!(
@@ -77,7 +28,11 @@ impl Storage {
     }
 
     /// The default grant of an owner at a gateway (the one with an empty label).
-    pub async fn grant_of(&self, owner: GrantOwner, gateway: GatewayId) -> Result<Option<Grant>, StorageError> {
+    pub async fn grant_of(
+        &self,
+        owner: GrantOwner,
+        gateway: GatewayId,
+    ) -> Result<Option<Grant>, StorageError> {
         let (kind, user) = owner_columns(owner);
         let row = read!(
             self,
@@ -114,7 +69,10 @@ impl Storage {
 
     /// Puts a grant into a state, if it is still at `version`; whatever was being redeemed is no longer.
     /// False: somebody was faster, and nothing was written.
-    #[expect(clippy::too_many_arguments, reason = "the columns of one verdict; a struct would only rename them")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the columns of one verdict; a struct would only rename them"
+    )]
     pub async fn set_grant_state(
         &self,
         id: GrantId,
@@ -139,7 +97,7 @@ impl Storage {
             .bind(state)
             .bind(reason.as_deref())
             .bind(orphaned_since)
-            .bind(last_error)
+            .bind(last_error.map(text))
             .bind(millis(retry_at))
             .bind(failures)
             .bind(id.to_string())
@@ -218,105 +176,10 @@ pub(crate) async fn park_grants(
         ))
         .bind(word(reason))
         .bind(gateway.to_string())
-        .bind(&fingerprint.0)
+        .bind(text(&fingerprint.0))
     )?;
     for grant in &parked {
         tx.change(grant.change()?);
     }
     Ok(parked.len() as u64)
-}
-
-/// Both rows are locked, always the person's first, so that nobody is disabled or deleted meanwhile.
-async fn may_be_granted(tx: &mut Tx, grant: &Grant) -> Result<bool, StorageError> {
-    if let Some(id) = person(grant.owner)
-        && user::lock(tx, id).await?.is_none_or(|user| user.state != "active")
-    {
-        return Ok(false);
-    }
-    let gateway = gateway::lock(tx, grant.gateway_id).await?;
-    Ok(gateway.is_some_and(|gateway| gateway.state != "disabled"))
-}
-
-async fn existing(tx: &mut Tx, grant: &Grant) -> Result<Option<String>, StorageError> {
-    let (kind, user) = owner_columns(grant.owner);
-    tx!(
-        tx,
-        fetch_optional,
-        sqlx::query_scalar(
-            "SELECT id FROM grants WHERE gateway_id = $1 AND label = $2 AND owner_kind = $3 \
-             AND COALESCE(user_id, '') = $4"
-        )
-        .bind(grant.gateway_id.to_string())
-        .bind(&grant.label)
-        .bind(kind)
-        .bind(user.as_deref().unwrap_or_default())
-    )
-}
-
-async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), StorageError> {
-    let (owner_kind, user) = owner_columns(grant.owner);
-    tx!(
-        tx,
-        execute,
-        sqlx::query(
-            "INSERT INTO grants (id, owner_kind, user_id, gateway_id, label, state, fingerprint, \
-             scopes_requested, scopes_granted, access_token, access_token_key_id, refresh_number, created_at, \
-             authorized_at, issued_at, failures, version) \
-             VALUES ($1, $2, $3, $4, $5, 'active', $6, '[]', '[]', $7, $8, 0, $9, $9, $9, 0, 0)"
-        )
-        .bind(grant.id.to_string())
-        .bind(owner_kind)
-        .bind(user.as_deref())
-        .bind(grant.gateway_id.to_string())
-        .bind(&grant.label)
-        .bind(&grant.fingerprint.0)
-        .bind(grant.tokens.access_token.bytes.as_slice())
-        .bind(&grant.tokens.access_token.key_id.0)
-        .bind(grant.created_at.millis())
-    )?;
-    // What an insert and a replacement have in common is written by one statement.
-    replace(tx, grant).await.map(drop)
-}
-
-/// Writes everything that a consent or a refresh may change, if the row is still at `grant.version`.
-pub(crate) async fn replace(tx: &mut Tx, grant: &Grant) -> Result<bool, StorageError> {
-    let (state, reason, orphaned_since) = state_columns(grant.state);
-    let (tokens, refresh_token) = (&grant.tokens, grant.tokens.refresh_token.as_ref());
-    let changed = tx!(
-        tx,
-        execute,
-        sqlx::query(
-            "UPDATE grants SET state = $1, state_reason = $2, orphaned_since = $3, fingerprint = $4, \
-             account_subject = $5, account_name = $6, scopes_requested = $7, scopes_granted = $8, \
-             access_token = $9, access_token_key_id = $10, refresh_token = $11, refresh_token_key_id = $12, \
-             expires_at = $13, refresh_number = $14, redeeming_number = $15, authorized_at = $16, \
-             issued_at = $17, last_used_at = $18, last_refreshed_at = $19, retry_at = $20, failures = $21, \
-             last_error = $22, version = version + 1 WHERE id = $23 AND version = $24"
-        )
-        .bind(state)
-        .bind(reason.as_deref())
-        .bind(orphaned_since)
-        .bind(&grant.fingerprint.0)
-        .bind(grant.account.as_ref().map(|account| account.subject.as_str()))
-        .bind(grant.account.as_ref().and_then(|account| account.name.as_deref()))
-        .bind(json(&grant.scopes_requested))
-        .bind(json(&grant.scopes_granted))
-        .bind(tokens.access_token.bytes.as_slice())
-        .bind(&tokens.access_token.key_id.0)
-        .bind(bytes_of(refresh_token))
-        .bind(key_of(refresh_token))
-        .bind(millis(tokens.expires_at))
-        .bind(grant.refresh_number)
-        .bind(grant.redeeming_number)
-        .bind(grant.authorized_at.millis())
-        .bind(grant.issued_at.millis())
-        .bind(millis(grant.last_used_at))
-        .bind(millis(grant.last_refreshed_at))
-        .bind(millis(grant.retry_at))
-        .bind(grant.failures)
-        .bind(grant.last_error.as_deref())
-        .bind(grant.id.to_string())
-        .bind(grant.version)
-    )?;
-    Ok(changed == 1)
 }

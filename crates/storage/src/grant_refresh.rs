@@ -1,8 +1,8 @@
 //! The two commits around a refresh: the intent before the request leaves, the answer before anything else
 //! looks at it (lessons R6 to R8). An intent without an answer is uncertain, and never replayed by itself.
 
+use crate::authorized_grant::replace;
 use crate::error::StorageError;
-use crate::grant::replace;
 use crate::grant_row::{GrantName, change_of, grant_name_columns, person};
 use crate::storage::Storage;
 use doorward_domain::{Actor, Grant, GrantId, NewAuditEvent, Timestamp};

@@ -54,7 +54,8 @@ pub(crate) struct GrantRow {
 impl GrantRow {
     pub(crate) fn into_grant(self) -> Result<Grant, StorageError> {
         let row = RowName { table: "grants", id: &self.id };
-        let access_token = row.sealed("access_token", Some(self.access_token), Some(self.access_token_key_id))?;
+        let access_token =
+            row.sealed("access_token", Some(self.access_token), Some(self.access_token_key_id))?;
         Ok(Grant {
             id: row.parse("id", &self.id)?,
             owner: owner(row, &self.owner_kind, self.user_id.as_deref())?,

@@ -4,6 +4,7 @@ use crate::error::StorageError;
 use doorward_domain::{KeyId, Sealed, Timestamp, TokenHash};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -20,7 +21,11 @@ impl RowName<'_> {
     }
 
     /// An id, a URL, or whatever else has a text form.
-    pub(crate) fn parse<T: FromStr<Err: Display>>(self, column: &'static str, text: &str) -> Result<T, StorageError> {
+    pub(crate) fn parse<T: FromStr<Err: Display>>(
+        self,
+        column: &'static str,
+        text: &str,
+    ) -> Result<T, StorageError> {
         text.parse().map_err(|error| self.corrupt(column, error))
     }
 
@@ -33,14 +38,23 @@ impl RowName<'_> {
     }
 
     /// A list or a map.
-    pub(crate) fn json<T: DeserializeOwned>(self, column: &'static str, text: &str) -> Result<T, StorageError> {
+    pub(crate) fn json<T: DeserializeOwned>(
+        self,
+        column: &'static str,
+        text: &str,
+    ) -> Result<T, StorageError> {
         // The parser's own message may quote the text, which is nobody's business in a log.
-        serde_json::from_str(text)
-            .map_err(|error| self.corrupt(column, format_args!("not the JSON that belongs here (line {})", error.line())))
+        serde_json::from_str(text).map_err(|error| {
+            self.corrupt(column, format_args!("not the JSON that belongs here (line {})", error.line()))
+        })
     }
 
     /// One of the words of an enum.
-    pub(crate) fn word<T: DeserializeOwned>(self, column: &'static str, text: &str) -> Result<T, StorageError> {
+    pub(crate) fn word<T: DeserializeOwned>(
+        self,
+        column: &'static str,
+        text: &str,
+    ) -> Result<T, StorageError> {
         serde_json::from_value(serde_json::Value::String(text.to_owned()))
             .map_err(|_| self.corrupt(column, "not one of the words that this column may hold"))
     }
@@ -81,6 +95,11 @@ pub(crate) fn word(value: impl Serialize) -> String {
         Ok(serde_json::Value::String(word)) => word,
         other => unreachable!("only unit variants are stored as words, not {other:?}"),
     }
+}
+
+/// Free text from outside. PostgreSQL stores no NUL in a text, so both databases keep U+FFFD in its place.
+pub(crate) fn text(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
 /// A list or a map as JSON.

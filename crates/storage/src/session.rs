@@ -2,7 +2,7 @@
 //! the change feed. Both are found by hash; whether one still lives is the caller's to decide.
 
 use crate::error::StorageError;
-use crate::row::{BY_HASH, RowName};
+use crate::row::{BY_HASH, RowName, text};
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use doorward_domain::session::MCP_SESSION_IDLE;
@@ -105,9 +105,11 @@ impl Storage {
             self,
             "note the use of a login",
             execute,
-            sqlx::query("UPDATE browser_sessions SET last_seen_at = $1 WHERE hash = $2 AND last_seen_at < $1")
-                .bind(now.millis())
-                .bind(hash.0.as_slice())
+            sqlx::query(
+                "UPDATE browser_sessions SET last_seen_at = $1 WHERE hash = $2 AND last_seen_at < $1"
+            )
+            .bind(now.millis())
+            .bind(hash.0.as_slice())
         )
         .map(drop)
     }
@@ -165,9 +167,9 @@ impl Storage {
             .bind(session.hash.0.as_slice())
             .bind(session.user_id.to_string())
             .bind(session.api_token_id.to_string())
-            .bind(&session.endpoint)
-            .bind(&session.protocol_version)
-            .bind(&session.client_name)
+            .bind(text(&session.endpoint))
+            .bind(text(&session.protocol_version))
+            .bind(text(&session.client_name))
             .bind(&session.capabilities)
             .bind(session.created_at.millis())
             .bind(session.last_seen_at.millis())

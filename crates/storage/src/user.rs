@@ -4,7 +4,7 @@ use crate::api_token::{end_api_tokens_of, forget_api_tokens_of};
 use crate::cursor::Slice;
 use crate::ended_grant::{GrantsOf, end_grants};
 use crate::error::StorageError;
-use crate::row::{RowName, word};
+use crate::row::{RowName, text, word};
 use crate::session::end_sessions_of;
 use crate::storage::Storage;
 use crate::transaction::Tx;
@@ -120,7 +120,7 @@ impl Storage {
             "look for a person by e-mail address",
             fetch_optional,
             sqlx::query_as::<_, UserRow>(concat!("SELECT ", columns!(), " FROM users WHERE email_key = $1"))
-                .bind(email.to_lowercase())
+                .bind(text(email).to_lowercase())
         )?;
         row.map(UserRow::into_user).transpose()
     }
@@ -168,10 +168,10 @@ impl Storage {
                 "UPDATE users SET email = $1, email_key = $2, name = $3, name_key = $4, role = $5, state = $6, \
                  password_hash = $7, updated_at = $8, version = version + 1 WHERE id = $9 AND version = $10"
             )
-            .bind(&user.email)
-            .bind(user.email.to_lowercase())
-            .bind(&user.name)
-            .bind(user.name.to_lowercase())
+            .bind(text(&user.email))
+            .bind(text(&user.email).to_lowercase())
+            .bind(text(&user.name))
+            .bind(text(&user.name).to_lowercase())
             .bind(word(user.role))
             .bind(word(user.state))
             .bind(user.password_hash.as_ref().map(|hash| hash.0.as_str()))
@@ -247,10 +247,10 @@ async fn insert(tx: &mut Tx, user: &User) -> Result<bool, StorageError> {
              ON CONFLICT (email_key) DO NOTHING"
         )
         .bind(user.id.to_string())
-        .bind(&user.email)
-        .bind(user.email.to_lowercase())
-        .bind(&user.name)
-        .bind(user.name.to_lowercase())
+        .bind(text(&user.email))
+        .bind(text(&user.email).to_lowercase())
+        .bind(text(&user.name))
+        .bind(text(&user.name).to_lowercase())
         .bind(word(user.role))
         .bind(word(user.state))
         .bind(user.password_hash.as_ref().map(|hash| hash.0.as_str()))

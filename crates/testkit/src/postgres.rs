@@ -7,8 +7,8 @@
 //!
 //! A machine without PostgreSQL fails these tests with a sentence that says what to install.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -50,7 +50,7 @@ impl TestPostgres {
         let server = Server { programs: programs(), home: home() };
         server.ensure_running();
         let name = fresh_name();
-        server.sql(&format!("CREATE DATABASE {name}"));
+        server.sql(&format!("CREATE DATABASE {name}")).expect("a fresh database can be created");
         Self { server, name }
     }
 
@@ -62,10 +62,9 @@ impl TestPostgres {
     /// Cuts every connection to the database and lets nobody in again.
     pub fn cut_off(&self) {
         let name = &self.name;
-        self.server.sql(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
-        self.server.sql(&format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-        ));
+        let nobody = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false");
+        let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        self.server.sql(&nobody).and_then(|()| self.server.sql(&cut)).expect("a database can be cut off");
     }
 }
 
@@ -77,13 +76,14 @@ impl Default for TestPostgres {
 
 impl Drop for TestPostgres {
     fn drop(&mut self) {
-        self.server.sql(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+        // A panic here would hide the failure of the test; what stays goes with the server.
+        let _ = self.server.sql(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
     }
 }
 
 impl Server {
     fn ensure_running(&self) {
-        fs::create_dir_all(&self.home).expect("the temporary directory is writable");
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.home).expect("a directory can be made");
         let lock = self.file("lock");
         lock.lock().expect("the lock of the test server can be taken");
         self.file("last_use").set_modified(now()).expect("a file of ours can be touched");
@@ -101,9 +101,9 @@ impl Server {
         let data = self.home.join("data");
         let _ = fs::remove_dir_all(&data);
         if is_root() {
-            run(Command::new("chown").arg("-R").arg("postgres").arg(&self.home));
+            must(Command::new("chown").arg("-R").arg("postgres").arg(&self.home));
         }
-        run(self.as_server_user("initdb").arg("--pgdata").arg(&data).args([
+        must(self.as_server_user("initdb").arg("--pgdata").arg(&data).args([
             "--username",
             USER,
             "--auth=trust",
@@ -112,13 +112,14 @@ impl Server {
             "--locale=C.UTF-8",
         ]));
         let options = format!("{SERVER_OPTIONS} -c unix_socket_directories='{}'", self.home.display());
-        run(self
-            .as_server_user("pg_ctl")
-            .arg("--pgdata")
-            .arg(&data)
-            .args(["--wait", "--silent", "--options", &options, "--log"])
-            .arg(self.home.join("log"))
-            .arg("start"));
+        must(
+            self.as_server_user("pg_ctl")
+                .arg("--pgdata")
+                .arg(&data)
+                .args(["--wait", "--silent", "--options", &options, "--log"])
+                .arg(self.home.join("log"))
+                .arg("start"),
+        );
         self.supervise();
     }
 
@@ -151,20 +152,24 @@ impl Server {
         command
     }
 
-    fn sql(&self, statement: &str) {
+    fn sql(&self, statement: &str) -> Result<(), String> {
         run(Command::new(self.programs.join("psql"))
             .args(["--quiet", "--no-psqlrc", "--username", USER, "--dbname", "postgres", "--host"])
             .arg(&self.home)
-            .args(["--command", statement]));
+            .args(["--command", statement]))
     }
 }
 
-fn run(command: &mut Command) {
-    let shown = format!("{command:?}");
-    // Files, not pipes: a server that starts here would hold a pipe open for ever.
-    let output = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output();
-    let output = output.unwrap_or_else(|error| panic!("{shown}: {error}"));
-    assert!(output.status.success(), "{shown}: {}", String::from_utf8_lossy(&output.stderr));
+fn must(command: &mut Command) {
+    run(command).unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    // No pipe on stdout: a server that starts here would hold it open for ever.
+    let done = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output();
+    let output = done.map_err(|error| format!("{command:?}: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    output.status.success().then_some(()).ok_or_else(|| format!("{command:?}: {said}"))
 }
 
 /// The newest PostgreSQL of the machine: Debian's directories, else whatever is in the PATH.
@@ -178,7 +183,9 @@ fn programs() -> PathBuf {
         .collect();
     versions.sort();
     versions.pop().map(|(_, programs)| programs).or_else(programs_of_pg_config).unwrap_or_else(|| {
-        panic!("these tests need a PostgreSQL server: install it, for example with `apt-get install postgresql`")
+        panic!(
+            "these tests need a PostgreSQL server: install it, for example with `apt-get install postgresql`"
+        )
     })
 }
 

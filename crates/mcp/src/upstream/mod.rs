@@ -17,6 +17,7 @@ mod wire;
 pub use answer::{Answered, CallError, ClientFacts, Event, UpstreamAnswer, UpstreamCall};
 pub use link::ServerFacts;
 
+pub(crate) use call::own_id;
 pub(crate) use param_headers::annotations;
 
 use doorward_broker::{Broker, Caller};

@@ -14,7 +14,7 @@ const ANNOTATION: &str = "x-mcp-header";
 
 /// One tool argument that a header mirrors.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParamHeader {
+pub(crate) struct ParamHeader {
     header: HeaderName,
     /// Property names from `arguments` downwards.
     path: Vec<String>,
@@ -23,10 +23,10 @@ pub struct ParamHeader {
 /// The tool's annotations cannot be obeyed; clients must not offer such a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the tool's input schema has an x-mcp-header that clients must refuse")]
-pub struct InvalidAnnotation;
+pub(crate) struct InvalidAnnotation;
 
 /// The headers that a tool asks for, from the tool's definition.
-pub fn annotations(tool: &str) -> Result<Vec<ParamHeader>, InvalidAnnotation> {
+pub(crate) fn annotations(tool: &str) -> Result<Vec<ParamHeader>, InvalidAnnotation> {
     if !tool.contains(ANNOTATION) {
         return Ok(Vec::new());
     }
@@ -88,7 +88,7 @@ fn param_header(name: &Value, kind: Option<&Value>, allowed: bool) -> Result<Hea
 }
 
 /// Adds the headers for one call; what the client has sent itself stays.
-pub fn mirror(annotations: &[ParamHeader], params: &RawValue, headers: &mut HeaderMap) {
+pub(crate) fn mirror(annotations: &[ParamHeader], params: &RawValue, headers: &mut HeaderMap) {
     for annotation in annotations.iter().filter(|a| !headers.contains_key(&a.header)).collect::<Vec<_>>() {
         let path: Vec<&str> =
             std::iter::once("arguments").chain(annotation.path.iter().map(String::as_str)).collect();
@@ -114,7 +114,7 @@ fn plain_value(value: &RawValue) -> Option<String> {
 }
 
 /// Text as a header value; what a header cannot carry travels as `=?base64?...?=`.
-pub fn header_value(text: &str) -> HeaderValue {
+pub(crate) fn header_value(text: &str) -> HeaderValue {
     let safe = text.bytes().all(|b| (0x20..0x7f).contains(&b))
         && text.trim_matches(' ') == text
         && !(text.starts_with("=?base64?") && text.ends_with("?="));

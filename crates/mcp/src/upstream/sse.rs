@@ -5,18 +5,18 @@ use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 
 /// The largest event that is read, in bytes.
-pub const EVENT_LIMIT: usize = 16 * 1024 * 1024;
+pub(crate) const EVENT_LIMIT: usize = 16 * 1024 * 1024;
 
 /// An event is larger than the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an event is larger than {limit} bytes")]
-pub struct EventTooLarge {
-    pub limit: usize,
+pub(crate) struct EventTooLarge {
+    pub(crate) limit: usize,
 }
 
 /// Cuts a byte stream into the data of its events.
 #[derive(Debug)]
-pub struct SseParser {
+pub(crate) struct SseParser {
     /// A line whose end has not come yet.
     line: BytesMut,
     /// The data lines of the event so far, joined by a space: the data is JSON, in which a line break
@@ -31,7 +31,7 @@ pub struct SseParser {
 
 impl SseParser {
     /// A parser that refuses events above `limit` bytes.
-    pub fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self {
             line: BytesMut::new(),
             data: BytesMut::new(),
@@ -44,12 +44,12 @@ impl SseParser {
     }
 
     /// The data of the next complete event.
-    pub fn next_event(&mut self) -> Option<Bytes> {
+    pub(crate) fn next_event(&mut self) -> Option<Bytes> {
         self.ready.pop_front()
     }
 
     /// Reads one more piece of the stream.
-    pub fn feed(&mut self, mut chunk: &[u8]) -> Result<(), EventTooLarge> {
+    pub(crate) fn feed(&mut self, mut chunk: &[u8]) -> Result<(), EventTooLarge> {
         if std::mem::take(&mut self.after_cr) && chunk.first() == Some(&b'\n') {
             chunk = &chunk[1..];
         }

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use doorward_domain::{Entropy, SessionToken};
 use http::request::Parts;
 use http::{HeaderValue, header};
-use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
@@ -34,9 +33,10 @@ impl FromRequestParts<AppState> for FormGuard {
         if let Some(known) = cookies.text(&parts.headers, cookies::FORM) {
             return Ok(Self { csrf: csrf::token(known), fresh: None });
         }
-        let value = SessionToken::new(Entropy.token());
-        let fresh = Some(cookies.set(cookies::FORM, &value, FORM_COOKIE_LIFETIME));
-        Ok(Self { csrf: csrf::token(value.expose_secret()), fresh })
+        let value = Entropy.token();
+        let csrf = csrf::token(&value);
+        let fresh = cookies.set(cookies::FORM, &SessionToken::new(value), FORM_COOKIE_LIFETIME);
+        Ok(Self { csrf, fresh: Some(fresh) })
     }
 }
 

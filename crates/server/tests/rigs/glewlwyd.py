@@ -18,6 +18,7 @@ import http.cookiejar
 import json
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -28,6 +29,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 OPTIONS = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
@@ -106,7 +108,7 @@ def start(home):
     """Starts the server in its own home and waits until it answers."""
     port = free_port()
     origin = f"http://127.0.0.1:{port}"
-    with sqlite3.connect(f"{home}/glewlwyd.db") as database, open(SCHEMA, encoding="utf-8") as schema:
+    with closing(sqlite3.connect(f"{home}/glewlwyd.db")) as database, open(SCHEMA, encoding="utf-8") as schema:
         database.executescript(schema.read())
     with open(f"{home}/glewlwyd.conf", "w", encoding="utf-8") as file:
         file.write(configuration(home, port, origin))
@@ -220,7 +222,7 @@ def authorize(origin, url, account):
 
 def log(home):
     """Counts the access tokens that were issued, by what they were given for."""
-    with sqlite3.connect(f"file:{home}/glewlwyd.db?mode=ro", uri=True) as database:
+    with closing(sqlite3.connect(f"file:{home}/glewlwyd.db?mode=ro", uri=True)) as database:
         rows = database.execute(
             "SELECT gpoa_authorization_type, count(*) FROM gpo_access_token"
             " WHERE gpoa_client_id = ? GROUP BY gpoa_authorization_type",
@@ -262,6 +264,8 @@ def control(home, origin):
 
 
 def main():
+    # A test runner that gives up sends SIGTERM: leave through `finally` then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     home = tempfile.mkdtemp(prefix="doorward-glewlwyd-")
     server = None
     try:

@@ -1,0 +1,74 @@
+//! The address of the authorization request (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 8707 §2.1).
+
+use crate::pkce;
+use doorward_domain::gateway::PROTOCOL_PARAMETERS;
+use doorward_domain::{OAuthSettings, PkceVerifier, StateToken};
+use secrecy::ExposeSecret;
+use url::Url;
+
+/// Where to send the browser. Parameters that the endpoint's URL carries already are kept.
+pub fn authorization_url(
+    settings: &OAuthSettings,
+    redirect_uri: &Url,
+    state: &StateToken,
+    verifier: &PkceVerifier,
+    scopes: &[String],
+) -> Url {
+    let mut url = settings.authorization_url.clone();
+    {
+        let mut query = url.query_pairs_mut();
+        query
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &settings.registration.client_id)
+            .append_pair("redirect_uri", redirect_uri.as_str())
+            .append_pair("state", state.expose_secret())
+            .append_pair("code_challenge", &pkce::challenge(verifier))
+            .append_pair("code_challenge_method", "S256");
+        if !scopes.is_empty() {
+            query.append_pair("scope", &scopes.join(" "));
+        }
+        if let Some(resource) = &settings.resource {
+            query.append_pair("resource", resource);
+        }
+        // Checked when they were saved; skipped here as well, so that no way leads past the check.
+        let extra = settings.authorize_params.iter();
+        for (name, value) in extra.filter(|(name, _)| !PROTOCOL_PARAMETERS.contains(&name.as_str())) {
+            query.append_pair(name, value);
+        }
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::samples::settings;
+
+    #[test]
+    fn the_request_carries_pkce_resource_and_extras_but_no_override() {
+        let mut settings = settings("https://as.example");
+        settings.authorization_url = "https://as.example/authorize?tenant=t".parse().unwrap();
+        settings.authorize_params.insert("access_type".into(), "offline".into());
+        settings.authorize_params.insert("state".into(), "planted".into());
+        let redirect = "http://localhost:4444/oauth/callback".parse().unwrap();
+        let scopes = ["read".to_owned(), "write".to_owned()];
+        let url = authorization_url(
+            &settings,
+            &redirect,
+            &StateToken::new("s1"),
+            &PkceVerifier::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+            &scopes,
+        );
+        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        let get = |name: &str| -> Vec<&str> {
+            pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
+        };
+        assert_eq!(get("tenant"), ["t"]);
+        assert_eq!(get("state"), ["s1"]);
+        assert_eq!(get("scope"), ["read write"]);
+        assert_eq!(get("code_challenge"), ["E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"]);
+        assert_eq!(get("resource"), ["https://mcp.example/mcp"]);
+        assert_eq!(get("access_type"), ["offline"]);
+        assert_eq!(get("redirect_uri"), ["http://localhost:4444/oauth/callback"]);
+    }
+}

@@ -1,0 +1,79 @@
+//! How the client authenticates at the token endpoint (RFC 6749 §2.3).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use doorward_domain::{ClientSecret, TokenEndpointAuth};
+use http::{HeaderMap, HeaderValue, header};
+use secrecy::ExposeSecret;
+use url::form_urlencoded;
+
+/// A client id and secret, borrowed for one request.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientCredentials<'a> {
+    pub client_id: &'a str,
+    pub client_secret: Option<&'a ClientSecret>,
+    pub auth: TokenEndpointAuth,
+}
+
+impl ClientCredentials<'_> {
+    /// Adds the credentials to the form or to the headers.
+    pub(crate) fn apply(&self, form: &mut form_urlencoded::Serializer<'_, String>, headers: &mut HeaderMap) {
+        match (self.auth, self.client_secret) {
+            (TokenEndpointAuth::Basic, Some(secret)) => {
+                headers.insert(header::AUTHORIZATION, basic(self.client_id, secret));
+            }
+            (TokenEndpointAuth::Post, Some(secret)) => {
+                form.append_pair("client_id", self.client_id);
+                form.append_pair("client_secret", secret.expose_secret());
+            }
+            // RFC 6749 §3.2.1: a client without credentials names itself.
+            (TokenEndpointAuth::None, _) | (_, None) => {
+                form.append_pair("client_id", self.client_id);
+            }
+        }
+    }
+}
+
+/// RFC 6749 §2.3.1: id and secret are form-encoded first, then joined and base64-encoded.
+fn basic(client_id: &str, secret: &ClientSecret) -> HeaderValue {
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = format!("{}:{}", encode(client_id), encode(secret.expose_secret()));
+    let mut value =
+        HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).expect("base64 is a header value");
+    value.set_sensitive(true);
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn applied(auth: TokenEndpointAuth, secret: Option<&ClientSecret>) -> (String, HeaderMap) {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        let mut headers = HeaderMap::new();
+        ClientCredentials { client_id: "gw:odd id", client_secret: secret, auth }
+            .apply(&mut form, &mut headers);
+        (form.finish(), headers)
+    }
+
+    #[test]
+    fn basic_credentials_are_form_encoded_before_base64() {
+        let secret = ClientSecret::new("s%ec+ret /&=");
+        let (form, headers) = applied(TokenEndpointAuth::Basic, Some(&secret));
+        assert_eq!(form, "");
+        let value = headers[header::AUTHORIZATION].to_str().unwrap().trim_start_matches("Basic ");
+        let plain = String::from_utf8(STANDARD.decode(value).unwrap()).unwrap();
+        assert_eq!(plain, "gw%3Aodd+id:s%25ec%2Bret+%2F%26%3D");
+        assert!(headers[header::AUTHORIZATION].is_sensitive());
+    }
+
+    #[test]
+    fn post_and_none_stand_in_the_form() {
+        let secret = ClientSecret::new("s");
+        let (form, headers) = applied(TokenEndpointAuth::Post, Some(&secret));
+        assert_eq!(form, "client_id=gw%3Aodd+id&client_secret=s");
+        assert!(headers.is_empty());
+        assert_eq!(applied(TokenEndpointAuth::None, Some(&secret)).0, "client_id=gw%3Aodd+id");
+        assert_eq!(applied(TokenEndpointAuth::Basic, None).0, "client_id=gw%3Aodd+id");
+    }
+}

@@ -1,0 +1,149 @@
+//! Asks an MCP server what it needs: 401 challenge → protected resource metadata (RFC 9728) →
+//! authorization server metadata (RFC 8414, OpenID Connect Discovery), in the order of the MCP
+//! specification's authorization chapter. What it says is checked before any of it is believed.
+
+pub mod challenge;
+mod resource;
+mod server;
+
+use crate::client::OAuthClient;
+use bytes::Bytes;
+use challenge::Challenge;
+use doorward_outbound::{OutboundError, OutboundRequest, Refusal};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use std::time::Duration;
+use url::Url;
+
+/// What an upstream needs.
+#[derive(Debug)]
+pub enum Discovery {
+    /// It answers without authorization.
+    NotNeeded,
+    /// Users authorize at this server.
+    OAuth(Discovered),
+}
+
+/// An authorization server as it describes itself, and what the upstream wants of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discovered {
+    pub issuer: String,
+    pub authorization_url: Url,
+    pub token_url: Url,
+    pub registration_url: Option<Url>,
+    pub revocation_url: Option<Url>,
+    /// RFC 8707: byte for byte as the upstream publishes it.
+    pub resource: Option<String>,
+    pub scopes: Vec<String>,
+    /// `authorization_response_iss_parameter_supported` (RFC 9207 §3).
+    pub iss_promised: bool,
+    /// None: the server did not say.
+    pub token_endpoint_auth_methods: Option<Vec<String>>,
+    pub client_id_metadata_document_supported: bool,
+}
+
+/// Why an upstream could not be asked, or is not believed.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoveryError {
+    #[error("the MCP server cannot be reached: {0}")]
+    Unreachable(#[from] OutboundError),
+    #[error("no MCP server answers there (status {status}): check the URL, or type the OAuth settings")]
+    NoMcpServer { status: u16 },
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    #[error(
+        "the server at {host} asks for authorization, and no metadata says where: type the OAuth settings"
+    )]
+    NoMetadata { host: String },
+    #[error(
+        "the metadata says it is for {resource}, which is not this server: do not trust it, type the OAuth settings"
+    )]
+    OtherResource { resource: String },
+    #[error(
+        "the authorization server calls itself {found} and was expected to be {expected}: do not trust it"
+    )]
+    OtherIssuer { expected: String, found: String },
+    #[error("the authorization server {issuer} does not offer PKCE with S256, which is required")]
+    NoPkce { issuer: String },
+    #[error("the metadata of {issuer} has no usable {field}")]
+    Incomplete { issuer: String, field: &'static str },
+}
+
+/// How long an upstream has to begin its answer.
+const PROBE_TIME: Duration = Duration::from_secs(15);
+
+/// What an old or new server answers, or refuses for want of a token.
+const PROBE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"doorward","version":"1"}}}"#;
+
+impl OAuthClient {
+    /// Asks an upstream what it needs.
+    pub async fn discover(&self, upstream: &Url) -> Result<Discovery, DiscoveryError> {
+        let Some(challenge) = self.probe(upstream).await? else { return Ok(Discovery::NotNeeded) };
+        let resource = self.protected_resource(upstream, &challenge).await?;
+        let server = self.authorization_server(&resource.authorization_server).await?;
+        let mut scopes = challenge.scopes.or(resource.scopes).unwrap_or_default();
+        // A refresh token often comes only with this scope; it is asked for only where it is offered.
+        if server.scopes.iter().any(|scope| scope == "offline_access")
+            && !scopes.contains(&"offline_access".to_owned())
+        {
+            scopes.push("offline_access".to_owned());
+        }
+        for url in [&server.authorization_url, &server.token_url] {
+            self.check_url(url)?;
+        }
+        if let Some(url) = &server.registration_url {
+            self.check_url(url)?;
+        }
+        Ok(Discovery::OAuth(Discovered {
+            issuer: server.issuer,
+            authorization_url: server.authorization_url,
+            token_url: server.token_url,
+            registration_url: server.registration_url,
+            revocation_url: server.revocation_url,
+            resource: Some(resource.resource),
+            scopes,
+            iss_promised: server.iss_promised,
+            token_endpoint_auth_methods: server.token_endpoint_auth_methods,
+            client_id_metadata_document_supported: server.client_id_metadata_document_supported,
+        }))
+    }
+
+    /// Sends a first MCP request without a token; none when it is welcome so.
+    async fn probe(&self, upstream: &Url) -> Result<Option<Challenge>, DiscoveryError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        let request = OutboundRequest {
+            method: Method::POST,
+            url: upstream.clone(),
+            headers,
+            body: Bytes::from_static(PROBE.as_bytes()),
+        };
+        // Only the status matters; an event stream's body might never end.
+        let answer = self.outbound.stream_within(request, PROBE_TIME).await?;
+        match answer.status() {
+            StatusCode::UNAUTHORIZED => Ok(Some(challenge::read(answer.headers()))),
+            // A server of the modern era only answers 400 to `initialize`.
+            status if status.is_success() || status == StatusCode::BAD_REQUEST => Ok(None),
+            status => Err(DiscoveryError::NoMcpServer { status: status.as_u16() }),
+        }
+    }
+}
+
+/// A host for messages.
+fn host(url: &Url) -> String {
+    url.host_str().unwrap_or_default().to_owned()
+}
+
+/// The well-known URI of a kind for an identifier: inserted between host and path (RFC 8615, RFC 8414 §3.1).
+fn well_known(identifier: &Url, kind: &str) -> Url {
+    let path = identifier.path().trim_end_matches('/').to_owned();
+    let mut url = identifier.clone();
+    url.set_path(&format!("/.well-known/{kind}{path}"));
+    url.set_query(None);
+    url.set_fragment(None);
+    url
+}
+
+#[cfg(test)]
+#[path = "discovery/tests.rs"]
+mod tests;

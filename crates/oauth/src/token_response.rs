@@ -1,0 +1,154 @@
+//! Reads a token endpoint's answer, as providers really send it: JSON or form-encoded, errors under
+//! status 200, numbers as text, scopes with blanks, commas or as a list.
+
+use crate::refusal::TokenError;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use doorward_domain::{AccessToken, ProviderAccount, RefreshToken, Timestamp, TokenSet};
+use doorward_outbound::OutboundResponse;
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// An error that the provider named (RFC 6749 §5.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProviderError {
+    pub(crate) code: String,
+    pub(crate) description: Option<String>,
+}
+
+const CODE_MAX: usize = 64;
+const DESCRIPTION_MAX: usize = 200;
+/// No token lives longer than this: beyond it the number is taken for "no known end".
+const LIFETIME_MAX: u64 = 100 * 366 * 24 * 3_600;
+
+/// Turns an answer into a token set, or into what its failure means.
+pub(crate) fn read(answer: &OutboundResponse, now: Timestamp) -> Result<TokenSet, TokenError> {
+    let Some(members) = members(&answer.body) else { return Err(TokenError::unnamed(answer)) };
+    if let Some(error) = provider_error(&members) {
+        return Err(TokenError::named(error, &answer.headers));
+    }
+    let unreadable = |why: &str| TokenError::Unanswered { why: why.to_owned() };
+    if !answer.status.is_success() {
+        return Err(TokenError::unnamed(answer));
+    }
+    let Some(access_token) = text(&members, "access_token") else {
+        return Err(unreadable("no access_token in the answer"));
+    };
+    // RFC 6749 §5.1 requires token_type; some leave it out. What it names must be ours to send.
+    if text(&members, "token_type").is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+        return Err(TokenError::Refused {
+            kind: crate::RefusalKind::Registration,
+            code: "unsupported_token_type".to_owned(),
+            description: Some("the provider gave a token that is not of type Bearer".to_owned()),
+        });
+    }
+    let expires_at = match members.get("expires_in") {
+        None | Some(Value::Null) => jwt_end(access_token),
+        Some(given) => end(given, now).ok_or_else(|| unreadable("expires_in is not a number of seconds"))?,
+    };
+    Ok(TokenSet {
+        access_token: AccessToken::new(access_token),
+        refresh_token: text(&members, "refresh_token").map(RefreshToken::new),
+        expires_at,
+        scopes: members.get("scope").and_then(scopes),
+        account: text(&members, "id_token").and_then(account),
+    })
+}
+
+/// The members of a JSON object, or of a form (GitHub's default).
+fn members(body: &[u8]) -> Option<Map<String, Value>> {
+    if let Ok(Value::Object(members)) = serde_json::from_slice(body) {
+        return Some(members);
+    }
+    let body = std::str::from_utf8(body).ok()?.trim();
+    let form_like = body.contains('=') && !body.contains(['<', '{', '\n', ' ']);
+    let pairs = url::form_urlencoded::parse(body.as_bytes());
+    form_like
+        .then(|| pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect())
+}
+
+/// A text member; an empty one is absent (R10).
+fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// `error`, as a text or an object with a code; or Slack's `ok: false`.
+fn provider_error(members: &Map<String, Value>) -> Option<ProviderError> {
+    let named = match members.get("error") {
+        Some(Value::String(code)) if !code.is_empty() => Some(code.as_str()),
+        Some(Value::Object(error)) => {
+            text(error, "code").or_else(|| text(error, "type")).or(Some("unknown_error"))
+        }
+        _ => None,
+    };
+    let not_ok = members.get("ok") == Some(&Value::Bool(false));
+    let code = named.or_else(|| not_ok.then_some("unknown_error"))?;
+    Some(ProviderError {
+        code: plain(code, CODE_MAX).replace(' ', "_"),
+        description: text(members, "error_description").map(|words| plain(words, DESCRIPTION_MAX)),
+    })
+}
+
+/// Printable ASCII (RFC 6749 §5.2 allows no other), cut.
+fn plain(words: &str, max: usize) -> String {
+    words.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(max).collect()
+}
+
+/// The end of a lifetime in seconds: a number or digits as text; zero has ended, a huge one has no
+/// known end, and anything else is no lifetime (R20).
+fn end(given: &Value, now: Timestamp) -> Option<Option<Timestamp>> {
+    let seconds = match given {
+        Value::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?))?,
+        Value::String(digits) if digits.bytes().all(|b| b.is_ascii_digit()) && !digits.is_empty() => {
+            digits.parse().unwrap_or(u64::MAX)
+        }
+        _ => return None,
+    };
+    Some((seconds <= LIFETIME_MAX).then(|| now.plus(Duration::from_secs(seconds))))
+}
+
+/// A number such as `3600.0` or `1e30`; negative ones are none.
+fn whole(number: f64) -> Option<u64> {
+    (number >= 0.0).then(|| if number > LIFETIME_MAX as f64 { u64::MAX } else { number as u64 })
+}
+
+/// RFC 6749 §3.3 says blanks; GitHub answers commas; some send a list.
+fn scopes(given: &Value) -> Option<Vec<String>> {
+    match given {
+        Value::String(text) => {
+            let words = text.split([' ', ',']).filter(|word| !word.is_empty());
+            Some(words.map(str::to_owned).collect())
+        }
+        Value::Array(list) => list.iter().map(|scope| scope.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    }
+}
+
+/// The `exp` of an access token that happens to be a JWT: a hint of its end, so it is not verified.
+fn jwt_end(token: &str) -> Option<Timestamp> {
+    let seconds = claims(token)?.get("exp")?.as_i64()?;
+    (seconds > 0).then(|| Timestamp::from_millis(seconds.saturating_mul(1_000)))
+}
+
+/// Who authorized, by the ID token. It came straight from the token endpoint over a checked
+/// connection, so its signature need not be verified (OpenID Connect Core §3.1.3.7 item 6).
+fn account(id_token: &str) -> Option<ProviderAccount> {
+    let claims = claims(id_token)?;
+    let subject = text(&claims, "sub")?.to_owned();
+    let name = ["preferred_username", "email", "name"].iter().find_map(|claim| text(&claims, claim));
+    Some(ProviderAccount {
+        subject,
+        name: name.map(|name| name.chars().filter(|c| !c.is_control()).take(200).collect()),
+    })
+}
+
+fn claims(jwt: &str) -> Option<Map<String, Value>> {
+    let mut parts = jwt.split('.');
+    let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
+    let bytes = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+#[cfg(test)]
+#[path = "token_response_tests.rs"]
+mod tests;

@@ -1,0 +1,149 @@
+use super::*;
+use crate::RefusalKind;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use proptest::prelude::*;
+use secrecy::ExposeSecret;
+
+const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+fn answer(status: u16, body: &str) -> OutboundResponse {
+    OutboundResponse {
+        status: StatusCode::from_u16(status).unwrap(),
+        headers: HeaderMap::from_iter([(http::header::RETRY_AFTER, HeaderValue::from_static("7"))]),
+        body: Bytes::copy_from_slice(body.as_bytes()),
+    }
+}
+
+fn tokens(body: &str) -> TokenSet {
+    read(&answer(200, body), NOW).unwrap()
+}
+
+#[test]
+fn answers_are_read_as_providers_send_them() {
+    let github = tokens("access_token=gho_1&scope=repo%2Cgist&token_type=bearer");
+    assert_eq!(github.access_token.expose_secret(), "gho_1");
+    assert_eq!(github.scopes.unwrap(), ["repo", "gist"]);
+    assert_eq!(github.expires_at, None);
+    let plain = tokens(r#"{"access_token":"a","refresh_token":"","scope":"x y","expires_in":"3600"}"#);
+    assert!(plain.refresh_token.is_none(), "R10: an empty refresh token is absent");
+    assert_eq!(plain.expires_at, Some(NOW.plus(Duration::from_secs(3_600))));
+    assert_eq!(tokens(r#"{"access_token":"a","scope":["x","y"]}"#).scopes.unwrap(), ["x", "y"]);
+    assert_eq!(tokens(r#"{"access_token":"a","scope":7}"#).scopes, None);
+    assert!(
+        tokens(r#"{"access_token":"a","refresh_token":"r","token_type":"BEARER"}"#).refresh_token.is_some()
+    );
+}
+
+#[test]
+fn r20_a_lifetime_is_a_number_or_there_is_none() {
+    let with =
+        |value: &str| read(&answer(200, &format!(r#"{{"access_token":"a","expires_in":{value}}}"#)), NOW);
+    assert_eq!(with("0").unwrap().expires_at, Some(NOW));
+    assert_eq!(with("null").unwrap().expires_at, None);
+    assert_eq!(with("60.0").unwrap().expires_at, Some(NOW.plus(Duration::from_secs(60))));
+    for huge in ["1e300", "18446744073709551615", "99999999999999999999", "\"99999999999999999999999\""] {
+        assert_eq!(with(huge).unwrap().expires_at, None, "{huge}");
+    }
+    for bad in ["-1", "\"3600abc\"", "\"-5\"", "\"\"", "true", "[]"] {
+        assert!(matches!(with(bad), Err(TokenError::Unanswered { .. })), "{bad}");
+    }
+}
+
+#[test]
+fn a_jwt_tells_its_end_and_an_id_token_its_account() {
+    let jwt = |claims: &str| format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(claims));
+    let body = format!(r#"{{"access_token":"{}"}}"#, jwt(r#"{"exp":5000}"#));
+    assert_eq!(tokens(&body).expires_at, Some(Timestamp::from_millis(5_000_000)));
+    let body = format!(r#"{{"access_token":"a.b.c","id_token":"{}"}}"#, jwt(r#"{"sub":"42","email":"a@b"}"#));
+    let set = tokens(&body);
+    assert_eq!(set.expires_at, None);
+    assert_eq!(set.account, Some(ProviderAccount { subject: "42".into(), name: Some("a@b".into()) }));
+    assert_eq!(tokens(r#"{"access_token":"a","id_token":"nonsense"}"#).account, None);
+}
+
+#[test]
+fn r13_r14_r17_a_failure_means_what_the_table_says() {
+    let kind_of = |status: u16, body: &str| match read(&answer(status, body), NOW).unwrap_err() {
+        TokenError::Refused { kind: RefusalKind::Grant, .. } => "grant",
+        TokenError::Refused { kind: RefusalKind::Registration, .. } => "registration",
+        TokenError::Temporary { retry_after, .. } => {
+            assert_eq!(retry_after, Some(Duration::from_secs(7)));
+            "temporary"
+        }
+        TokenError::Unanswered { .. } => "unanswered",
+        TokenError::NotSent { .. } => "not sent",
+    };
+    let table = [
+        (400, r#"{"error":"invalid_grant"}"#, "grant"),
+        (403, r#"{"error":"invalid_grant","error_description":"reuse"}"#, "grant"),
+        (200, r#"{"error":"bad_refresh_token"}"#, "grant"),
+        (200, r#"{"ok":false,"error":"invalid_refresh_token"}"#, "grant"),
+        (403, r#"{"error":"invalid_code"}"#, "grant"),
+        (400, "", "grant"),
+        (401, r#"{"error":"invalid_client"}"#, "registration"),
+        (400, r#"{"error":"unauthorized_client"}"#, "registration"),
+        (400, r#"{"error":"invalid_request"}"#, "registration"),
+        (400, r#"{"error":"invalid_scope"}"#, "registration"),
+        (400, r#"{"error":"invalid_target"}"#, "registration"),
+        (400, r#"{"error":{"code":"odd"}}"#, "registration"),
+        (400, r#"{"error":{}}"#, "registration"),
+        (200, "error=incorrect_client_credentials&error_description=x", "registration"),
+        (200, r#"{"ok":false}"#, "registration"),
+        (401, "", "registration"),
+        (403, " \n", "registration"),
+        (200, r#"{"access_token":"a","token_type":"DPoP"}"#, "registration"),
+        (503, "", "temporary"),
+        (429, r#"{"message":"slow"}"#, "temporary"),
+        (400, r#"{"error":"temporarily_unavailable"}"#, "temporary"),
+        (500, r#"{"error":"server_error"}"#, "temporary"),
+        (403, "<html>Forbidden by the firewall</html>", "temporary"),
+        (400, "<html>oops</html>", "temporary"),
+        (302, "", "temporary"),
+        (404, "not found", "temporary"),
+        (200, "<html>login</html>", "unanswered"),
+        (200, "", "unanswered"),
+        (200, "{}", "unanswered"),
+        (200, r#"{"access_token":""}"#, "unanswered"),
+        (200, r#"{"access_token":5}"#, "unanswered"),
+        (200, "[1,2]", "unanswered"),
+    ];
+    for (status, body, expected) in table {
+        assert_eq!(kind_of(status, body), expected, "{status} {body}");
+    }
+}
+
+#[test]
+fn r39_errors_show_no_secret_and_no_control_characters() {
+    let body = "{\"error\":\"invalid_grant\\u0000\",\"error_description\":\"a\\u001b[31mb\",\"refresh_token\":\"canary\"}";
+    let error = read(&answer(400, body), NOW).unwrap_err();
+    assert_eq!(
+        error,
+        TokenError::Refused {
+            kind: RefusalKind::Grant,
+            code: "invalid_grant".into(),
+            description: Some("a[31mb".into())
+        }
+    );
+    assert!(!format!("{error} {error:?}").contains("canary"));
+    let set = tokens(r#"{"access_token":"canary-a","refresh_token":"canary-r"}"#);
+    assert!(!format!("{set:?}").contains("canary"));
+}
+
+proptest! {
+    #[test]
+    fn any_answer_at_all_is_read_without_a_panic(status in 200_u16..600, body in prop::collection::vec(any::<u8>(), 0..200)) {
+        let answer = OutboundResponse {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: HeaderMap::new(),
+            body: Bytes::from(body),
+        };
+        let _ = read(&answer, NOW);
+    }
+
+    #[test]
+    fn any_lifetime_at_all_is_read_without_a_panic(lifetime in any::<f64>(), digits in "[0-9]{0,30}") {
+        let _ = read(&answer(200, &format!(r#"{{"access_token":"a.b.c","expires_in":{lifetime}}}"#)), NOW);
+        let _ = read(&answer(200, &format!(r#"{{"access_token":"a.b.c","expires_in":"{digits}"}}"#)), NOW);
+    }
+}

@@ -1,0 +1,67 @@
+//! REST: one file per subject. A handler extracts, calls one use case, and answers with an allow list.
+
+mod admin_audit;
+mod admin_users;
+mod api_tokens;
+mod catalog;
+mod connections;
+mod discover;
+mod error;
+mod gateway_body;
+mod gateway_view;
+mod gateways;
+mod health;
+mod me;
+mod openapi;
+mod views;
+
+pub(crate) use error::{ApiError, Problem};
+pub(crate) use openapi::document;
+
+use crate::extract::refuse_query;
+use crate::state::AppState;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The largest body of a REST call.
+pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
+
+/// Every REST route, by audience.
+pub(crate) fn router() -> Router<AppState> {
+    let (router, _) = routes_with_document().split_for_parts();
+    router.method_not_allowed_fallback(async || ApiError::NoMethod).layer(DefaultBodyLimit::max(BODY_LIMIT))
+}
+
+fn routes_with_document() -> OpenApiRouter<AppState> {
+    // For everybody.
+    let open = OpenApiRouter::new()
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
+        .routes(routes!(openapi::openapi));
+    // For a person's own things: the audiences `self` and `admin`.
+    let own = OpenApiRouter::new()
+        .routes(routes!(me::me))
+        .routes(routes!(catalog::tools))
+        .routes(routes!(catalog::resources))
+        .routes(routes!(catalog::prompts))
+        .routes(routes!(connections::list))
+        .routes(routes!(connections::disconnect))
+        .routes(routes!(connections::status))
+        .routes(routes!(api_tokens::list, api_tokens::create))
+        .routes(routes!(api_tokens::end))
+        .routes(routes!(gateways::read, gateways::update, gateways::delete));
+    // For administrators: the audience `admin`.
+    let admin = OpenApiRouter::new()
+        .routes(routes!(gateways::refresh))
+        .routes(routes!(discover::discover))
+        .routes(routes!(admin_users::read, admin_users::update, admin_users::delete))
+        .routes(routes!(admin_users::reset_link));
+    // Lists that take query parameters.
+    let lists = OpenApiRouter::new()
+        .routes(routes!(gateways::list, gateways::create))
+        .routes(routes!(admin_users::list, admin_users::create))
+        .routes(routes!(admin_audit::list));
+    open.merge(own).merge(admin).layer(axum::middleware::from_fn(refuse_query)).merge(lists)
+}

@@ -1,0 +1,107 @@
+//! A person's own connections: what is connected, how it fares, and ending it.
+
+use super::Problem;
+use super::error::ApiError;
+use super::views::Listed;
+use crate::extract::{Id, OwnCaller};
+use crate::state::AppState;
+use axum::Json;
+use axum::extract::State;
+use doorward_broker::{Connection, ConnectionStatus};
+use doorward_domain::{GatewayId, Health, Slug, Timestamp};
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// One gateway, and your grant there. No part of a token is shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ConnectionView {
+    #[schema(value_type = String, format = Uuid)]
+    gateway_id: GatewayId,
+    #[schema(value_type = String)]
+    slug: Slug,
+    name: String,
+    /// `not_needed`, `not_connected` or `connected`.
+    status: &'static str,
+    /// How a connection fares: `valid`, `expiring_soon`, `expired`, `needs_authorization`, `uncertain` or `orphaned`.
+    #[schema(value_type = Option<String>)]
+    health: Option<Health>,
+    /// Where a browser goes to connect; none where nothing is to be connected.
+    connect_url: Option<String>,
+    /// The provider account behind the grant, where it is known.
+    account: Option<String>,
+    scopes: Vec<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    authorized_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_used_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_refreshed_at: Option<Timestamp>,
+}
+
+impl ConnectionView {
+    fn new(connection: Connection, public_origin: &str) -> Self {
+        let (status, health) = match connection.status {
+            ConnectionStatus::NotNeeded => ("not_needed", None),
+            ConnectionStatus::NotConnected => ("not_connected", None),
+            ConnectionStatus::Connected(health) => ("connected", Some(health)),
+        };
+        let gateway = &connection.gateway;
+        let connect_url = gateway.oauth().map(|_| format!("{public_origin}/connect/{}", gateway.slug));
+        let grant = connection.grant;
+        let account = grant.as_ref().and_then(|grant| grant.account.as_ref());
+        Self {
+            gateway_id: gateway.id,
+            slug: gateway.slug.clone(),
+            name: gateway.name.clone(),
+            status,
+            health,
+            connect_url,
+            account: account.map(|account| account.name.as_ref().unwrap_or(&account.subject).clone()),
+            scopes: grant.as_ref().map(|grant| grant.scopes_granted.clone()).unwrap_or_default(),
+            authorized_at: grant.as_ref().map(|grant| grant.authorized_at),
+            expires_at: grant.as_ref().and_then(|grant| grant.tokens.expires_at),
+            last_used_at: grant.as_ref().and_then(|grant| grant.last_used_at),
+            last_refreshed_at: grant.and_then(|grant| grant.last_refreshed_at),
+        }
+    }
+}
+
+/// Your connections; what needs attention comes first.
+#[utoipa::path(get, path = "/connections", tag = "connections",
+    responses((status = 200, body = Listed<ConnectionView>), (status = 401, body = Problem)))]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    OwnCaller(caller): OwnCaller,
+) -> Result<Json<Listed<ConnectionView>>, ApiError> {
+    let connections = state.broker.connections(&caller).await?;
+    let origin = &state.facts.public_origin;
+    let items = connections.into_iter().map(|connection| ConnectionView::new(connection, origin)).collect();
+    Ok(Json(Listed { items, next_cursor: None }))
+}
+
+/// How your connection to one gateway fares.
+#[utoipa::path(get, path = "/oauth/status/{id}", tag = "connections", params(("id" = String, Path, format = Uuid, description = "The gateway's id.")),
+    responses((status = 200, body = ConnectionView), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub(crate) async fn status(
+    State(state): State<AppState>,
+    OwnCaller(caller): OwnCaller,
+    Id(id): Id<GatewayId>,
+) -> Result<Json<ConnectionView>, ApiError> {
+    let connection = state.broker.connection(&caller, id).await?;
+    Ok(Json(ConnectionView::new(connection, &state.facts.public_origin)))
+}
+
+/// Ends your connection to one gateway: no later call is served.
+#[utoipa::path(delete, path = "/connections/{id}", tag = "connections", params(("id" = String, Path, format = Uuid, description = "The gateway's id.")),
+    responses((status = 204), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub(crate) async fn disconnect(
+    State(state): State<AppState>,
+    OwnCaller(caller): OwnCaller,
+    Id(id): Id<GatewayId>,
+) -> Result<StatusCode, ApiError> {
+    state.broker.disconnect(&caller, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

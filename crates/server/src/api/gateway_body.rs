@@ -1,0 +1,237 @@
+//! A gateway as REST takes it: what may be set, and how "unchanged" is told from "cleared".
+
+use super::error::ApiError;
+use doorward_broker::{AuthorizationInput, Edit, GatewayInput, OAuthInput};
+use doorward_domain::{CatalogSharing, ClientSecret, GatewayState, HeaderSecret, TokenEndpointAuth};
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// A gateway to be created, or an edit of one: in an edit, what is left out stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GatewayBody {
+    /// `[a-z0-9-]{1,32}`; made from the name where it is left out. It never changes.
+    slug: Option<String>,
+    /// The host of the URL, where it is left out.
+    name: Option<String>,
+    /// The URL of the MCP server. A new gateway needs one.
+    url: Option<String>,
+    /// A new gateway is a draft for administrators until it is published.
+    #[schema(value_type = Option<GatewayStateName>)]
+    state: Option<GatewayState>,
+    /// Whether every user sees the same catalog.
+    #[schema(value_type = Option<CatalogSharingName>)]
+    catalog_sharing: Option<CatalogSharing>,
+    /// Left out for a new gateway: ask the MCP server itself.
+    authorization: Option<AuthorizationBody>,
+}
+
+/// How users are authorized. It is replaced as a whole, but for a secret that is left out.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuthorizationBody {
+    #[serde(rename = "type")]
+    kind: AuthorizationType,
+    /// `static_header`: the header's name.
+    name: Option<String>,
+    /// `static_header`: the header's value. Write-only; left out, it stays.
+    #[serde(default, deserialize_with = "edit_of")]
+    #[schema(value_type = Option<String>, write_only)]
+    value: Option<Option<String>>,
+    /// `oauth`, needed.
+    authorization_url: Option<String>,
+    /// `oauth`, needed.
+    token_url: Option<String>,
+    /// `oauth`: RFC 7009.
+    revocation_url: Option<String>,
+    /// `oauth`: the issuer (RFC 8414), which answers are compared with.
+    issuer: Option<String>,
+    /// `oauth`: the RFC 8707 resource indicator, sent byte for byte.
+    resource: Option<String>,
+    /// `oauth`: the scopes to ask for.
+    scopes: Option<Vec<String>>,
+    /// `oauth`: extra parameters of the authorization request; never a protocol parameter.
+    authorize_params: Option<BTreeMap<String, String>>,
+    /// `oauth`, needed.
+    client_id: Option<String>,
+    /// `oauth`. Write-only; left out, it stays; `null` clears it.
+    #[serde(default, deserialize_with = "edit_of")]
+    #[schema(value_type = Option<String>, write_only)]
+    client_secret: Option<Option<String>>,
+    /// `oauth`: `post` where there is a secret and `none` where there is none, if left out.
+    #[schema(value_type = Option<TokenEndpointAuthName>)]
+    token_endpoint_auth: Option<TokenEndpointAuth>,
+}
+
+/// The ways in which users are authorized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AuthorizationType {
+    /// The MCP server is open to Doorward.
+    None,
+    /// Ask the MCP server (RFC 9728) and register at its authorization server (RFC 7591).
+    Discover,
+    /// The same header for every user.
+    StaticHeader,
+    /// Each user's own access token.
+    Oauth,
+}
+
+/// How the document spells the state of a gateway.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "stands for the domain's GatewayState in the OpenAPI document, which knows no OpenAPI")]
+pub(crate) enum GatewayStateName {
+    Draft,
+    Published,
+    Disabled,
+}
+
+/// How the document spells catalog sharing.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "stands for the domain's CatalogSharing in the OpenAPI document, which knows no OpenAPI")]
+pub(crate) enum CatalogSharingName {
+    PerUser,
+    Shared,
+}
+
+/// How the document spells token endpoint authentication.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "stands for the domain's TokenEndpointAuth in the OpenAPI document, which knows no OpenAPI")]
+pub(crate) enum TokenEndpointAuthName {
+    Basic,
+    Post,
+    None,
+}
+
+/// Absent is none, `null` is some of none: the two mean different things for a secret.
+fn edit_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Some)
+}
+
+fn edit<T: From<String>>(given: Option<Option<String>>) -> Edit<T> {
+    match given {
+        None => Edit::Keep,
+        Some(None) => Edit::Clear,
+        Some(Some(value)) => Edit::Set(T::from(value)),
+    }
+}
+
+impl GatewayBody {
+    /// What the use cases take.
+    pub(crate) fn input(self) -> Result<GatewayInput, ApiError> {
+        Ok(GatewayInput {
+            slug: self.slug,
+            name: self.name,
+            url: self.url,
+            state: self.state,
+            catalog_sharing: self.catalog_sharing,
+            authorization: self.authorization.map(AuthorizationBody::input).transpose()?,
+        })
+    }
+}
+
+impl AuthorizationBody {
+    fn input(self) -> Result<AuthorizationInput, ApiError> {
+        self.refuse_what_does_not_belong()?;
+        Ok(match self.kind {
+            AuthorizationType::None => AuthorizationInput::None,
+            AuthorizationType::Discover => AuthorizationInput::Discover,
+            AuthorizationType::StaticHeader => AuthorizationInput::StaticHeader {
+                name: needed("name", self.name)?,
+                value: edit::<HeaderSecret>(self.value),
+            },
+            AuthorizationType::Oauth => AuthorizationInput::OAuth(Box::new(OAuthInput {
+                authorization_url: needed("authorization_url", self.authorization_url)?,
+                token_url: needed("token_url", self.token_url)?,
+                revocation_url: self.revocation_url,
+                issuer: self.issuer,
+                resource: self.resource,
+                scopes: self.scopes.unwrap_or_default(),
+                authorize_params: self.authorize_params.unwrap_or_default(),
+                client_id: needed("client_id", self.client_id)?,
+                client_secret: edit::<ClientSecret>(self.client_secret),
+                token_endpoint_auth: self.token_endpoint_auth,
+            })),
+        })
+    }
+
+    /// A field of another type is refused, so that nobody believes it was taken.
+    fn refuse_what_does_not_belong(&self) -> Result<(), ApiError> {
+        let header = [("name", self.name.is_some()), ("value", self.value.is_some())];
+        let oauth = [
+            ("authorization_url", self.authorization_url.is_some()),
+            ("token_url", self.token_url.is_some()),
+            ("revocation_url", self.revocation_url.is_some()),
+            ("issuer", self.issuer.is_some()),
+            ("resource", self.resource.is_some()),
+            ("scopes", self.scopes.is_some()),
+            ("authorize_params", self.authorize_params.is_some()),
+            ("client_id", self.client_id.is_some()),
+            ("client_secret", self.client_secret.is_some()),
+            ("token_endpoint_auth", self.token_endpoint_auth.is_some()),
+        ];
+        let foreign = match self.kind {
+            AuthorizationType::Oauth => &header[..],
+            AuthorizationType::StaticHeader => &oauth[..],
+            AuthorizationType::None | AuthorizationType::Discover => &[header.as_slice(), oauth.as_slice()].concat(),
+        };
+        match foreign.iter().find(|(_, given)| *given) {
+            Some((name, _)) => Err(ApiError::bad_field(
+                format!("authorization.{name}"),
+                "does not belong to this type of authorization: leave it out, or choose another type",
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+fn needed(name: &str, value: Option<String>) -> Result<String, ApiError> {
+    value.ok_or_else(|| ApiError::bad_field(format!("authorization.{name}"), "is missing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<GatewayInput, ApiError> {
+        serde_json::from_str::<GatewayBody>(body).unwrap().input()
+    }
+
+    fn refused(body: &str) -> String {
+        let Err(ApiError::BadInput { field: Some(field), .. }) = read(body) else { panic!("{body} is refused") };
+        field
+    }
+
+    #[test]
+    fn a_secret_is_kept_cleared_or_set() {
+        let secret = |member: &str| {
+            let body = format!(
+                r#"{{"authorization":{{"type":"oauth","authorization_url":"a","token_url":"t","client_id":"c"{member}}}}}"#
+            );
+            match read(&body).unwrap().authorization {
+                Some(AuthorizationInput::OAuth(oauth)) => oauth.client_secret,
+                _ => panic!("oauth is read as oauth"),
+            }
+        };
+        assert!(matches!(secret(""), Edit::Keep));
+        assert!(matches!(secret(r#","client_secret":null"#), Edit::Clear));
+        assert!(matches!(secret(r#","client_secret":"s""#), Edit::Set(_)));
+    }
+
+    #[test]
+    fn each_type_has_its_own_fields() {
+        assert_eq!(refused(r#"{"authorization":{"type":"oauth"}}"#), "authorization.authorization_url");
+        assert_eq!(refused(r#"{"authorization":{"type":"oauth","value":null}}"#), "authorization.value");
+        assert_eq!(refused(r#"{"authorization":{"type":"none","client_secret":"s"}}"#), "authorization.client_secret");
+        assert_eq!(refused(r#"{"authorization":{"type":"static_header"}}"#), "authorization.name");
+        assert_eq!(refused(r#"{"authorization":{"type":"static_header","scopes":[]}}"#), "authorization.scopes");
+        let header = read(r#"{"authorization":{"type":"static_header","name":"x","value":"v"}}"#).unwrap();
+        assert!(matches!(header.authorization, Some(AuthorizationInput::StaticHeader { value: Edit::Set(_), .. })));
+        assert!(matches!(read(r#"{"authorization":{"type":"none"}}"#).unwrap().authorization, Some(AuthorizationInput::None)));
+        assert!(read("{}").unwrap().authorization.is_none());
+    }
+}

@@ -1,0 +1,112 @@
+//! A gateway as REST shows it. Those who manage gateways see how it is set up; nobody sees a secret.
+
+use super::gateway_body::{CatalogSharingName, GatewayStateName, TokenEndpointAuthName};
+use doorward_broker::Caller;
+use doorward_domain::{
+    CatalogSharing, Gateway, GatewayAuthorization, GatewayId, GatewayState, OAuthSettings, Permission, Slug,
+    Timestamp, TokenEndpointAuth,
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use url::Url;
+use utoipa::ToSchema;
+
+/// A registered upstream MCP server.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct GatewayView {
+    #[schema(value_type = String, format = Uuid)]
+    id: GatewayId,
+    #[schema(value_type = String)]
+    slug: Slug,
+    name: String,
+    #[schema(value_type = String, format = Uri)]
+    url: Url,
+    #[schema(value_type = GatewayStateName)]
+    state: GatewayState,
+    #[schema(value_type = CatalogSharingName)]
+    catalog_sharing: CatalogSharing,
+    authorization: AuthorizationView,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+    version: i64,
+}
+
+/// How users are authorized; the settings behind the type are for those who manage gateways.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AuthorizationView {
+    /// `none`, `static_header` or `oauth`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The name of the static header; its value is never shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(flatten)]
+    oauth: Option<OAuthView>,
+}
+
+/// OAuth settings without the secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OAuthView {
+    #[schema(value_type = String, format = Uri)]
+    authorization_url: Url,
+    #[schema(value_type = String, format = Uri)]
+    token_url: Url,
+    #[schema(value_type = Option<String>, format = Uri)]
+    revocation_url: Option<Url>,
+    issuer: Option<String>,
+    resource: Option<String>,
+    scopes: Vec<String>,
+    authorize_params: BTreeMap<String, String>,
+    client_id: String,
+    /// Whether there is a client secret; it is never shown.
+    has_client_secret: bool,
+    #[schema(value_type = TokenEndpointAuthName)]
+    token_endpoint_auth: TokenEndpointAuth,
+}
+
+impl GatewayView {
+    pub(crate) fn new(gateway: &Gateway, caller: &Caller) -> Self {
+        Self {
+            id: gateway.id,
+            slug: gateway.slug.clone(),
+            name: gateway.name.clone(),
+            url: gateway.url.clone(),
+            state: gateway.state,
+            catalog_sharing: gateway.catalog_sharing,
+            authorization: AuthorizationView::new(gateway, caller.may(Permission::ManageGateways)),
+            created_at: gateway.created_at,
+            updated_at: gateway.updated_at,
+            version: gateway.version,
+        }
+    }
+}
+
+impl AuthorizationView {
+    fn new(gateway: &Gateway, whole: bool) -> Self {
+        let (kind, name, oauth) = match &gateway.authorization {
+            GatewayAuthorization::None => ("none", None, None),
+            GatewayAuthorization::StaticHeader(header) => ("static_header", Some(header.name.clone()), None),
+            GatewayAuthorization::OAuth(settings) => ("oauth", None, Some(OAuthView::new(settings))),
+        };
+        if whole { Self { kind, name, oauth } } else { Self { kind, name: None, oauth: None } }
+    }
+}
+
+impl OAuthView {
+    fn new(settings: &OAuthSettings) -> Self {
+        Self {
+            authorization_url: settings.authorization_url.clone(),
+            token_url: settings.token_url.clone(),
+            revocation_url: settings.revocation_url.clone(),
+            issuer: settings.issuer.clone(),
+            resource: settings.resource.clone(),
+            scopes: settings.scopes.clone(),
+            authorize_params: settings.authorize_params.clone(),
+            client_id: settings.registration.client_id.clone(),
+            has_client_secret: settings.registration.client_secret.is_some(),
+            token_endpoint_auth: settings.registration.token_endpoint_auth,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Probes: a word for everybody, details for administrators.
+
+use crate::extract::AdminCaller;
+use crate::state::AppState;
+use axum::Json;
+use axum::extract::State;
+use doorward_domain::Permission;
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// How the server fares.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// `ok`, `ready` or `unready`.
+    status: &'static str,
+    /// For administrators only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Details {
+    version: &'static str,
+    /// The database answers.
+    database: bool,
+    /// Nobody administers this server yet.
+    setup_needed: bool,
+    public_url: String,
+}
+
+/// Whether the process runs.
+#[utoipa::path(get, path = "/health", tag = "server", security(()),
+    responses((status = 200, body = Health)))]
+pub(crate) async fn health() -> Json<Health> {
+    Json(Health { status: "ok", details: None })
+}
+
+/// Whether the process can serve: its database answers.
+#[utoipa::path(get, path = "/ready", tag = "server", security((), ("api_token" = []), ("session" = [])),
+    responses((status = 200, body = Health), (status = 503, body = Health)))]
+pub(crate) async fn ready(
+    State(state): State<AppState>,
+    caller: Option<AdminCaller>,
+) -> (StatusCode, Json<Health>) {
+    let setup_needed = state.broker.setup_needed().await;
+    if let Err(error) = &setup_needed {
+        tracing::warn!(%error, "not ready");
+    }
+    let administrator = caller.is_some_and(|AdminCaller(caller)| caller.may(Permission::ManageGateways));
+    let details = administrator.then(|| Details {
+        version: env!("CARGO_PKG_VERSION"),
+        database: setup_needed.is_ok(),
+        setup_needed: matches!(setup_needed, Ok(true)),
+        public_url: state.facts.public_origin.clone(),
+    });
+    match setup_needed {
+        Ok(_) => (StatusCode::OK, Json(Health { status: "ready", details })),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status: "unready", details })),
+    }
+}

@@ -1,0 +1,174 @@
+//! How the words of the domain look in answers: allow lists, without a secret or a part of one.
+
+use doorward_domain::{
+    Actor, ApiToken, ApiTokenId, AuditEvent, AuditEventId, Audience, GatewayId, Page, Role, Timestamp, User,
+    UserId, UserState,
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// One page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Listed<T> {
+    pub(crate) items: Vec<T>,
+    /// Give it as `cursor` for the next page; none on the last.
+    pub(crate) next_cursor: Option<String>,
+}
+
+impl<T> Listed<T> {
+    pub(crate) fn of<U>(page: Page<U>, each: impl FnMut(U) -> T) -> Self {
+        let page = page.map(each);
+        Self { items: page.items, next_cursor: page.next_cursor }
+    }
+}
+
+/// How the document spells a role.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "stands for the domain's Role in the OpenAPI document, which knows no OpenAPI")]
+pub(crate) enum RoleName {
+    Administrator,
+    User,
+}
+
+/// How the document spells the state of a person.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "stands for the domain's UserState in the OpenAPI document, which knows no OpenAPI")]
+pub(crate) enum UserStateName {
+    Active,
+    Disabled,
+}
+
+/// How the document spells an audience.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "stands for the domain's Audience in the OpenAPI document, which knows no OpenAPI")]
+pub(crate) enum AudienceName {
+    Mcp,
+    #[schema(rename = "self")]
+    Own,
+    Admin,
+}
+
+/// A person.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UserView {
+    #[schema(value_type = String, format = Uuid)]
+    id: UserId,
+    email: String,
+    name: String,
+    #[schema(value_type = RoleName)]
+    role: Role,
+    #[schema(value_type = UserStateName)]
+    state: UserState,
+    /// Whether the person can sign in with a password.
+    has_password: bool,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+    version: i64,
+}
+
+impl From<User> for UserView {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id,
+            email: user.email,
+            name: user.name,
+            role: user.role,
+            state: user.state,
+            has_password: user.password_hash.is_some(),
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+            version: user.version,
+        }
+    }
+}
+
+/// An API token, without its value.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ApiTokenView {
+    #[schema(value_type = String, format = Uuid)]
+    id: ApiTokenId,
+    name: String,
+    /// The first characters after `dw_`, for recognition.
+    hint: String,
+    #[schema(value_type = AudienceName)]
+    audience: Audience,
+    /// None: every gateway that its person may use.
+    #[schema(value_type = Option<Vec<String>>)]
+    gateways: Option<Vec<GatewayId>>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_used_at: Option<Timestamp>,
+    /// When somebody ended it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<Timestamp>,
+}
+
+impl From<ApiToken> for ApiTokenView {
+    fn from(token: ApiToken) -> Self {
+        Self {
+            id: token.id,
+            name: token.name,
+            hint: token.hint,
+            audience: token.audience,
+            gateways: token.gateways,
+            created_at: token.created_at,
+            expires_at: token.expires_at,
+            last_used_at: token.last_used_at,
+            ended_at: token.ended_at,
+        }
+    }
+}
+
+/// One event of the audit trail.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AuditEventView {
+    #[schema(value_type = String, format = Uuid)]
+    id: AuditEventId,
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// `user`, `anonymous`, `system` or `command_line`.
+    actor: &'static str,
+    /// Who, when the actor is a person.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    actor_id: Option<UserId>,
+    /// `subject.verb`, e.g. `gateway.create`.
+    action: String,
+    /// The id of the thing acted upon.
+    subject: Option<String>,
+    /// Whose thing it is.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    user_id: Option<UserId>,
+    address: Option<String>,
+    detail: BTreeMap<String, String>,
+}
+
+impl From<AuditEvent> for AuditEventView {
+    fn from(event: AuditEvent) -> Self {
+        let (actor, actor_id) = match event.actor {
+            Actor::User(id) => ("user", Some(id)),
+            Actor::Anonymous => ("anonymous", None),
+            Actor::System => ("system", None),
+            Actor::CommandLine => ("command_line", None),
+        };
+        Self {
+            id: event.id,
+            at: event.at,
+            actor,
+            actor_id,
+            action: event.action,
+            subject: event.subject,
+            user_id: event.user_id,
+            address: event.address,
+            detail: event.detail,
+        }
+    }
+}

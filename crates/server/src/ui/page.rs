@@ -1,0 +1,166 @@
+//! How a page leaves: as HTML, under a policy that lets nothing run but our own files.
+
+use crate::extract::SessionCaller;
+use crate::state::AppState;
+use crate::ui::form::Fields;
+use crate::ui::parts::Tone;
+use askama::Template;
+use axum::response::{Html, IntoResponse, Response};
+use doorward_domain::Permission;
+use http::{HeaderValue, StatusCode, header};
+
+/// No inline script or style, nothing from elsewhere, no frames (CSP level 3).
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     font-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+
+/// A page.
+pub(super) fn page(template: &impl Template) -> Response {
+    with_status(StatusCode::OK, template)
+}
+
+/// A page with another status than 200.
+pub(super) fn with_status(status: StatusCode, template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => {
+            let headers = [(header::CONTENT_SECURITY_POLICY, POLICY)];
+            (status, headers, Html(html)).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// A page whose form is answered with a redirect to a provider. Chromium holds `form-action` against
+/// every hop of that redirect, and a provider may send the browser on to a company's login elsewhere.
+pub(super) fn page_that_leads_to(provider_origin: &str, template: &impl Template) -> Response {
+    let mut response = page(template);
+    let policy = HeaderValue::try_from(format!("{POLICY} {provider_origin} https:"));
+    if let Ok(policy) = policy {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+/// Where in the navigation a page stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Here {
+    Overview,
+    ApiTokens,
+    ConnectAClient,
+    People,
+    Gateways,
+    Connections,
+}
+
+/// What surrounds a signed-in page.
+#[derive(Debug, Clone)]
+pub(super) struct Frame {
+    pub(super) demo: bool,
+    pub(super) email: String,
+    /// Whether the pages of administrators are in the navigation.
+    pub(super) administrator: bool,
+    /// Goes into every form.
+    pub(super) csrf: String,
+    pub(super) here: Here,
+    pub(super) note: Option<Note>,
+}
+
+impl Frame {
+    pub(super) fn new(state: &AppState, session: &SessionCaller, here: Here) -> Self {
+        Self {
+            demo: state.facts.demo,
+            email: session.caller.user.email.clone(),
+            administrator: session.caller.may(Permission::ManageGateways),
+            csrf: session.csrf.clone(),
+            here,
+            note: None,
+        }
+    }
+
+    /// With the note that the URL asks for.
+    pub(super) fn noted(mut self, asked: &Fields) -> Self {
+        self.note = Note::asked(asked);
+        self
+    }
+
+    #[cfg(test)]
+    pub(super) fn sample(here: Here) -> Self {
+        Self {
+            demo: true,
+            email: "<b>admin</b>@acme.example".into(),
+            administrator: true,
+            csrf: "token-of-the-form".into(),
+            here,
+            note: None,
+        }
+    }
+}
+
+/// One line about what has just happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Note {
+    pub(super) tone: Tone,
+    pub(super) text: String,
+}
+
+impl Note {
+    pub(super) fn new(tone: Tone, text: impl Into<String>) -> Self {
+        Self { tone, text: text.into() }
+    }
+
+    /// The note behind a code in the URL: an allow list, so that no link can put words into our page.
+    fn asked(asked: &Fields) -> Option<Self> {
+        let text = match asked.text("note") {
+            "created" => "Saved as a draft: only administrators see it. Publish it when it works.",
+            "created-published" => "Saved and published: everyone can use it now.",
+            "saved" => match asked.text("people").parse::<u64>() {
+                Ok(people) if people > 0 => return Some(Self::moved(people)),
+                _ => "Saved.",
+            },
+            "published" => "Published: everyone can use it now.",
+            "disabled" => "Disabled: nobody can use it now, and nothing was deleted.",
+            "drafted" => "It is a draft again: only administrators can use it.",
+            "deleted" => "Deleted.",
+            "ended" => "The token has ended: whatever used it is refused from now on.",
+            "disconnected" => "Disconnected here: no call is served with it any more.",
+            "person-disabled" => "Disabled: their sessions and API tokens have ended.",
+            "person-enabled" => "They can sign in again.",
+            _ => return None,
+        };
+        Some(Self::new(Tone::Ok, text))
+    }
+
+    fn moved(people: u64) -> Self {
+        let who = if people == 1 { "1 person has".to_owned() } else { format!("{people} people have") };
+        Self::new(Tone::Warn, format!("Saved. The gateway points elsewhere now, so {who} to authorize it again."))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(query: &str) -> Option<String> {
+        Note::asked(&serde_urlencoded::from_str(query).unwrap()).map(|note| note.text)
+    }
+
+    #[test]
+    fn a_note_is_one_of_ours() {
+        assert_eq!(note("note=saved").unwrap(), "Saved.");
+        assert!(note("note=saved&people=1").unwrap().contains("1 person has"));
+        assert!(note("note=saved&people=3").unwrap().contains("3 people have"));
+        assert_eq!(note("note=Call+me"), None);
+        for code in ["created", "published", "disabled", "drafted", "deleted", "ended", "disconnected"] {
+            assert!(note(&format!("note={code}")).unwrap().ends_with('.'));
+        }
+    }
+
+    #[test]
+    fn the_connect_page_may_lead_to_its_provider() {
+        let broken = crate::ui::error::samples();
+        assert!(!broken.is_empty());
+        assert!(POLICY.ends_with("form-action 'self'"), "the provider's origin is appended there");
+    }
+}

@@ -1,0 +1,29 @@
+//! Every method of the storage, on SQLite and on PostgreSQL: one binary, one fresh database per test.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+#[macro_use]
+mod stage;
+mod samples;
+
+// By path, because a dependency would be a circle once the test kit starts the whole server.
+#[expect(unreachable_pub, reason = "it is public where it lives, in the test kit")]
+#[path = "../../../testkit/src/postgres.rs"]
+mod postgres_server;
+
+mod api_token;
+mod audit;
+mod authorization_request;
+mod catalog;
+mod concurrency;
+mod connect_request;
+mod corrupt;
+mod feed;
+mod gateway;
+mod grant;
+mod lease;
+mod opening;
+mod refresh;
+mod session;
+mod setup_link;
+mod user;

@@ -1,0 +1,80 @@
+//! Logins in browsers, and MCP sessions.
+
+use crate::samples::*;
+use crate::stage::Stage;
+use doorward_domain::{BrowserSession, McpSession};
+use std::time::Duration;
+
+async fn a_login_is_found_touched_and_ended(stage: &Stage) {
+    let storage = &stage.storage;
+    let ada = stored_user(storage, "ada@example.com").await;
+    let login = browser_session(ada.id);
+    storage.insert_browser_session(&login, event("login")).await.unwrap();
+    assert_eq!(storage.browser_session(login.hash).await.unwrap(), Some(login.clone()));
+    storage.touch_browser_session(login.hash, later(60)).await.unwrap();
+    storage.touch_browser_session(login.hash, later(30)).await.unwrap();
+    let touched = storage.browser_session(login.hash).await.unwrap();
+    assert_eq!(touched, Some(BrowserSession { last_seen_at: later(60), ..login.clone() }));
+    assert!(storage.end_browser_session(login.hash, event("logout")).await.unwrap());
+    assert!(!storage.end_browser_session(login.hash, event("logout")).await.unwrap());
+    assert_eq!(stage.number("SELECT count(*) FROM audit_events WHERE action = 'logout'").await, 1);
+}
+
+async fn a_person_is_signed_out_everywhere_and_nobody_else(stage: &Stage) {
+    let storage = &stage.storage;
+    let ada = stored_user(storage, "ada@example.com").await;
+    let bob = stored_user(storage, "bob@example.com").await;
+    for user in [ada.id, ada.id, bob.id] {
+        storage.insert_browser_session(&browser_session(user), event("login")).await.unwrap();
+    }
+    assert_eq!(storage.end_browser_sessions_of(ada.id, event("logout")).await.unwrap(), 2);
+    assert_eq!(stage.number("SELECT count(*) FROM browser_sessions").await, 1);
+}
+
+async fn ended_logins_go_with_the_next_login(stage: &Stage) {
+    let storage = &stage.storage;
+    let ada = stored_user(storage, "ada@example.com").await;
+    storage.insert_browser_session(&browser_session(ada.id), event("login")).await.unwrap();
+    stage.clock.advance(Duration::from_secs(86_400));
+    let next = BrowserSession { expires_at: later(2 * 86_400), ..browser_session(ada.id) };
+    storage.insert_browser_session(&next, event("login")).await.unwrap();
+    assert_eq!(stage.number("SELECT count(*) FROM browser_sessions").await, 1);
+}
+
+async fn an_mcp_session_is_found_touched_and_ended(stage: &Stage) {
+    let storage = &stage.storage;
+    let ada = stored_user(storage, "ada@example.com").await;
+    let token = api_token(ada.id);
+    storage.insert_api_token(&token, event("api_token.create")).await.unwrap();
+    let session = mcp_session(&token);
+    storage.insert_mcp_session(&session).await.unwrap();
+    assert_eq!(storage.mcp_session(session.hash).await.unwrap(), Some(session.clone()));
+    storage.touch_mcp_session(session.hash, later(60)).await.unwrap();
+    let touched = storage.mcp_session(session.hash).await.unwrap();
+    assert_eq!(touched, Some(McpSession { last_seen_at: later(60), ..session.clone() }));
+    assert!(storage.end_mcp_session(session.hash).await.unwrap());
+    assert!(!storage.end_mcp_session(session.hash).await.unwrap());
+    assert_eq!(storage.mcp_session(session.hash).await.unwrap(), None);
+}
+
+async fn idle_mcp_sessions_go_with_the_next(stage: &Stage) {
+    let storage = &stage.storage;
+    let ada = stored_user(storage, "ada@example.com").await;
+    let token = api_token(ada.id);
+    storage.insert_api_token(&token, event("api_token.create")).await.unwrap();
+    let idle = mcp_session(&token);
+    storage.insert_mcp_session(&idle).await.unwrap();
+    stage.clock.advance(Duration::from_secs(86_401));
+    let busy = McpSession { last_seen_at: later(86_401), ..mcp_session(&token) };
+    storage.insert_mcp_session(&busy).await.unwrap();
+    assert_eq!(storage.mcp_session(idle.hash).await.unwrap(), None);
+    assert_eq!(storage.mcp_session(busy.hash).await.unwrap(), Some(busy));
+}
+
+on_both!(
+    a_login_is_found_touched_and_ended,
+    a_person_is_signed_out_everywhere_and_nobody_else,
+    ended_logins_go_with_the_next_login,
+    an_mcp_session_is_found_touched_and_ended,
+    idle_mcp_sessions_go_with_the_next,
+);
