@@ -1,11 +1,12 @@
 //! Coming back from the provider: every answer ends on a page that says what happened and what to do.
 
+use crate::grant::Consent;
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
-    AuthorizationCode, AuthorizationRequest, Gateway, GatewayState, Grant, GrantId, GrantOwner, GrantState,
-    PkceVerifier, SealedTokenSet, SessionToken, StateToken, TokenHash, TokenSet,
+    AuthorizationCode, AuthorizationRequest, Gateway, GatewayState, GrantId, GrantOwner, PkceVerifier,
+    SessionToken, StateToken, TokenHash,
 };
-use doorward_storage::{StoredGrant, TakenAuthorizationRequest};
+use doorward_storage::TakenAuthorizationRequest;
 use doorward_vault::Place;
 use std::sync::Arc;
 
@@ -56,6 +57,8 @@ pub enum CallbackProblem {
     ProviderError { code: String },
     #[error("The gateway was changed or disabled while you were at the provider.")]
     GatewayChanged,
+    #[error("The connection was ended while you were at the provider.")]
+    EndedMeanwhile,
     #[error("The provider did not give a token: {why}.")]
     ExchangeFailed { why: String },
 }
@@ -64,9 +67,12 @@ impl CallbackProblem {
     /// What the person in front of the page can do.
     pub fn next_step(&self) -> &'static str {
         match self {
-            Self::NoState | Self::UnknownState | Self::Expired | Self::NoCode | Self::GatewayChanged => {
-                "Start again from My connections."
-            }
+            Self::NoState
+            | Self::UnknownState
+            | Self::Expired
+            | Self::NoCode
+            | Self::GatewayChanged
+            | Self::EndedMeanwhile => "Start again from My connections.",
             Self::OtherUser => "Sign in as the person who began it, or start your own from My connections.",
             Self::OtherBrowser => "Open the link in the browser where you began, or start again here.",
             Self::WrongIssuer => "Do not try again; tell your administrator, for this can be an attack.",
@@ -76,9 +82,6 @@ impl CallbackProblem {
         }
     }
 }
-
-/// How often a grant is stored anew when something else changed it in between.
-const STORE_ATTEMPTS: u32 = 5;
 
 impl Broker {
     /// Redeems the code, once, if state, user, browser and issuer are those of the round trip.
@@ -169,92 +172,25 @@ impl Broker {
                     .await;
             }
         };
+        let owner = GrantOwner::User(caller.user.id);
+        let before = self.storage().grant_of(owner, gateway.id).await?;
         let exchanged = self
             .parts
             .oauth
             .exchange_code(settings, client.credentials(), &self.redirect_uri(), code, &verifier, self.now())
             .await;
-        match exchanged {
-            Ok(tokens) => self.store(caller, request, gateway, tokens).await,
-            Err(error) => self.refused(caller, failed(error.to_string())).await,
-        }
-    }
-
-    async fn store(
-        &self,
-        caller: &Caller,
-        request: &AuthorizationRequest,
-        gateway: Arc<Gateway>,
-        tokens: TokenSet,
-    ) -> Result<Finished, BrokerError> {
-        let owner = GrantOwner::User(caller.user.id);
-        for _ in 0..STORE_ATTEMPTS {
-            let before = self.storage().grant_of(owner, gateway.id).await?;
-            let grant = self.authorized_grant(request, owner, &tokens, before.as_ref());
-            let event = caller
-                .event("grant.authorize")
-                .subject(grant.id)
-                .concerning(caller.user.id)
-                .detail("gateway", &gateway.slug)
-                .detail("scopes", grant.scopes_granted.join(" "));
-            match self.storage().store_authorized_grant(&grant, event).await? {
-                StoredGrant::Stored { .. } => {
-                    metrics::counter!("doorward_authorizations_total", "outcome" => "connected").increment(1);
-                    self.tell_connected(caller.user.id, gateway.id);
-                    return Ok(Finished::Connected { gateway, grant: grant.id });
-                }
-                StoredGrant::Gone => return self.refused(caller, CallbackProblem::GatewayChanged).await,
-                StoredGrant::Conflict => {}
+        let tokens = match exchanged {
+            Ok(tokens) => tokens,
+            Err(error) => return self.refused(caller, failed(error.to_string())).await,
+        };
+        match self.store_consent(caller, request, &gateway, &tokens, before).await? {
+            Consent::Stored(grant) => {
+                metrics::counter!("doorward_authorizations_total", "outcome" => "connected").increment(1);
+                self.tell_connected(caller.user.id, gateway.id);
+                Ok(Finished::Connected { gateway, grant })
             }
-        }
-        Err(BrokerError::VersionMismatch)
-    }
-
-    /// The grant that a consent makes. Where there is one already, it takes the place of its tokens.
-    fn authorized_grant(
-        &self,
-        request: &AuthorizationRequest,
-        owner: GrantOwner,
-        tokens: &TokenSet,
-        before: Option<&Grant>,
-    ) -> Grant {
-        let now = self.now();
-        let id: GrantId = before.map_or_else(|| self.parts.entropy.id(now), |grant| grant.id);
-        let granted = tokens.scopes.clone().unwrap_or_else(|| request.scopes.clone());
-        Grant {
-            id,
-            owner,
-            gateway_id: request.gateway_id,
-            label: String::new(),
-            state: GrantState::Active,
-            fingerprint: request.fingerprint.clone(),
-            account: tokens.account.clone(),
-            scopes_requested: request.scopes.clone(),
-            scopes_granted: granted,
-            tokens: self.sealed(id, tokens),
-            refresh_number: before.map_or(1, |grant| grant.refresh_number + 1),
-            redeeming_number: None,
-            created_at: before.map_or(now, |grant| grant.created_at),
-            authorized_at: now,
-            issued_at: now,
-            last_used_at: before.and_then(|grant| grant.last_used_at),
-            last_refreshed_at: before.and_then(|grant| grant.last_refreshed_at),
-            retry_at: None,
-            failures: 0,
-            last_error: None,
-            version: before.map_or(0, |grant| grant.version),
-        }
-    }
-
-    pub(crate) fn sealed(&self, id: GrantId, tokens: &TokenSet) -> SealedTokenSet {
-        let vault = &self.parts.vault;
-        SealedTokenSet {
-            access_token: vault.seal(&Place::grant_access_token(id), &tokens.access_token),
-            refresh_token: tokens
-                .refresh_token
-                .as_ref()
-                .map(|token| vault.seal(&Place::grant_refresh_token(id), token)),
-            expires_at: tokens.expires_at,
+            Consent::GatewayGone => self.refused(caller, CallbackProblem::GatewayChanged).await,
+            Consent::EndedMeanwhile => self.refused(caller, CallbackProblem::EndedMeanwhile).await,
         }
     }
 
@@ -307,6 +243,7 @@ mod tests {
             CallbackProblem::NoCode,
             CallbackProblem::ProviderError { code: "x".into() },
             CallbackProblem::GatewayChanged,
+            CallbackProblem::EndedMeanwhile,
             CallbackProblem::ExchangeFailed { why: "x".into() },
         ];
         for problem in problems {

@@ -1,15 +1,14 @@
 //! Gateways: create, edit, delete. An edit never loses a secret, and never carries one to another place.
 
+use crate::client_registration::kept_secret;
 use crate::gateway_input::{
-    checked_authorize_params, checked_client_secret, checked_header_name, checked_header_value,
-    checked_identifier, checked_name, checked_optional_url, checked_scopes, checked_slug, checked_text,
-    checked_url, slug_from_name,
+    checked_authorize_params, checked_header_name, checked_header_value, checked_identifier, checked_name,
+    checked_optional_url, checked_scopes, checked_slug, checked_text, checked_url, slug_from_name,
 };
 use crate::{AuthorizationInput, Broker, BrokerError, Caller, Edit, GatewayInput, OAuthInput};
 use doorward_domain::{
-    CatalogSharing, ClientRegistration, ClientRegistrationId, ClientSecret, Fingerprint, Gateway,
-    GatewayAuthorization, GatewayId, GatewayState, HeaderSecret, OAuthSettings, Permission,
-    ReauthorizationReason, RegistrationKind, StaticHeader, TokenEndpointAuth,
+    CatalogSharing, Fingerprint, Gateway, GatewayAuthorization, GatewayId, GatewayState, HeaderSecret,
+    OAuthSettings, Permission, ReauthorizationReason, StaticHeader,
 };
 use doorward_oauth::{Discovered, Discovery};
 use doorward_storage::{Inserted, Updated};
@@ -43,7 +42,7 @@ impl Broker {
             Discovery::NotNeeded => DiscoveredGateway::Open,
             Discovery::OAuth(settings) => {
                 let can_register = settings.registration_url.is_some();
-                DiscoveredGateway::OAuth { settings: Box::new(settings), can_register }
+                DiscoveredGateway::OAuth { settings, can_register }
             }
         })
     }
@@ -241,107 +240,7 @@ impl Broker {
         })))
     }
 
-    fn typed_registration(
-        &self,
-        typed: &OAuthInput,
-        issuer: Option<&str>,
-        token_url: &Url,
-        client_id: String,
-        fingerprint: Fingerprint,
-        kept: Option<&ClientRegistration>,
-    ) -> Result<ClientRegistration, BrokerError> {
-        let issuer = doorward_domain::gateway::issuer_key(issuer, token_url);
-        let same_client = kept.filter(|kept| kept.issuer == issuer && kept.client_id == client_id);
-        let id = kept.map_or_else(|| self.parts.entropy.id(self.now()), |kept| kept.id);
-        let client_secret = match &typed.client_secret {
-            Edit::Set(secret) => {
-                checked_client_secret(secret)?;
-                Some(self.parts.vault.seal(&Place::client_secret(id), secret))
-            }
-            Edit::Clear => None,
-            Edit::Keep => kept_secret(kept, &fingerprint)?,
-        };
-        let token_endpoint_auth = typed.token_endpoint_auth.unwrap_or(match client_secret {
-            Some(_) => TokenEndpointAuth::Post,
-            None => TokenEndpointAuth::None,
-        });
-        if client_secret.is_none() && token_endpoint_auth != TokenEndpointAuth::None {
-            return Err(BrokerError::invalid(
-                "authorization.client_secret",
-                "give a client secret, or set token_endpoint_auth to \"none\"",
-            ));
-        }
-        Ok(ClientRegistration {
-            id,
-            issuer,
-            kind: same_client.map_or(RegistrationKind::PreRegistered, |kept| kept.kind),
-            client_id,
-            client_secret,
-            fingerprint,
-            token_endpoint_auth,
-        })
-    }
-
-    /// What the upstream says of itself, with a client registered there (RFC 7591).
-    async fn discovered(&self, url: &Url, name: &str) -> Result<GatewayAuthorization, BrokerError> {
-        let Discovery::OAuth(found) = self.discover_upstream(url).await? else {
-            return Ok(GatewayAuthorization::None);
-        };
-        let Some(registration_url) = &found.registration_url else {
-            return Err(BrokerError::invalid(
-                "authorization.client_id",
-                format!(
-                    "{} registers no clients by itself: register one there with the redirect URI {} and give its client id",
-                    found.issuer,
-                    self.redirect_uri()
-                ),
-            ));
-        };
-        let client_name = format!("Doorward ({name})");
-        let registered = self
-            .parts
-            .oauth
-            .register(
-                registration_url,
-                &self.redirect_uri(),
-                &client_name,
-                &found.scopes,
-                found.token_endpoint_auth_methods.as_deref(),
-            )
-            .await
-            .map_err(|error| BrokerError::invalid("authorization", error.to_string()))?;
-        let id: ClientRegistrationId = self.parts.entropy.id(self.now());
-        let fingerprint = Fingerprint::of_oauth(
-            url,
-            &found.token_url,
-            Some(&found.issuer),
-            &registered.client_id,
-            found.resource.as_deref(),
-        );
-        let seal = |secret: &ClientSecret| self.parts.vault.seal(&Place::client_secret(id), secret);
-        let registration = ClientRegistration {
-            id,
-            issuer: found.issuer.clone(),
-            kind: RegistrationKind::Dynamic,
-            client_id: registered.client_id,
-            client_secret: registered.client_secret.as_ref().map(seal),
-            fingerprint,
-            token_endpoint_auth: registered.auth,
-        };
-        Ok(GatewayAuthorization::OAuth(Box::new(OAuthSettings {
-            authorization_url: found.authorization_url,
-            token_url: found.token_url,
-            revocation_url: found.revocation_url,
-            issuer: Some(found.issuer),
-            iss_promised: found.iss_promised,
-            resource: found.resource,
-            scopes: found.scopes,
-            authorize_params: std::collections::BTreeMap::new(),
-            registration,
-        })))
-    }
-
-    async fn discover_upstream(&self, url: &Url) -> Result<Discovery, BrokerError> {
+    pub(crate) async fn discover_upstream(&self, url: &Url) -> Result<Discovery, BrokerError> {
         self.parts.oauth.discover(url).await.map_err(|error| BrokerError::invalid("url", error.to_string()))
     }
 
@@ -358,29 +257,6 @@ impl Broker {
             .map_err(|refusal| BrokerError::invalid(field, refusal.to_string()))?;
         Ok(url)
     }
-}
-
-/// The kept secret, if it may still be sent where the settings now point.
-fn kept_secret(
-    kept: Option<&ClientRegistration>,
-    fingerprint: &Fingerprint,
-) -> Result<Option<doorward_domain::Sealed>, BrokerError> {
-    let Some(kept) = kept else { return Ok(None) };
-    let Some(secret) = &kept.client_secret else { return Ok(None) };
-    if kept.fingerprint == *fingerprint {
-        return Ok(Some(secret.clone()));
-    }
-    Err(secret_again(&kept.fingerprint.changed_parts(fingerprint)))
-}
-
-fn secret_again(changed: &[String]) -> BrokerError {
-    BrokerError::invalid(
-        "authorization.client_secret",
-        format!(
-            "give the client secret again: it was given for another place ({} changed)",
-            changed.join(", ")
-        ),
-    )
 }
 
 /// After an edit that leaves the authorization alone: its secrets must still point where they did;

@@ -11,16 +11,19 @@ mod authorize;
 mod cache;
 mod callback;
 mod caller;
+mod client_registration;
 mod connect;
 mod connection;
 mod directory;
 mod error;
 mod gateway;
 mod gateway_input;
+mod grant;
 mod last_used;
 mod lease;
 mod login;
 mod refresh;
+mod refresh_failure;
 mod secret;
 mod setup;
 mod state;
@@ -40,6 +43,9 @@ pub use gateway_input::{AuthorizationInput, Edit, GatewayInput, OAuthInput};
 pub use login::Login;
 pub use setup::NewPerson;
 pub use user::{NewUser, UserEdit};
+
+/// The hash under which a random token of ours is stored.
+pub use doorward_vault::hash_token;
 
 use cache::Caches;
 use doorward_domain::{Clock, Entropy, GatewayId, UserId};

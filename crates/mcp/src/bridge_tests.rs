@@ -191,9 +191,10 @@ proptest! {
         for client in Revision::OFFERED {
             for upstream in Revision::OFFERED {
                 let message = format!("{{\"jsonrpc\":\"2.0\",\"id\":77,\"z\":{after},\"result\":{{{members}}}}}");
+                let outer = format!("\"z\":{after},");
                 let (text, _) = down(client, upstream, "tools/call", &message).unwrap();
                 prop_assert!(text.contains(&members), "{text}");
-                prop_assert!(text.contains(&format!("\"z\":{after},")));
+                prop_assert!(text.contains(&outer));
                 let params = up(&facts(client, "{}"), upstream, Some(&format!("{{{members}}}"))).unwrap();
                 prop_assert!(params.contains(&members), "{params}");
                 prop_assert!(envelope::raw(text).is_some() && envelope::raw(params).is_some());

@@ -171,10 +171,14 @@ async fn a_tool_whose_header_annotation_is_invalid_is_left_out() {
     let house = House::new().await;
     let upstream = Upstream::with(LATEST, |seen| async move {
         let tools = r#"{"resultType":"complete","tools":[{"name":"bad","inputSchema":{"x-mcp-header":"A"}},{"name":"good"}]}"#;
-        (seen.method() == "tools/list").then(|| answer_to(&seen, tools))
+        match seen.method() {
+            "tools/list" => Some(answer_to(&seen, tools)),
+            "server/discover" => None,
+            _ => Some(error_to(&seen, 404, -32_601)),
+        }
     })
     .await;
     let gateway = house.gateway(&upstream).await;
-    let catalog = catalogs(&house).read_again(&house.alice, &gateway).await;
-    assert!(catalog.is_err(), "the other lists are no lists");
+    let catalog = catalogs(&house).read_again(&house.alice, &gateway).await.unwrap();
+    assert_eq!(catalog.items.iter().map(|item| item.name.as_str()).collect::<Vec<_>>(), ["good"]);
 }

@@ -4,12 +4,24 @@
 //! value and gives one, or a "must authorize". Messages are forwarded as text: what is not understood
 //! is kept byte for byte.
 
+mod ask;
 pub mod bridge;
 pub mod catalog;
 mod catalog_reader;
+mod connections_tool;
 pub mod envelope;
+mod errors;
+mod front;
 pub mod names;
 pub mod resource_owners;
 pub mod revision;
+mod route;
+mod session;
 pub mod upstream;
 mod uri_template;
+
+pub use catalog::{CatalogState, Catalogs, IndexedCatalog};
+pub use errors::{AUTHORIZATION_DECLINED, AUTHORIZATION_REQUIRED};
+pub use front::{McpParts, McpService, router};
+pub use resource_owners::ResourceOwners;
+pub use upstream::CallError;

@@ -20,7 +20,7 @@ pub enum Discovery {
     /// It answers without authorization.
     NotNeeded,
     /// Users authorize at this server.
-    OAuth(Discovered),
+    OAuth(Box<Discovered>),
 }
 
 /// An authorization server as it describes itself, and what the upstream wants of it.
@@ -93,7 +93,7 @@ impl OAuthClient {
         if let Some(url) = &server.registration_url {
             self.check_url(url)?;
         }
-        Ok(Discovery::OAuth(Discovered {
+        Ok(Discovery::OAuth(Box::new(Discovered {
             issuer: server.issuer,
             authorization_url: server.authorization_url,
             token_url: server.token_url,
@@ -104,7 +104,7 @@ impl OAuthClient {
             iss_promised: server.iss_promised,
             token_endpoint_auth_methods: server.token_endpoint_auth_methods,
             client_id_metadata_document_supported: server.client_id_metadata_document_supported,
-        }))
+        })))
     }
 
     /// Sends a first MCP request without a token; none when it is welcome so.

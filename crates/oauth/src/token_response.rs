@@ -109,7 +109,7 @@ fn end(given: &Value, now: Timestamp) -> Option<Option<Timestamp>> {
 
 /// A number such as `3600.0` or `1e30`; negative ones are none.
 fn whole(number: f64) -> Option<u64> {
-    (number >= 0.0).then(|| if number > LIFETIME_MAX as f64 { u64::MAX } else { number as u64 })
+    (number >= 0.0).then_some(if number > LIFETIME_MAX as f64 { u64::MAX } else { number as u64 })
 }
 
 /// RFC 6749 §3.3 says blanks; GitHub answers commas; some send a list.

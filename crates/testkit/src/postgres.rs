@@ -126,17 +126,13 @@ impl Server {
     /// In a session of its own, so that it lives on when the test that started it ends or is killed.
     fn supervise(&self) {
         let mut supervisor = Command::new("setsid");
+        supervisor.arg("--fork");
         if is_root() {
             supervisor.args(["runuser", "-u", "postgres", "--"]);
         }
-        supervisor
-            .args(["sh", "-c", SUPERVISOR, "supervisor"])
-            .args([&self.home, &self.programs])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("setsid of util-linux starts the supervisor");
+        supervisor.args(["sh", "-c", SUPERVISOR, "supervisor"]).args([&self.home, &self.programs]);
+        supervisor.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        supervisor.status().expect("setsid of util-linux starts the supervisor");
     }
 
     fn as_server_user(&self, program: &str) -> Command {

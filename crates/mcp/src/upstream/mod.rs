@@ -161,4 +161,4 @@ pub(crate) fn owner_of_catalog(caller: &Caller, gateway: &Gateway) -> CatalogOwn
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

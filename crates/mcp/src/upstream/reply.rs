@@ -23,7 +23,7 @@ use tokio::time::timeout;
 const SILENCE: Duration = Duration::from_secs(300);
 
 /// An answer that is whole within this time is sent as one message, without a stream.
-const PEEK: Duration = Duration::from_secs(2);
+const PEEK: Duration = Duration::from_millis(500);
 
 /// How long, and how much, is read after the response so that the connection can be used again.
 const DRAIN_WITHIN: Duration = Duration::from_secs(1);

@@ -76,7 +76,7 @@ async fn discover(base: &str, path: &str) -> Result<Discovery, DiscoveryError> {
 
 fn oauth(discovery: Discovery) -> Discovered {
     match discovery {
-        Discovery::OAuth(found) => found,
+        Discovery::OAuth(found) => *found,
         Discovery::NotNeeded => panic!("authorization is needed"),
     }
 }

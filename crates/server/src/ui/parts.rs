@@ -185,7 +185,7 @@ fn date_and_time(at: Timestamp) -> String {
     }
 }
 
-fn distance(at: Timestamp, now: Timestamp) -> String {
+pub(super) fn distance(at: Timestamp, now: Timestamp) -> String {
     let (seconds, past) = (at.until(now).max(now.until(at)).as_secs(), at <= now);
     let amount = match seconds {
         0..60 => return if past { "just now" } else { "in a moment" }.to_owned(),

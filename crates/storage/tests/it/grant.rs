@@ -74,7 +74,7 @@ async fn a_consent_that_lost_a_race_changes_nothing(stage: &Stage) {
         let stored = storage.store_authorized_grant(&loser, event("grant.authorize")).await.unwrap();
         assert_eq!(stored, StoredGrant::Conflict);
     }
-    assert_eq!(storage.grants_of_user(ada.id).await.unwrap(), [there.clone()]);
+    assert_eq!(storage.grants_of_user(ada.id).await.unwrap(), std::slice::from_ref(&there));
 
     storage.delete_grant(there.id, "revoked", event("grant.revoke")).await.unwrap();
     let stored = storage.store_authorized_grant(&there, event("grant.authorize")).await.unwrap();

@@ -167,7 +167,8 @@ async fn nothing_runs_where_nobody_listens() {
     let gateway = house.register(super::gateway_at("http://127.0.0.1:1/mcp")).await;
     let error = house.call(&gateway, &client(LATEST), "tools/list", "{}").await.err().unwrap();
     assert!(matches!(&error, CallError::Unreachable { may_have_run: false, .. }), "{error}");
-    let private = house.register(super::gateway_at("http://10.0.0.1/mcp")).await;
+    let private = super::gateway_at("http://10.0.0.1/mcp");
+    let private = house.register(Gateway { slug: doorward_domain::Slug::parse("private").unwrap(), ..private }).await;
     let error = house.call(&private, &client(LATEST), "tools/list", "{}").await.err().unwrap();
     assert!(error.to_string().contains("DOORWARD_ALLOW"), "{error}");
 }

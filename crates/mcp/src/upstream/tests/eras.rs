@@ -21,7 +21,7 @@ async fn every_plain_call_works_between_every_pair_of_revisions() {
     let house = House::new().await;
     for upstream_revision in Revision::OFFERED {
         let upstream = Upstream::plain(upstream_revision).await;
-        let gateway = house.gateway(&upstream).await;
+        let gateway = house.gateway_named(&upstream, upstream_revision.as_str()).await;
         for client_revision in Revision::OFFERED {
             for (method, params) in METHODS {
                 let text = house.text(&gateway, &client(client_revision), method, params).await;

@@ -1,0 +1,103 @@
+//! Grants: what a consent stores, and how tokens are sealed into a row.
+
+use crate::{Broker, BrokerError, Caller};
+use doorward_domain::{
+    AuthorizationRequest, Gateway, Grant, GrantId, GrantOwner, GrantState, SealedTokenSet, TokenSet,
+};
+use doorward_storage::StoredGrant;
+use doorward_vault::Place;
+
+/// How often a grant is stored anew when something else changed it in between.
+const STORE_ATTEMPTS: u32 = 5;
+
+/// What became of a consent.
+pub(crate) enum Consent {
+    Stored(GrantId),
+    /// The gateway or the user is gone or disabled.
+    GatewayGone,
+    /// The grant was ended while the code was being redeemed.
+    EndedMeanwhile,
+}
+
+impl Broker {
+    /// Stores what a consent brought. `before` is the grant as it stood before the code was redeemed: one
+    /// that was ended since then does not come back (R23).
+    pub(crate) async fn store_consent(
+        &self,
+        caller: &Caller,
+        request: &AuthorizationRequest,
+        gateway: &Gateway,
+        tokens: &TokenSet,
+        mut before: Option<Grant>,
+    ) -> Result<Consent, BrokerError> {
+        let owner = GrantOwner::User(caller.user.id);
+        for _ in 0..STORE_ATTEMPTS {
+            let grant = self.authorized_grant(request, owner, tokens, before.as_ref());
+            let event = caller
+                .event("grant.authorize")
+                .subject(grant.id)
+                .concerning(caller.user.id)
+                .detail("gateway", &gateway.slug)
+                .detail("scopes", grant.scopes_granted.join(" "));
+            match self.storage().store_authorized_grant(&grant, event).await? {
+                StoredGrant::Stored { .. } => return Ok(Consent::Stored(grant.id)),
+                StoredGrant::Gone => return Ok(Consent::GatewayGone),
+                StoredGrant::Conflict => {}
+            }
+            let now_there = self.storage().grant_of(owner, gateway.id).await?;
+            if before.is_some() && now_there.is_none() {
+                return Ok(Consent::EndedMeanwhile);
+            }
+            before = now_there;
+        }
+        Err(BrokerError::VersionMismatch)
+    }
+
+    /// The grant that a consent makes. Where there is one already, it takes the place of its tokens.
+    fn authorized_grant(
+        &self,
+        request: &AuthorizationRequest,
+        owner: GrantOwner,
+        tokens: &TokenSet,
+        before: Option<&Grant>,
+    ) -> Grant {
+        let now = self.now();
+        let id: GrantId = before.map_or_else(|| self.parts.entropy.id(now), |grant| grant.id);
+        let granted = tokens.scopes.clone().unwrap_or_else(|| request.scopes.clone());
+        Grant {
+            id,
+            owner,
+            gateway_id: request.gateway_id,
+            label: String::new(),
+            state: GrantState::Active,
+            fingerprint: request.fingerprint.clone(),
+            account: tokens.account.clone(),
+            scopes_requested: request.scopes.clone(),
+            scopes_granted: granted,
+            tokens: self.sealed(id, tokens),
+            refresh_number: before.map_or(1, |grant| grant.refresh_number + 1),
+            redeeming_number: None,
+            created_at: before.map_or(now, |grant| grant.created_at),
+            authorized_at: now,
+            issued_at: now,
+            last_used_at: before.and_then(|grant| grant.last_used_at),
+            last_refreshed_at: before.and_then(|grant| grant.last_refreshed_at),
+            retry_at: None,
+            failures: 0,
+            last_error: None,
+            version: before.map_or(0, |grant| grant.version),
+        }
+    }
+
+    pub(crate) fn sealed(&self, id: GrantId, tokens: &TokenSet) -> SealedTokenSet {
+        let vault = &self.parts.vault;
+        SealedTokenSet {
+            access_token: vault.seal(&Place::grant_access_token(id), &tokens.access_token),
+            refresh_token: tokens
+                .refresh_token
+                .as_ref()
+                .map(|token| vault.seal(&Place::grant_refresh_token(id), token)),
+            expires_at: tokens.expires_at,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The first way (2025-11-25): `elicitation/create` on the stream of the call itself, a wait for the user,
+//! and then the call's own answer on the same stream.
+
+use super::{Ask, Refusal, TOO_QUICK, in_words, open_url};
+use crate::envelope::{json_string, text_member};
+use crate::errors::ProtocolError;
+use crate::front::{Attempt, ClientRequest, Front, Method, Reply, attempt};
+use crate::session::{ClientReply, LiveSession, Question, elicitation_complete};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Clients give up on a call after a minute; the link is handed out as an error before that.
+const WAIT: Duration = Duration::from_secs(50);
+
+/// What the wait came to.
+#[derive(Debug, PartialEq, Eq)]
+enum Settled {
+    Granted,
+    Refused(Refusal),
+    /// The client cannot ask its user after all.
+    Unable,
+    TimedOut,
+}
+
+/// The stream that answers the call.
+pub(super) fn push(
+    front: Arc<Front>,
+    request: Arc<ClientRequest>,
+    method: Method,
+    session: Arc<LiveSession>,
+    ask: Ask,
+) -> BoxStream<'static, Bytes> {
+    let question = session.question();
+    let (id, params) = (json_string(&question.id), ask.elicitation());
+    let asked: Bytes =
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"elicitation/create\",\"params\":{params}}}").into();
+    let rest = stream::once(settle_and_run(front, request, method, ask, question)).flatten();
+    stream::once(std::future::ready(asked)).chain(rest).boxed()
+}
+
+async fn settle_and_run(
+    front: Arc<Front>,
+    request: Arc<ClientRequest>,
+    method: Method,
+    ask: Ask,
+    question: Question,
+) -> BoxStream<'static, Bytes> {
+    let settled = settle(&front, &request, &ask, question).await;
+    let mut before = Vec::new();
+    let reply = match settled {
+        Err(error) => Err(error),
+        Ok(Settled::Granted) => {
+            before.push(elicitation_complete(&ask.id.to_string()));
+            run(&front, &request, method).await
+        }
+        Ok(Settled::Refused(refusal)) => refusal.answer(&request, method, &ask.gateway),
+        Ok(Settled::Unable) => {
+            front.reluctant.remember(&request);
+            in_words(&request, method, ask, true)
+        }
+        Ok(Settled::TimedOut) => Err(open_url(&request, ask)),
+    };
+    let answer = reply.map_or_else(
+        |error| {
+            error.log(&request.method);
+            let message = error.message(Some(&request.id), request.is_modern());
+            stream::once(std::future::ready(message.into())).boxed()
+        },
+        Reply::into_stream,
+    );
+    stream::iter(before).chain(answer).boxed()
+}
+
+/// Whether the user authorizes in time. They may do so without the client's help.
+async fn settle(
+    front: &Front,
+    request: &ClientRequest,
+    ask: &Ask,
+    mut question: Question,
+) -> Result<Settled, ProtocolError> {
+    let asked_at = Instant::now();
+    let granted = front.broker.wait_for_grant(&request.caller, ask.gateway.id, WAIT);
+    let mut granted = std::pin::pin!(granted);
+    let in_time = tokio::select! {
+        in_time = &mut granted => in_time?,
+        reply = question.reply() => match verdict(&reply, asked_at.elapsed()) {
+            None => granted.await?,
+            Some(settled) => return Ok(settled),
+        },
+    };
+    Ok(if in_time { Settled::Granted } else { Settled::TimedOut })
+}
+
+/// What a client's reply settles; nothing when the user agreed to open the link.
+fn verdict(reply: &ClientReply, after: Duration) -> Option<Settled> {
+    let action = match reply {
+        ClientReply::Result(result) => text_member(result, "action").unwrap_or_default(),
+        ClientReply::Error => return Some(Settled::Unable),
+    };
+    match action.as_ref() {
+        "accept" => None,
+        action if after >= TOO_QUICK => Some(Refusal::of(action).map_or(Settled::Unable, Settled::Refused)),
+        _ => Some(Settled::Unable),
+    }
+}
+
+/// The call itself, once there is a grant. It asks no second time on this stream.
+async fn run(
+    front: &Arc<Front>,
+    request: &Arc<ClientRequest>,
+    method: Method,
+) -> Result<Reply, ProtocolError> {
+    match attempt(front, request, method).await? {
+        Attempt::Done(reply) => Ok(reply),
+        Attempt::Needs { gateway, .. } => Err(open_url(request, Ask::new(front, request, &gateway).await?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_considered_no_is_the_users() {
+        let says = |action: &str| {
+            ClientReply::Result(crate::envelope::raw(format!(r#"{{"action":"{action}"}}"#)).unwrap())
+        };
+        let (quick, slow) = (Duration::from_millis(900), Duration::from_secs(1));
+        assert_eq!(verdict(&says("accept"), quick), None);
+        assert_eq!(verdict(&says("decline"), slow), Some(Settled::Refused(Refusal::Declined)));
+        assert_eq!(verdict(&says("cancel"), slow), Some(Settled::Refused(Refusal::Cancelled)));
+        assert_eq!(verdict(&says("decline"), quick), Some(Settled::Unable));
+        assert_eq!(verdict(&says("shrug"), slow), Some(Settled::Unable));
+        assert_eq!(verdict(&ClientReply::Error, slow), Some(Settled::Unable));
+    }
+}

@@ -1,0 +1,227 @@
+//! Everything that is answered instead of a result: one code, one HTTP status and one sentence each.
+//!
+//! Codes of our own stand outside the range that JSON-RPC reserves (-32768 to -32000).
+
+use crate::ask::Ask;
+use crate::envelope::{EnvelopeError, json_string};
+use crate::revision::{Revision, code};
+use crate::upstream::CallError;
+use doorward_broker::BrokerError;
+use http::StatusCode;
+use serde_json::value::RawValue;
+
+/// The user has to authorize first; message and `data.authorization_url` hold the link.
+pub const AUTHORIZATION_REQUIRED: i32 = 4_010;
+
+/// The user was asked to authorize, and did not want to.
+pub const AUTHORIZATION_DECLINED: i32 = 4_011;
+
+/// Why a message gets no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProtocolError {
+    #[error("requests from this web page's origin are not allowed")]
+    Origin,
+    #[error("this Host is not Doorward's: use the public URL, or let the proxy in front pass the Host header on")]
+    Host,
+    #[error("send an API token with the audience 'mcp' as \"Authorization: Bearer dw_...\"")]
+    Unauthorized { presented: bool },
+    #[error("there is no such gateway")]
+    NoSuchGateway,
+    #[error("this endpoint takes {allow}")]
+    HttpMethod { allow: &'static str },
+    #[error("the answer would be {0}, which the Accept header does not take")]
+    NotAcceptable(&'static str),
+    #[error("send application/json")]
+    MediaType,
+    #[error("the message is larger than {} MiB", crate::front::MAX_BODY >> 20)]
+    TooLarge,
+    #[error("the body of the request could not be read to its end")]
+    Incomplete,
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    #[error("the protocol version {requested:?} is not supported")]
+    Version { requested: String },
+    #[error("{0}")]
+    HeaderMismatch(String),
+    #[error("`params._meta[\"{0}\"]` is required in every request")]
+    MissingMeta(&'static str),
+    #[error("clients send no responses in this revision")]
+    UnexpectedResponse,
+    #[error("there is no method {0:?}")]
+    UnknownMethod(String),
+    #[error("{0} is not supported by this version of Doorward")]
+    NotYet(&'static str),
+    #[error("streams cannot be resumed with Last-Event-ID yet: open a new one without it")]
+    Resumption,
+    #[error("the Mcp-Session-Id header is required; `initialize` gives one")]
+    SessionMissing,
+    #[error("this session has ended or never was: initialize again")]
+    SessionUnknown,
+    #[error("{0}")]
+    InvalidParams(String),
+    #[error("there is no resource {uri:?}{hint}")]
+    UnknownResource { uri: String, hint: String },
+    /// The third way of asking, where the answer cannot be a result.
+    #[error("{}", .0.sentence())]
+    MustAuthorize(Box<Ask>),
+    /// The first way of asking, without an open stream.
+    #[error("{}", .0.invitation())]
+    OpenUrl(Box<Ask>),
+    #[error("{0}")]
+    Declined(String),
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Broker(BrokerError),
+}
+
+impl From<BrokerError> for ProtocolError {
+    fn from(error: BrokerError) -> Self {
+        match error {
+            BrokerError::NotFound { what } => Self::InvalidParams(format!("there is no such {what}")),
+            error => Self::Broker(error),
+        }
+    }
+}
+
+impl From<doorward_storage::StorageError> for ProtocolError {
+    fn from(error: doorward_storage::StorageError) -> Self {
+        Self::Broker(error.into())
+    }
+}
+
+impl ProtocolError {
+    /// The JSON-RPC code for a client of either era.
+    pub(crate) fn code(&self, modern: bool) -> i32 {
+        match self {
+            Self::Envelope(error) => error.code(),
+            Self::Version { .. } if modern => code::UNSUPPORTED_VERSION,
+            Self::HeaderMismatch(_) => code::HEADER_MISMATCH,
+            Self::UnknownMethod(_) | Self::NotYet(_) => code::METHOD_NOT_FOUND,
+            Self::Call(CallError::NotForwarded { .. }) => code::METHOD_NOT_FOUND,
+            Self::UnknownResource { .. } if !modern => code::RESOURCE_NOT_FOUND,
+            Self::MissingMeta(_) | Self::InvalidParams(_) | Self::UnknownResource { .. } => code::INVALID_PARAMS,
+            Self::MustAuthorize(_) => AUTHORIZATION_REQUIRED,
+            Self::OpenUrl(_) => code::URL_ELICITATION_REQUIRED,
+            Self::Declined(_) => AUTHORIZATION_DECLINED,
+            Self::Call(_) | Self::Broker(_) => code::INTERNAL_ERROR,
+            _ => code::INVALID_REQUEST,
+        }
+    }
+
+    /// The HTTP status. What a legacy client asked and got an answer to is 200, errors included.
+    pub(crate) fn status(&self, modern: bool) -> StatusCode {
+        match self {
+            Self::Origin | Self::Host => StatusCode::FORBIDDEN,
+            Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
+            Self::NoSuchGateway | Self::SessionUnknown => StatusCode::NOT_FOUND,
+            Self::HttpMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Broker(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::UnknownMethod(_) | Self::NotYet(_) | Self::Call(CallError::NotForwarded { .. }) if modern => {
+                StatusCode::NOT_FOUND
+            }
+            Self::Incomplete
+            | Self::Envelope(_)
+            | Self::Version { .. }
+            | Self::HeaderMismatch(_)
+            | Self::MissingMeta(_)
+            | Self::UnexpectedResponse
+            | Self::Resumption
+            | Self::SessionMissing => StatusCode::BAD_REQUEST,
+            _ => StatusCode::OK,
+        }
+    }
+
+    /// The JSON-RPC error response. Without an id the member is left out: nobody could tell whose it was.
+    pub(crate) fn message(&self, id: Option<&RawValue>, modern: bool) -> String {
+        let id = id.map(|id| format!(",\"id\":{}", id.get())).unwrap_or_default();
+        let data = self.data(modern).map(|data| format!(",\"data\":{data}")).unwrap_or_default();
+        let (code, sentence) = (self.code(modern), json_string(&self.sentence()));
+        format!("{{\"jsonrpc\":\"2.0\"{id},\"error\":{{\"code\":{code},\"message\":{sentence}{data}}}}}")
+    }
+
+    /// What the client is told. Our own trouble is told in the log.
+    fn sentence(&self) -> String {
+        match self {
+            Self::Broker(BrokerError::Unavailable { problem, .. }) => problem.clone(),
+            Self::Broker(_) | Self::Call(CallError::Broker(_)) => {
+                "Doorward failed on the inside; its log says more".to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
+
+    fn data(&self, modern: bool) -> Option<String> {
+        match self {
+            Self::Version { requested } if modern => {
+                let supported = Revision::OFFERED.map(|offered| json_string(offered.as_str())).join(",");
+                Some(format!("{{\"supported\":[{supported}],\"requested\":{}}}", json_string(requested)))
+            }
+            Self::UnknownResource { uri, .. } => Some(format!("{{\"uri\":{}}}", json_string(uri))),
+            Self::MustAuthorize(ask) => Some(ask.facts()),
+            Self::OpenUrl(ask) => Some(format!("{{\"elicitations\":[{}]}}", ask.elicitation())),
+            _ => None,
+        }
+    }
+
+    /// Logged once, here at the edge; what clients do wrong is theirs to see.
+    pub(crate) fn log(&self, method: &str) {
+        match self {
+            Self::Broker(error) => tracing::error!(method, %error, "a message could not be answered"),
+            Self::Call(CallError::Broker(error)) => {
+                tracing::error!(method, %error, "a message could not be answered");
+            }
+            Self::Call(error) => tracing::warn!(method, %error, "an MCP server gave no answer"),
+            error => tracing::debug!(method, %error, "a message was refused"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::raw;
+
+    fn id() -> Box<RawValue> {
+        raw("\"7\"".into()).unwrap()
+    }
+
+    #[test]
+    fn one_error_has_the_code_and_status_of_the_clients_era() {
+        let version = ProtocolError::Version { requested: "1999-01-01".into() };
+        assert_eq!((version.code(true), version.status(true)), (-32_022, StatusCode::BAD_REQUEST));
+        assert_eq!((version.code(false), version.status(false)), (-32_600, StatusCode::BAD_REQUEST));
+        let method = ProtocolError::UnknownMethod("x".into());
+        assert_eq!((method.code(true), method.status(true)), (-32_601, StatusCode::NOT_FOUND));
+        assert_eq!((method.code(false), method.status(false)), (-32_601, StatusCode::OK));
+        let resource = ProtocolError::UnknownResource { uri: "a:b".into(), hint: String::new() };
+        assert_eq!((resource.code(true), resource.code(false)), (-32_602, -32_002));
+    }
+
+    #[test]
+    fn an_error_carries_the_request_id_and_its_data() {
+        let version = ProtocolError::Version { requested: "1999-01-01".into() };
+        assert_eq!(
+            version.message(Some(&id()), true),
+            r#"{"jsonrpc":"2.0","id":"7","error":{"code":-32022,"message":"the protocol version \"1999-01-01\" is not supported","data":{"supported":["2026-07-28","2025-11-25","2025-06-18"],"requested":"1999-01-01"}}}"#
+        );
+        let without = ProtocolError::Envelope(EnvelopeError::Batch).message(None, false);
+        assert!(!without.contains("\"id\"") && without.contains("-32600"), "{without}");
+    }
+
+    #[test]
+    fn our_own_trouble_is_not_told_to_clients() {
+        let error = ProtocolError::Broker(BrokerError::VersionMismatch);
+        assert!(!error.message(None, true).contains("meantime"));
+        assert_eq!(error.status(false), StatusCode::INTERNAL_SERVER_ERROR);
+        error.log("x");
+        let unavailable =
+            BrokerError::Unavailable { problem: "the provider is down".into(), retry_after: None };
+        assert!(ProtocolError::from(unavailable).message(None, true).contains("the provider is down"));
+        let missing = ProtocolError::from(BrokerError::NotFound { what: "gateway" });
+        assert_eq!(missing.code(true), -32_602);
+    }
+}

@@ -1,0 +1,177 @@
+//! The first words: `initialize` of legacy clients, `server/discover` of modern ones. On `/mcp` they are
+//! ours alone; on one gateway's endpoint capabilities and instructions are the upstream's, where it can
+//! be asked in time.
+
+use super::answer::{self, OwnResult, Reply, object, server_info};
+use super::era::client_words;
+use super::request::{ClientRequest, Endpoint};
+use super::Front;
+use crate::envelope::{self, Envelope, edit, json_string, member, text_member};
+use crate::errors::ProtocolError;
+use crate::revision::{Revision, wire};
+use crate::upstream::{ClientFacts, ServerFacts};
+use axum::response::Response;
+use doorward_broker::Caller;
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A slow upstream must not keep its clients from beginning.
+const UPSTREAM_WITHIN: Duration = Duration::from_secs(5);
+
+/// The largest capabilities object that a session keeps, in bytes.
+const MAX_CAPABILITIES: usize = 16 << 10;
+
+const INSTRUCTIONS: &str = "Doorward stands in front of several MCP servers. The names of tools and prompts \
+    begin with the name of their server. A server that the user has not connected answers with a link for \
+    the user to open; the tool doorward-connections lists all servers and these links.";
+
+/// Answers `initialize` and opens a session.
+pub(super) async fn initialize(
+    front: &Front,
+    caller: &Caller,
+    endpoint: &Endpoint,
+    message: &Envelope<'_>,
+) -> Result<Response, ProtocolError> {
+    let facts = legacy_facts(message)?;
+    let session = front.sessions.open(caller, &endpoint.path(), &facts).await?;
+    let session = session.ok_or(ProtocolError::Unauthorized { presented: true })?;
+    let spoken = spoken(front, caller, endpoint, &facts).await;
+    let mut members = vec![
+        ("protocolVersion", json_string(facts.revision.as_str())),
+        ("capabilities", spoken.capabilities),
+        ("serverInfo", server_info()),
+    ];
+    members.extend(spoken.instructions.map(|text| ("instructions", json_string(&text))));
+    let (id, result) = (message.id.map_or("null", RawValue::get), object(&members));
+    let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}");
+    let mut response = answer::message(StatusCode::OK, body);
+    if let Ok(session) = HeaderValue::from_str(&session) {
+        response.headers_mut().insert(HeaderName::from_static(wire::HEADER_SESSION), session);
+    }
+    Ok(response)
+}
+
+/// Answers `server/discover`.
+pub(super) async fn discover(front: &Front, request: &ClientRequest) -> Reply {
+    let spoken = spoken(front, &request.caller, &request.endpoint, &request.facts).await;
+    let versions = Revision::OFFERED.map(|offered| json_string(offered.as_str())).join(",");
+    let mut result = OwnResult::to(request)
+        .with("supportedVersions", format!("[{versions}]"))
+        .with("capabilities", spoken.capabilities);
+    if let Some(text) = &spoken.instructions {
+        result = result.with("instructions", json_string(text));
+    }
+    result.cacheable().reply()
+}
+
+/// Version negotiation (2025-11-25, lifecycle): the client's own version if we offer it, else our newest.
+fn legacy_facts(message: &Envelope<'_>) -> Result<ClientFacts, ProtocolError> {
+    let param = |name| message.params.and_then(|params| member(params, name));
+    let version = message.params.and_then(|params| text_member(params, "protocolVersion"));
+    let version = version
+        .ok_or_else(|| ProtocolError::InvalidParams("`params.protocolVersion` must be a string".into()))?;
+    let offered = |revision: &Revision| !revision.is_modern() && Revision::OFFERED.contains(revision);
+    let revision = Revision::parse(&version).filter(offered).unwrap_or(Revision::LATEST_LEGACY);
+    let capabilities = match param("capabilities") {
+        None => envelope::raw("{}".to_owned()),
+        Some(all) if all.get().starts_with('{') && all.get().len() <= MAX_CAPABILITIES => Some(all.to_owned()),
+        Some(_) => None,
+    };
+    let capabilities = capabilities.ok_or_else(|| {
+        ProtocolError::InvalidParams(format!("`params.capabilities` must be an object of at most {MAX_CAPABILITIES} bytes"))
+    })?;
+    let (name, version) = client_words(param("clientInfo"));
+    Ok(ClientFacts { revision, name, version, capabilities })
+}
+
+/// What we say we can.
+struct Spoken {
+    capabilities: String,
+    instructions: Option<String>,
+}
+
+async fn spoken(front: &Front, caller: &Caller, endpoint: &Endpoint, facts: &ClientFacts) -> Spoken {
+    let modern = facts.revision.is_modern();
+    let Endpoint::One(gateway) = endpoint else {
+        return Spoken { capabilities: everything(modern), instructions: Some(INSTRUCTIONS.to_owned()) };
+    };
+    let asked = tokio::time::timeout(UPSTREAM_WITHIN, front.upstreams.server(caller, gateway, facts)).await;
+    let server: Option<Arc<ServerFacts>> = asked.ok().and_then(Result::ok);
+    let capabilities = server.as_ref().and_then(|server| carried(server.capabilities.as_deref()?, modern));
+    Spoken {
+        capabilities: capabilities.unwrap_or_else(|| everything(modern)),
+        instructions: server.and_then(|server| server.instructions.clone()),
+    }
+}
+
+/// What a gateway that is connected later brings can not be declared later, so all is declared now.
+fn everything(modern: bool) -> String {
+    let list = if modern { "{}" } else { "{\"listChanged\":true}" };
+    let logging = if modern { "" } else { ",\"logging\":{}" };
+    format!("{{\"tools\":{list},\"resources\":{list},\"prompts\":{list},\"completions\":{{}}{logging}}}")
+}
+
+/// An upstream's capabilities, without what Doorward does not carry yet.
+fn carried(upstream: &RawValue, modern: bool) -> Option<String> {
+    let list = if modern { "{}" } else { "{\"listChanged\":true}" };
+    let mut edits: Vec<(&str, Option<&str>)> = vec![("tasks", None)];
+    for name in ["tools", "resources", "prompts"] {
+        if member(upstream, name).is_some() {
+            edits.push((name, Some(list)));
+        }
+    }
+    // Legacy clients set a level for the session; modern ones with each request.
+    if !modern {
+        edits.push(("logging", Some("{}")));
+    }
+    let extensions = member(upstream, "extensions")
+        .and_then(|extensions| edit(extensions.get(), &[("io.modelcontextprotocol/tasks", None)]));
+    if let Some(extensions) = &extensions {
+        edits.push(("extensions", Some(extensions)));
+    }
+    edit(upstream.get(), &edits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(params: &str) -> Result<ClientFacts, ProtocolError> {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{params}}}"#);
+        legacy_facts(&Envelope::parse(text.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn a_clients_version_is_taken_if_it_is_offered() {
+        for (asked, answered) in [
+            ("2025-06-18", "2025-06-18"),
+            ("2025-11-25", "2025-11-25"),
+            ("2025-03-26", "2025-11-25"),
+            ("2026-07-28", "2025-11-25"),
+            ("2030-01-01", "2025-11-25"),
+        ] {
+            let facts = facts(&format!(r#"{{"protocolVersion":"{asked}"}}"#)).unwrap();
+            assert_eq!(facts.revision.as_str(), answered, "{asked}");
+            assert_eq!(facts.capabilities.get(), "{}");
+        }
+        assert!(facts("{}").is_err());
+        assert!(facts(r#"{"protocolVersion":"2025-11-25","capabilities":[]}"#).is_err());
+    }
+
+    #[test]
+    fn an_upstreams_capabilities_lose_what_is_not_carried() {
+        let upstream = envelope::raw(
+            r#"{"tools":{"listChanged":true},"resources":{"subscribe":true},"tasks":{},"vendor":{"x":1.10},"extensions":{"io.modelcontextprotocol/tasks":{},"v/u":{}}}"#.into(),
+        )
+        .unwrap();
+        assert_eq!(
+            carried(&upstream, true).unwrap(),
+            r#"{"tools":{},"resources":{},"vendor":{"x":1.10},"extensions":{"v/u":{}}}"#
+        );
+        let legacy = carried(&upstream, false).unwrap();
+        assert!(legacy.contains(r#""resources":{"listChanged":true}"#) && legacy.contains(r#""logging":{}"#));
+        assert!(everything(false).contains("listChanged") && !everything(true).contains("listChanged"));
+    }
+}

@@ -1,0 +1,110 @@
+//! The methods that clients may call, by era. What a later version brings is refused by name.
+
+use crate::errors::ProtocolError;
+use doorward_domain::CatalogKind;
+
+/// What is done with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    Ping,
+    SetLevel,
+    Discover,
+    List(CatalogKind),
+    /// `tools/call`: may ask for authorization, and answers in words.
+    CallTool,
+    ReadResource,
+    GetPrompt,
+    Complete,
+}
+
+/// All names of the protocol's requests, as metrics may carry them.
+const NAMES: [&str; 20] = [
+    "completion/complete",
+    "initialize",
+    "logging/setLevel",
+    "ping",
+    "prompts/get",
+    "prompts/list",
+    "resources/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/templates/list",
+    "resources/unsubscribe",
+    "server/discover",
+    "subscriptions/listen",
+    "tasks/cancel",
+    "tasks/get",
+    "tasks/list",
+    "tasks/result",
+    "tasks/update",
+    "tools/call",
+    "tools/list",
+];
+
+/// A method's name as a metric's label: a bounded set.
+pub(super) fn label(name: &str) -> &'static str {
+    NAMES.binary_search(&name).map_or("other", |at| NAMES[at])
+}
+
+impl Method {
+    /// The method of this name in the client's era. `initialize` is handled before.
+    pub(crate) fn of(name: &str, modern: bool) -> Result<Self, ProtocolError> {
+        match (name, modern) {
+            ("ping", false) => Ok(Self::Ping),
+            ("logging/setLevel", false) => Ok(Self::SetLevel),
+            ("server/discover", true) => Ok(Self::Discover),
+            ("tools/list", _) => Ok(Self::List(CatalogKind::Tool)),
+            ("resources/list", _) => Ok(Self::List(CatalogKind::Resource)),
+            ("resources/templates/list", _) => Ok(Self::List(CatalogKind::ResourceTemplate)),
+            ("prompts/list", _) => Ok(Self::List(CatalogKind::Prompt)),
+            ("tools/call", _) => Ok(Self::CallTool),
+            ("resources/read", _) => Ok(Self::ReadResource),
+            ("prompts/get", _) => Ok(Self::GetPrompt),
+            ("completion/complete", _) => Ok(Self::Complete),
+            ("resources/subscribe" | "resources/unsubscribe", false) => {
+                Err(ProtocolError::NotYet("subscribing to a resource"))
+            }
+            ("subscriptions/listen", true) => Err(ProtocolError::NotYet("listening to changes")),
+            (name, _) if name.starts_with("tasks/") => Err(ProtocolError::NotYet("running tools as tasks")),
+            (name, _) => Err(ProtocolError::UnknownMethod(name.chars().take(100).collect())),
+        }
+    }
+
+    /// Whether a modern client may be asked for input in the course of it (2026-07-28, MRTR).
+    pub(crate) const fn takes_input(self) -> bool {
+        matches!(self, Self::CallTool | Self::ReadResource | Self::GetPrompt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_is_known_in_its_era_only() {
+        for (name, legacy, modern) in [
+            ("ping", true, false),
+            ("logging/setLevel", true, false),
+            ("server/discover", false, true),
+            ("tools/call", true, true),
+            ("initialize", false, false),
+            ("resources/subscribe", false, false),
+            ("subscriptions/listen", false, false),
+            ("tasks/get", false, false),
+            ("vendor/x", false, false),
+        ] {
+            assert_eq!(Method::of(name, false).is_ok(), legacy, "{name}");
+            assert_eq!(Method::of(name, true).is_ok(), modern, "{name}");
+        }
+        let later = Method::of("subscriptions/listen", true).unwrap_err();
+        assert!(later.to_string().contains("not supported by this version"), "{later}");
+        assert_eq!(later.code(true), -32_601);
+    }
+
+    #[test]
+    fn labels_are_a_bounded_set() {
+        assert!(NAMES.is_sorted());
+        assert_eq!(label("tools/call"), "tools/call");
+        assert_eq!(label("tools/call2"), "other");
+    }
+}

@@ -1,0 +1,163 @@
+//! The side that MCP clients see: Streamable HTTP on `/mcp` (every gateway) and `/gateways/{slug}/mcp`
+//! (one gateway, nothing renamed), for clients of both eras.
+//!
+//! Order of checks: Origin and Host, API token, gateway, size and JSON, then the protocol's own.
+
+mod answer;
+mod dispatch;
+mod era;
+mod gate;
+mod handshake;
+mod lists;
+mod method;
+mod post;
+mod request;
+mod stream;
+
+pub(crate) use answer::{OwnResult, Reply, object};
+pub(crate) use dispatch::{Attempt, attempt};
+pub(crate) use lists::{View, owners, view};
+pub(crate) use method::Method;
+pub(crate) use request::{ClientRequest, Endpoint};
+
+use crate::ask::Reluctant;
+use crate::catalog::Catalogs;
+use crate::errors::ProtocolError;
+use crate::session::Sessions;
+use crate::upstream::Upstreams;
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use axum::routing::any;
+use doorward_broker::{Broker, BrokerError, Caller};
+use doorward_domain::{Clock, Entropy, GatewayState};
+use doorward_outbound::Outbound;
+use doorward_storage::Storage;
+use gate::Doors;
+use std::sync::{Arc, Weak};
+
+/// The largest message a client may send, in bytes.
+pub(crate) const MAX_BODY: usize = 4 << 20;
+
+/// What the data plane is made of.
+pub struct McpParts {
+    pub broker: Broker,
+    pub storage: Storage,
+    pub outbound: Outbound,
+    pub clock: Clock,
+    pub entropy: Entropy,
+}
+
+/// The data plane, ready to be served.
+pub struct McpService {
+    /// `/mcp` and `/gateways/{slug}/mcp`.
+    pub router: Router,
+    pub catalogs: Catalogs,
+}
+
+/// What every request needs.
+pub(crate) struct Front {
+    pub(crate) broker: Broker,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) catalogs: Catalogs,
+    pub(crate) sessions: Sessions,
+    pub(crate) clock: Clock,
+    pub(crate) reluctant: Reluctant,
+    doors: Doors,
+}
+
+/// Builds the data plane. A task that follows the change feed tells sessions what concerns them, so
+/// this is called inside a Tokio runtime.
+pub fn router(parts: McpParts) -> McpService {
+    let upstreams = Upstreams::new(parts.broker.clone(), parts.storage.clone(), parts.outbound);
+    let catalogs = Catalogs::new(upstreams.clone(), &parts.broker, parts.storage.clone());
+    let front = Arc::new(Front {
+        doors: Doors::new(parts.broker.public_url()),
+        broker: parts.broker,
+        upstreams,
+        catalogs: catalogs.clone(),
+        sessions: Sessions::new(parts.storage.clone(), parts.clock.clone(), parts.entropy),
+        clock: parts.clock,
+        reluctant: Reluctant::default(),
+    });
+    tokio::spawn(tell_sessions(Arc::downgrade(&front), parts.storage.changes()));
+    let router = Router::new()
+        .route("/mcp", any(all_gateways))
+        .route("/gateways/{slug}/mcp", any(one_gateway))
+        .with_state(front);
+    McpService { router, catalogs }
+}
+
+async fn tell_sessions(
+    front: Weak<Front>,
+    mut changes: tokio::sync::broadcast::Receiver<doorward_storage::AppliedChange>,
+) {
+    use tokio::sync::broadcast::error::RecvError;
+    loop {
+        let received = changes.recv().await;
+        let Some(front) = front.upgrade() else { return };
+        match received {
+            Ok(applied) => front.sessions.apply(&applied.change),
+            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "sessions were not told of some changes"),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+async fn all_gateways(State(front): State<Arc<Front>>, request: Request) -> Response {
+    front.serve(None, request).await
+}
+
+async fn one_gateway(
+    State(front): State<Arc<Front>>,
+    Path(slug): Path<String>,
+    request: Request,
+) -> Response {
+    front.serve(Some(slug), request).await
+}
+
+impl Front {
+    async fn serve(self: Arc<Self>, slug: Option<String>, request: Request) -> Response {
+        let origin = match self.doors.check(request.headers(), request.uri()) {
+            Ok(origin) => origin,
+            Err(error) => return answer::refusal(&error, None, false),
+        };
+        let mut response = if gate::is_preflight(&request) {
+            answer::nothing(http::StatusCode::NO_CONTENT)
+        } else {
+            self.admit(slug, request).await.unwrap_or_else(|error| answer::refusal(&error, None, false))
+        };
+        if let Some(origin) = origin {
+            gate::share_with(&origin, response.headers_mut());
+        }
+        response
+    }
+
+    async fn admit(self: Arc<Self>, slug: Option<String>, request: Request) -> Result<Response, ProtocolError> {
+        // A body cannot be shared between threads; the rest can.
+        let (parts, body) = request.into_parts();
+        let caller = gate::authenticate(&self.broker, &parts).await?;
+        let endpoint = match slug {
+            None => Endpoint::All,
+            Some(slug) => self.endpoint(&caller, &slug).await?,
+        };
+        match parts.method {
+            http::Method::POST => Ok(Box::pin(post::post(&self, caller, endpoint, (parts.headers, body))).await),
+            http::Method::GET => stream::get(&self, &caller, &endpoint, &parts.headers).await,
+            http::Method::DELETE => stream::delete(&self, &caller, &endpoint, &parts.headers).await,
+            http::Method::OPTIONS => Ok(answer::nothing(http::StatusCode::NO_CONTENT)),
+            _ => Err(ProtocolError::HttpMethod { allow: gate::METHODS }),
+        }
+    }
+
+    async fn endpoint(&self, caller: &Caller, slug: &str) -> Result<Endpoint, ProtocolError> {
+        match self.broker.gateway_by_slug(caller, slug).await {
+            Ok(gateway) if gateway.state != GatewayState::Disabled => Ok(Endpoint::One(gateway)),
+            Ok(_) | Err(BrokerError::NotFound { .. }) => Err(ProtocolError::NoSuchGateway),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

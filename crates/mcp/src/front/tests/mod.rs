@@ -1,0 +1,7 @@
+//! The endpoints as clients meet them: requests into the router, upstreams on real listeners behind it.
+
+mod asking;
+mod checks;
+mod federation;
+mod harness;
+mod sessions;

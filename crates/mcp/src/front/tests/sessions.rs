@@ -1,0 +1,195 @@
+//! Legacy clients: the handshake, whose a session is, its stream, its end, and what runs in it.
+
+use super::harness::{Client, Door, Events, legacy};
+use crate::revision::Revision;
+use crate::upstream::tests::fixture::{Upstream, answer_to, events};
+use doorward_domain::Audience;
+use serde_json::json;
+use std::time::Duration;
+
+const V11: &str = "2025-11-25";
+
+#[tokio::test]
+async fn a_handshake_gives_a_session_and_says_what_is_there() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    let answer = door.client(&token, "/mcp").initialize("2025-06-18").await;
+    let result = answer.result();
+    assert_eq!(result["protocolVersion"], "2025-06-18");
+    assert_eq!(result["serverInfo"]["name"], "doorward");
+    assert_eq!(result["capabilities"]["tools"]["listChanged"], true);
+    assert!(result["instructions"].as_str().unwrap().contains("doorward-connections"));
+    assert_eq!(answer.header("mcp-session-id").len(), 43);
+    let client = door.client(&token, "/mcp").initialized(V11).await;
+    let notification = client.post(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    assert_eq!((notification.status.as_u16(), notification.text.as_str()), (202, ""));
+    assert_eq!(client.post(r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#).await.status, 202);
+    assert_eq!(client.call("ping", "{}").await.text, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+    assert_eq!(client.call("logging/setLevel", r#"{"level":"debug"}"#).await.result(), json!({}));
+    assert_eq!(client.call("logging/setLevel", r#"{"level":"loud"}"#).await.code(), -32_602);
+    let later = client.call("resources/subscribe", r#"{"uri":"a:b"}"#).await;
+    assert_eq!((later.status.as_u16(), later.code()), (200, -32_601));
+}
+
+#[tokio::test]
+async fn one_gateways_endpoint_speaks_for_its_upstream() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    let upstream = Upstream::plain(Revision::V2025_06_18).await;
+    door.house.gateway(&upstream).await;
+    let result = door.client(&token, "/gateways/up/mcp").initialize(V11).await.result();
+    assert_eq!(result["instructions"], "be kind");
+    assert!(result["capabilities"].get("completions").is_none());
+    let discovered = door.client(&token, "/gateways/up/mcp").modern("server/discover", json!({})).await.result();
+    assert_eq!(discovered["instructions"], "be kind");
+    assert_eq!(discovered["supportedVersions"][0], "2026-07-28");
+    assert_eq!((&discovered["ttlMs"], &discovered["cacheScope"]), (&json!(0), &json!("private")));
+    assert_eq!(discovered["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "doorward");
+}
+
+#[tokio::test]
+async fn a_session_serves_its_user_token_and_endpoint_alone() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    let bob = door.house.person("bob").await;
+    let bobs = door.token(&bob, "bob", Audience::Mcp, None).await;
+    let second = door.token(&door.house.alice, "second", Audience::Mcp, None).await;
+    door.house.gateway(&Upstream::plain(Revision::LATEST).await).await;
+    let client = door.client(&token, "/mcp").initialized(V11).await;
+    for (token, path) in [(&bobs, "/mcp"), (&second, "/mcp"), (&token, "/gateways/up/mcp")] {
+        let thief = Client { session: client.session.clone(), ..door.client(token, path) };
+        assert_eq!(thief.call("ping", "{}").await.status, 404, "{path}");
+    }
+    assert_eq!(client.call("ping", "{}").await.status, 200);
+    assert_eq!(client.bare("DELETE", &[]).await.status(), 204);
+    assert_eq!(client.call("ping", "{}").await.status, 404);
+    assert_eq!(client.bare("DELETE", &[]).await.status(), 404);
+}
+
+#[tokio::test]
+async fn a_session_outlives_the_process_and_ends_when_nobody_uses_it() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    let mut session = door.client(&token, "/mcp").initialized(V11).await.session;
+    let door = Door::of(door.house);
+    let client = Client { session: session.take(), ..door.client(&token, "/mcp") };
+    door.house.clock.advance(Duration::from_secs(3_600));
+    assert_eq!(client.call("ping", "{}").await.status, 200);
+    let session = client.session.clone();
+    let door = Door::of(door.house);
+    let client = Client { session, ..door.client(&token, "/mcp") };
+    door.house.clock.advance(Duration::from_secs(24 * 3_600));
+    assert_eq!(client.call("ping", "{}").await.status, 404);
+}
+
+#[tokio::test]
+async fn the_stream_of_a_session_is_one_and_says_what_cannot_be_had() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    let client = door.client(&token, "/mcp").initialized(V11).await;
+    let bearer = format!("Bearer {token}");
+    let session = client.session.clone().unwrap();
+    let json_only = [("authorization", bearer.as_str()), ("accept", "application/json"), ("mcp-session-id", &session)];
+    assert_eq!(door.ask(super::harness::request("GET", "/mcp", &json_only, "")).await.status, 406);
+    assert_eq!(client.bare("GET", &[("last-event-id", "7")]).await.status(), 400);
+    assert_eq!(door.client(&token, "/mcp").bare("GET", &[]).await.status(), 400);
+    let first = client.bare("GET", &[]).await;
+    assert_eq!(first.headers()["x-accel-buffering"], "no");
+    let mut first = Events::of(first);
+    let mut second = Events::of(client.bare("GET", &[]).await);
+    assert_eq!(first.next().await, None);
+    door.house.broker.end_api_token(&door.house.alice, only_token(&door).await).await.unwrap();
+    assert_eq!(second.next().await, None);
+    assert_eq!(client.call("ping", "{}").await.status, 401);
+}
+
+async fn only_token(door: &Door) -> doorward_domain::ApiTokenId {
+    door.house.broker.api_tokens(&door.house.alice).await.unwrap()[0].id
+}
+
+/// A tool that says one thing at once, and its result when it is told to.
+async fn slow(released: std::sync::Arc<tokio::sync::Notify>) -> Upstream {
+    Upstream::with(Revision::V2025_11_25, move |seen| {
+        let released = std::sync::Arc::clone(&released);
+        async move {
+            if seen.method() != "tools/call" {
+                return None;
+            }
+            let progress = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"n\":1.10}}\n\n";
+            let result = format!("data: {{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{\"n\":2.20}}}}\n\n", seen.id());
+            let rest = async move {
+                released.notified().await;
+                result
+            };
+            let first = futures_util::stream::once(std::future::ready(progress.to_owned()));
+            Some(events(futures_util::StreamExt::chain(first, futures_util::stream::once(rest))))
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn events_pass_one_by_one_and_a_cancelled_call_gets_no_answer() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    let released = std::sync::Arc::new(tokio::sync::Notify::new());
+    let upstream = slow(std::sync::Arc::clone(&released)).await;
+    door.house.gateway(&upstream).await;
+    let client = door.client(&token, "/gateways/up/mcp").initialized(V11).await;
+    let call = legacy("tools/call", r#"{"name":"x"}"#);
+    let mut stream = Events::of(client.begin(&call).await);
+    assert_eq!(stream.next().await.unwrap()["params"]["n"], 1.10);
+    released.notify_one();
+    let last = stream.next().await.unwrap();
+    assert_eq!((&last["id"], &last["result"]["n"]), (&json!(1), &json!(2.20)));
+    assert_eq!(stream.next().await, None);
+
+    let mut stream = Events::of(client.begin(&call).await);
+    stream.next().await.unwrap();
+    let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
+    assert_eq!(client.post(cancel).await.status, 202);
+    assert_eq!(stream.next().await, None);
+    upstream.wait_for(|seen| seen.method() == "notifications/cancelled").await;
+}
+
+#[tokio::test]
+async fn a_legacy_client_that_hangs_up_has_not_cancelled() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    let released = std::sync::Arc::new(tokio::sync::Notify::new());
+    let upstream = slow(std::sync::Arc::clone(&released)).await;
+    door.house.gateway(&upstream).await;
+    let client = door.client(&token, "/gateways/up/mcp").initialized(V11).await;
+    let call = legacy("tools/call", r#"{"name":"x"}"#);
+    drop(client.begin(&call).await);
+    assert_eq!(client.call("ping", "{}").await.status, 200);
+    released.notify_one();
+    let mut stream = Events::of(client.begin(&call).await);
+    stream.next().await.unwrap();
+    assert!(upstream.seen("notifications/cancelled").is_empty());
+}
+
+#[tokio::test]
+async fn a_call_that_is_cancelled_before_its_answer_begins_gets_an_empty_one() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    let upstream = Upstream::with(Revision::V2025_11_25, |seen| async move {
+        match seen.method() {
+            "tools/call" => {
+                std::future::pending::<()>().await;
+                Some(answer_to(&seen, "{}"))
+            }
+            _ => None,
+        }
+    })
+    .await;
+    door.house.gateway(&upstream).await;
+    let client = door.client(&token, "/gateways/up/mcp").initialized(V11).await;
+    let call = legacy("tools/call", r#"{"name":"x"}"#);
+    let cancel = async {
+        upstream.wait_for(|seen| seen.method() == "tools/call").await;
+        client.post(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#).await
+    };
+    let (answer, _) = tokio::join!(client.post(&call), cancel);
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (202, ""));
+}

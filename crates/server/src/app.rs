@@ -1,0 +1,151 @@
+//! Everything wired: from settings to a router. What the commands run, and what tests start.
+
+use crate::cookies::Cookies;
+use crate::data_dir::{DataDir, DataDirError};
+use crate::settings::{AdministratorSetting, DatabaseSetting, Settings};
+use crate::state::{AppState, Facts};
+use crate::{key_ring, router};
+use axum::Router;
+use doorward_broker::{Broker, BrokerError, BrokerParts, NewPerson};
+use doorward_domain::{Clock, Entropy, KeyId};
+use doorward_mcp::{McpParts, McpService};
+use doorward_oauth::OAuthClient;
+use doorward_outbound::{Outbound, OutboundError};
+use doorward_storage::{Storage, StorageError};
+use doorward_vault::{KeyRing, KeyRingError, Vault};
+use secrecy::ExposeSecret;
+use std::sync::Arc;
+
+/// A wired Doorward. It holds the lock of its data directory.
+pub struct App {
+    state: AppState,
+    mcp: Router,
+    storage: Storage,
+    vault: Vault,
+    _directory: DataDir,
+}
+
+/// Why the start stops. One clear sentence each.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    #[error("DOORWARD_KEY_RING: {0}")]
+    KeyRing(#[from] KeyRingError),
+    #[error("DOORWARD_KEY_RING is required on PostgreSQL: every replica needs the same keys, so set it or DOORWARD_KEY_RING_FILE")]
+    KeyRingNeeded,
+    #[error("the data directory has a database but no key ring: put the file key-ring back, for without it nothing that is sealed opens")]
+    KeyRingLost,
+    #[error("the key ring has none of the keys that the database was sealed with ({keys}): give the right DOORWARD_KEY_RING")]
+    KeyMissing { keys: String },
+    #[error("key '{key}' of the key ring is not the key of that name that the database was sealed with: give the right DOORWARD_KEY_RING")]
+    KeyWrong { key: KeyId },
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    #[error("DOORWARD_ADMIN_EMAIL or DOORWARD_ADMIN_PASSWORD: {0}")]
+    Administrator(BrokerError),
+}
+
+impl App {
+    /// Opens the data directory and the database, checks the key ring, and wires everything.
+    pub async fn build(settings: Settings, clock: Clock, entropy: Entropy) -> Result<Self, StartError> {
+        let directory = DataDir::open(&settings.data_dir, settings.demo)?;
+        let fresh = !directory.database().exists();
+        let ring = key_ring::load(&settings, &directory, entropy, fresh)?;
+        let storage = open_storage(&settings, &directory, clock.clone()).await?;
+        let vault = Vault::new(ring);
+        key_ring::check(&vault, &storage).await?;
+        storage.recover_interrupted_refreshes(clock.now()).await?;
+        let outbound = Outbound::new(settings.egress.clone(), settings.request_timeout)?;
+        let broker = Broker::new(BrokerParts {
+            storage: storage.clone(),
+            vault: vault.clone(),
+            oauth: OAuthClient::new(outbound.clone()),
+            clock: clock.clone(),
+            entropy,
+            public_url: settings.public_url.clone(),
+        });
+        if let Some(administrator) = &settings.administrator {
+            create_administrator(&broker, administrator).await?;
+        }
+        let McpService { router: mcp, catalogs } = doorward_mcp::router(McpParts {
+            broker: broker.clone(),
+            storage: storage.clone(),
+            outbound,
+            clock,
+            entropy,
+        });
+        let facts = Arc::new(facts(settings));
+        let state = AppState { broker, catalogs, facts };
+        Ok(Self { state, mcp, storage, vault, _directory: directory })
+    }
+
+    /// Every route, ready to serve.
+    pub fn router(&self) -> Router {
+        router::router(self.state.clone(), self.mcp.clone())
+    }
+
+    /// The use cases.
+    pub fn broker(&self) -> &Broker {
+        &self.state.broker
+    }
+
+    /// The database, for tests that look behind the use cases.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// The vault, for tests that look behind the use cases.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// Writes what is only in memory and closes the database.
+    pub async fn close(&self) -> Result<(), StartError> {
+        let flushed = self.state.broker.flush_last_used().await;
+        self.storage.close().await;
+        Ok(flushed?)
+    }
+}
+
+fn facts(settings: Settings) -> Facts {
+    Facts {
+        public_origin: settings.public_url.origin().ascii_serialization(),
+        cookies: Cookies::new(settings.public_url.scheme() == "https"),
+        public_url: settings.public_url,
+        trusted_proxies: settings.trusted_proxies,
+        demo: settings.demo,
+    }
+}
+
+async fn open_storage(settings: &Settings, directory: &DataDir, clock: Clock) -> Result<Storage, StorageError> {
+    match &settings.database {
+        DatabaseSetting::Sqlite => Storage::open_sqlite(&directory.database(), clock).await,
+        DatabaseSetting::Postgres(url) => Storage::open_postgres(url.expose_secret(), clock).await,
+    }
+}
+
+async fn create_administrator(broker: &Broker, setting: &AdministratorSetting) -> Result<(), StartError> {
+    if !broker.setup_needed().await? {
+        return Ok(());
+    }
+    let AdministratorSetting { email, password } = setting.clone();
+    let person = NewPerson { email, name: String::new(), password };
+    broker.create_first_administrator(person).await.map_err(StartError::Administrator)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_has_to_be_there() {
+        let said = StartError::KeyRing(KeyRing::parse("").err().expect("an empty ring is refused")).to_string();
+        assert!(said.starts_with("DOORWARD_KEY_RING: "), "{said}");
+    }
+}

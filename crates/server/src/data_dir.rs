@@ -1,0 +1,174 @@
+//! The data directory: for its owner alone, and for one process at a time.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+const LOCK: &str = "lock";
+const DEMO_MARK: &str = "demo";
+
+/// An opened data directory. The lock ends with it.
+#[derive(Debug)]
+pub(crate) struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Why the data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    #[error("the data directory {} cannot be used: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error(
+        "the data directory {} is used by another doorward: stop it first, or set another DOORWARD_DATA_DIR \
+         (commands beside a running server need its control socket, which a later version brings)",
+        path.display()
+    )]
+    Locked { path: PathBuf },
+    #[error("{} is open to others (mode {mode:o}): run chmod {wanted:o} {}", path.display(), path.display())]
+    TooOpen { path: PathBuf, mode: u32, wanted: u32 },
+    #[error("the data directory {} holds a demo's data: set another DOORWARD_DATA_DIR, or run doorward demo", path.display())]
+    Demo { path: PathBuf },
+    #[error("the data directory {} holds no demo's data: doorward demo would mix with it, so give it a directory of its own", path.display())]
+    NotDemo { path: PathBuf },
+}
+
+impl DataDir {
+    /// Creates the directory where it is missing, checks the modes of what is in it, and locks it.
+    pub(crate) fn open(path: &Path, demo: bool) -> Result<Self, DataDirError> {
+        let failed = |source| DataDirError::Io { path: path.to_owned(), source };
+        let created = !path.exists();
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+        check_mode(path, 0o700)?;
+        let lock = private_file(&path.join(LOCK)).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(DataDirError::Locked { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        for entry in std::fs::read_dir(path).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_type().map_err(failed)?.is_file() {
+                check_mode(&entry.path(), 0o600)?;
+            }
+        }
+        let directory = Self { path: path.to_owned(), _lock: lock };
+        directory.check_mark(demo, created)?;
+        Ok(directory)
+    }
+
+    /// The SQLite file.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path.join("doorward.db")
+    }
+
+    /// A small text file of the directory; none where it is missing.
+    pub(crate) fn read(&self, name: &str) -> Result<Option<String>, DataDirError> {
+        let path = self.path.join(name);
+        let mut text = String::new();
+        match File::open(&path).and_then(|mut file| file.read_to_string(&mut text)) {
+            Ok(_) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(DataDirError::Io { path, source }),
+        }
+    }
+
+    /// Writes a new file, for the owner alone, and makes sure that it is on the disk.
+    pub(crate) fn write_new(&self, name: &str, text: &str) -> Result<(), DataDirError> {
+        let path = self.path.join(name);
+        let write = || {
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            File::open(&self.path)?.sync_all()
+        };
+        write().map_err(|source| DataDirError::Io { path: path.clone(), source })
+    }
+
+    /// A demo's data has passwords that were printed on a terminal; nothing real is to grow on it.
+    fn check_mark(&self, demo: bool, created: bool) -> Result<(), DataDirError> {
+        let marked = self.read(DEMO_MARK)?.is_some();
+        let path = self.path.clone();
+        match (demo, marked) {
+            (false, true) => Err(DataDirError::Demo { path }),
+            (true, false) if created || !self.database().exists() => {
+                self.write_new(DEMO_MARK, "This directory belongs to doorward demo. doorward serve refuses it.\n")
+            }
+            (true, false) => Err(DataDirError::NotDemo { path }),
+            (true, true) | (false, false) => Ok(()),
+        }
+    }
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    // A umask can only have taken bits away, but an old file may be wider than it should be.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+fn check_mode(path: &Path, wanted: u32) -> Result<(), DataDirError> {
+    let metadata = std::fs::metadata(path).map_err(|source| DataDirError::Io { path: path.to_owned(), source })?;
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o077 == 0 { Ok(()) } else { Err(DataDirError::TooOpen { path: path.to_owned(), mode, wanted }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> (tempfile::TempDir, PathBuf) {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("data");
+        (parent, path)
+    }
+
+    #[test]
+    fn a_new_directory_is_for_its_owner_alone_and_for_one_process() {
+        let (_parent, path) = place();
+        let first = DataDir::open(&path, false).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+        let second = DataDir::open(&path, false).unwrap_err();
+        assert!(second.to_string().contains("is used by another doorward"), "{second}");
+        drop(first);
+        assert!(DataDir::open(&path, false).is_ok());
+    }
+
+    #[test]
+    fn a_directory_or_file_that_is_open_to_others_is_refused() {
+        let (_parent, path) = place();
+        let directory = DataDir::open(&path, false).unwrap();
+        directory.write_new("key-ring", "secret").unwrap();
+        assert_eq!(directory.read("key-ring").unwrap().as_deref(), Some("secret"));
+        assert!(directory.write_new("key-ring", "again").is_err(), "what is there is not overwritten");
+        drop(directory);
+        std::fs::set_permissions(path.join("key-ring"), Permissions::from_mode(0o644)).unwrap();
+        let told = DataDir::open(&path, false).unwrap_err().to_string();
+        assert!(told.contains("mode 644") && told.contains("chmod 600"), "{told}");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        assert!(DataDir::open(&path, false).unwrap_err().to_string().contains("chmod 700"));
+    }
+
+    #[test]
+    fn demo_data_and_real_data_stay_apart() {
+        let (_parent, path) = place();
+        drop(DataDir::open(&path, true).unwrap());
+        assert!(matches!(DataDir::open(&path, false), Err(DataDirError::Demo { .. })));
+        drop(DataDir::open(&path, true).unwrap());
+        let (_parent, path) = place();
+        let real = DataDir::open(&path, false).unwrap();
+        std::fs::write(real.database(), "").unwrap();
+        std::fs::set_permissions(real.database(), Permissions::from_mode(0o600)).unwrap();
+        drop(real);
+        assert!(matches!(DataDir::open(&path, true), Err(DataDirError::NotDemo { .. })));
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_a_directory_is_named() {
+        let (_parent, path) = place();
+        std::fs::write(&path, "a file").unwrap();
+        let told = DataDir::open(&path, false).unwrap_err().to_string();
+        assert!(told.contains("data") && told.contains("cannot be used"), "{told}");
+    }
+}

@@ -1,0 +1,80 @@
+//! Settings: what they are, where they come from, and what is wrong with them. The environment is read
+//! here and nowhere else. A wrong setting stops the start with one sentence that names it.
+
+mod environment;
+mod parse;
+mod raw;
+
+pub use raw::RawSettings;
+
+pub(crate) use environment::Environment;
+
+use doorward_domain::Password;
+use doorward_outbound::EgressPolicy;
+use ipnet::IpNet;
+use secrecy::SecretString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use url::Url;
+
+/// Checked settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub listen: Vec<SocketAddr>,
+    /// An origin; the only source of redirect and connect URLs.
+    pub public_url: Url,
+    pub data_dir: PathBuf,
+    pub database: DatabaseSetting,
+    /// None: generated in the data directory (SQLite only).
+    pub key_ring: Option<SecretString>,
+    /// Becomes the first administrator while there is none.
+    pub administrator: Option<AdministratorSetting>,
+    pub egress: EgressPolicy,
+    pub trusted_proxies: Vec<IpNet>,
+    /// On loopback.
+    pub metrics_listen: SocketAddr,
+    /// For one token endpoint call.
+    pub request_timeout: Duration,
+    pub log_format: LogFormat,
+    /// What is logged, in the form of `RUST_LOG`.
+    pub log_filter: String,
+    /// Whether this is `doorward demo`.
+    pub demo: bool,
+}
+
+/// Where rows are kept.
+#[derive(Debug, Clone)]
+pub enum DatabaseSetting {
+    /// In the data directory.
+    Sqlite,
+    /// A `postgres://` URL, which can hold a password.
+    Postgres(SecretString),
+}
+
+/// Who becomes the first administrator.
+#[derive(Debug, Clone)]
+pub struct AdministratorSetting {
+    pub email: String,
+    pub password: Password,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// What is wrong with a setting. One sentence that names it; a secret's value is not repeated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    #[error("{name}: {problem}")]
+    Wrong { name: &'static str, problem: String },
+    #[error("{name} and {name}_FILE are both set: keep one of them")]
+    Twice { name: &'static str },
+    #[error("{name}_FILE: cannot read {path}: {why}")]
+    File { name: &'static str, path: String, why: String },
+    #[error("{name} is not a setting of this version{}", suggestion.as_ref().map(|s| format!(": did you mean {s}?")).unwrap_or_default())]
+    Unknown { name: String, suggestion: Option<String> },
+}

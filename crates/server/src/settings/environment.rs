@@ -1,0 +1,115 @@
+//! The environment, read once. Secrets come from `NAME` or from the file that `NAME_FILE` names, never
+//! from the command line, where every process on the machine could see them.
+
+use super::SettingError;
+use std::collections::BTreeMap;
+
+/// Every environment variable that begins with this is ours.
+const PREFIX: &str = "DOORWARD_";
+
+/// What begins with our prefix and is a setting.
+const KNOWN: [&str; 13] = [
+    "DOORWARD_ADMIN_EMAIL",
+    "DOORWARD_ADMIN_PASSWORD",
+    "DOORWARD_ADMIN_PASSWORD_FILE",
+    "DOORWARD_ALLOW_HTTP_HOSTS",
+    "DOORWARD_ALLOW_PRIVATE_NETWORKS",
+    "DOORWARD_DATA_DIR",
+    "DOORWARD_KEY_RING",
+    "DOORWARD_KEY_RING_FILE",
+    "DOORWARD_LISTEN",
+    "DOORWARD_LOG_FORMAT",
+    "DOORWARD_METRICS_LISTEN",
+    "DOORWARD_PUBLIC_URL",
+    "DOORWARD_TRUSTED_PROXIES",
+];
+
+/// A copy of the environment.
+#[derive(Clone, Default)]
+pub(crate) struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The process's own. Variables that are not text are none of ours.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub(crate) fn of_process() -> Self {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self(std::env::vars_os().filter_map(text).collect())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
+        Self(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    /// A secret from `NAME` or the file that `NAME_FILE` names; the file's last line end is dropped.
+    pub(crate) fn secret(&self, name: &'static str) -> Result<Option<String>, SettingError> {
+        let direct = self.text(name);
+        let file = self.text(&format!("{name}_FILE"));
+        match (direct, file) {
+            (Some(_), Some(_)) => Err(SettingError::Twice { name }),
+            (Some(value), None) => Ok(Some(value.to_owned())),
+            (None, Some(path)) => {
+                let text = std::fs::read_to_string(path).map_err(|error| SettingError::File {
+                    name,
+                    path: path.to_owned(),
+                    why: error.to_string(),
+                })?;
+                Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Refuses a misspelt or not yet supported setting: to ignore it could be to ignore a protection.
+    pub(crate) fn refuse_unknown(&self) -> Result<(), SettingError> {
+        let unknown = self.0.keys().find(|name| name.starts_with(PREFIX) && !KNOWN.contains(&name.as_str()));
+        let Some(name) = unknown else { return Ok(()) };
+        let near = |known: &&&str| strsim::damerau_levenshtein(known, name);
+        let suggestion = KNOWN.iter().min_by_key(near).filter(|known| near(known) <= 6);
+        Err(SettingError::Unknown { name: name.clone(), suggestion: suggestion.map(|s| (*s).to_owned()) })
+    }
+
+    /// A variable that is set to something.
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_comes_from_one_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        std::fs::write(&path, "from file\n").unwrap();
+        let path = path.to_str().unwrap();
+        let of = |pairs: &[(&str, &str)]| Environment::of(pairs).secret("DOORWARD_KEY_RING");
+        assert_eq!(of(&[]).unwrap(), None);
+        assert_eq!(of(&[("DOORWARD_KEY_RING", "")]).unwrap(), None);
+        assert_eq!(of(&[("DOORWARD_KEY_RING", "direct")]).unwrap().as_deref(), Some("direct"));
+        assert_eq!(of(&[("DOORWARD_KEY_RING_FILE", path)]).unwrap().as_deref(), Some("from file"));
+        let twice = of(&[("DOORWARD_KEY_RING_FILE", path), ("DOORWARD_KEY_RING", "x")]).unwrap_err();
+        assert_eq!(twice.to_string(), "DOORWARD_KEY_RING and DOORWARD_KEY_RING_FILE are both set: keep one of them");
+        let missing = of(&[("DOORWARD_KEY_RING_FILE", "/nonexistent/x")]).unwrap_err().to_string();
+        assert!(missing.starts_with("DOORWARD_KEY_RING_FILE: cannot read /nonexistent/x"), "{missing}");
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_refused_with_a_suggestion() {
+        let told = |name| Environment::of(&[(name, "x")]).refuse_unknown().unwrap_err().to_string();
+        assert_eq!(
+            told("DOORWARD_LISTN"),
+            "DOORWARD_LISTN is not a setting of this version: did you mean DOORWARD_LISTEN?"
+        );
+        assert_eq!(
+            told("DOORWARD_SOMETHING_ELSE_ALTOGETHER"),
+            "DOORWARD_SOMETHING_ELSE_ALTOGETHER is not a setting of this version"
+        );
+        assert!(Environment::of(&[("DOORWARD_LISTEN", "x"), ("HOME", "/")]).refuse_unknown().is_ok());
+        assert!(Environment::of_process().text("PATH").is_some());
+    }
+}

@@ -1,0 +1,168 @@
+//! Settings as they are given, on the command line or in the environment, and their way to checked ones.
+
+use super::parse::{self, wrong};
+use super::{AdministratorSetting, DatabaseSetting, Environment, LogFormat, SettingError, Settings};
+use clap::Args;
+use doorward_domain::Password;
+use doorward_outbound::EgressPolicy;
+use secrecy::SecretString;
+use std::path::PathBuf;
+
+/// Settings as text. Secrets are not here: they come from the environment alone.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct RawSettings {
+    /// Addresses to listen on, separated by commas [default: 127.0.0.1:4444,[::1]:4444]
+    #[arg(long, global = true, env = "DOORWARD_LISTEN", value_name = "ADDRESSES")]
+    pub listen: Option<String>,
+    /// Where browsers and clients reach this server; http only on loopback [default: http://localhost:4444]
+    #[arg(long, global = true, env = "DOORWARD_PUBLIC_URL", value_name = "ORIGIN")]
+    pub public_url: Option<String>,
+    /// Holds the SQLite file and the generated key ring [default: ./doorward-data]
+    #[arg(long, global = true, env = "DOORWARD_DATA_DIR", value_name = "DIRECTORY")]
+    pub data_dir: Option<String>,
+    /// The first administrator's e-mail address, while there is none; also DOORWARD_ADMIN_PASSWORD[_FILE]
+    #[arg(long, global = true, env = "DOORWARD_ADMIN_EMAIL", value_name = "EMAIL")]
+    pub admin_email: Option<String>,
+    /// Private networks that outbound calls may reach, separated by commas
+    #[arg(long, global = true, env = "DOORWARD_ALLOW_PRIVATE_NETWORKS", value_name = "NETWORKS")]
+    pub allow_private_networks: Option<String>,
+    /// Hosts that outbound calls may reach over plain http, separated by commas
+    #[arg(long, global = true, env = "DOORWARD_ALLOW_HTTP_HOSTS", value_name = "HOSTS")]
+    pub allow_http_hosts: Option<String>,
+    /// Proxies whose X-Forwarded-For counts: networks, separated by commas
+    #[arg(long, global = true, env = "DOORWARD_TRUSTED_PROXIES", value_name = "NETWORKS")]
+    pub trusted_proxies: Option<String>,
+    /// Where Prometheus reads /metrics; on loopback [default: 127.0.0.1:4445]
+    #[arg(long, global = true, env = "DOORWARD_METRICS_LISTEN", value_name = "ADDRESS")]
+    pub metrics_listen: Option<String>,
+    /// Seconds that one token endpoint call may take [default: 30]
+    #[arg(long, global = true, env = "OAUTH_REQUEST_TIMEOUT", value_name = "SECONDS")]
+    pub oauth_request_timeout: Option<String>,
+    /// How log lines look: text or json [default: text]
+    #[arg(long, global = true, env = "DOORWARD_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<String>,
+    /// What is logged [default: info]
+    #[arg(long, global = true, env = "RUST_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+impl RawSettings {
+    /// Checks everything; the secrets come from the environment.
+    pub(crate) fn check(self, environment: &Environment) -> Result<Settings, SettingError> {
+        environment.refuse_unknown()?;
+        let given = |text: &Option<String>, default: &str| match text.as_deref().map(str::trim) {
+            None | Some("") => default.to_owned(),
+            Some(text) => text.to_owned(),
+        };
+        Ok(Settings {
+            listen: parse::listen(&given(&self.listen, "127.0.0.1:4444,[::1]:4444"))?,
+            public_url: parse::public_url(&given(&self.public_url, "http://localhost:4444"))?,
+            data_dir: PathBuf::from(given(&self.data_dir, "./doorward-data")),
+            database: database(environment)?,
+            key_ring: environment.secret("DOORWARD_KEY_RING")?.map(SecretString::from),
+            administrator: administrator(self.admin_email, environment)?,
+            egress: EgressPolicy::parse(
+                &given(&self.allow_private_networks, ""),
+                &given(&self.allow_http_hosts, ""),
+            )
+            .map_err(|error| wrong("outbound settings", error))?,
+            trusted_proxies: parse::networks("DOORWARD_TRUSTED_PROXIES", &given(&self.trusted_proxies, ""))?,
+            metrics_listen: parse::metrics_listen(&given(&self.metrics_listen, "127.0.0.1:4445"))?,
+            request_timeout: parse::seconds("OAUTH_REQUEST_TIMEOUT", &given(&self.oauth_request_timeout, "30"))?,
+            log_format: match given(&self.log_format, "text").as_str() {
+                "text" => LogFormat::Text,
+                "json" => LogFormat::Json,
+                _ => return Err(wrong("DOORWARD_LOG_FORMAT", "use text or json")),
+            },
+            log_filter: given(&self.log, "info"),
+            demo: false,
+        })
+    }
+}
+
+fn database(environment: &Environment) -> Result<DatabaseSetting, SettingError> {
+    match environment.secret("DATABASE_URL")? {
+        None => Ok(DatabaseSetting::Sqlite),
+        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            Ok(DatabaseSetting::Postgres(SecretString::from(url)))
+        }
+        Some(_) => Err(wrong(
+            "DATABASE_URL",
+            "use a postgres:// URL, or leave it out for SQLite in the data directory",
+        )),
+    }
+}
+
+fn administrator(
+    email: Option<String>,
+    environment: &Environment,
+) -> Result<Option<AdministratorSetting>, SettingError> {
+    let email = email.filter(|email| !email.trim().is_empty());
+    match (email, environment.secret("DOORWARD_ADMIN_PASSWORD")?) {
+        (None, None) => Ok(None),
+        (Some(email), Some(password)) => {
+            Ok(Some(AdministratorSetting { email, password: Password::new(password) }))
+        }
+        (Some(_), None) => {
+            Err(wrong("DOORWARD_ADMIN_PASSWORD", "DOORWARD_ADMIN_EMAIL is set, so set the password or its _FILE too"))
+        }
+        (None, Some(_)) => Err(wrong("DOORWARD_ADMIN_EMAIL", "DOORWARD_ADMIN_PASSWORD is set, so set this too")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pairs: &[(&str, &str)]) -> Result<Settings, SettingError> {
+        RawSettings::default().check(&Environment::of(pairs))
+    }
+
+    fn told(raw: RawSettings) -> String {
+        raw.check(&Environment::default()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn without_any_setting_everything_is_on_loopback_and_on_sqlite() {
+        let settings = check(&[]).unwrap();
+        assert!(settings.listen.iter().all(|address| address.ip().is_loopback()));
+        assert_eq!(settings.listen.len(), 2);
+        assert!(settings.metrics_listen.ip().is_loopback());
+        assert_eq!(settings.public_url.as_str(), "http://localhost:4444/");
+        assert!(matches!(settings.database, DatabaseSetting::Sqlite));
+        assert_eq!(settings.egress, EgressPolicy::default());
+        assert!(settings.key_ring.is_none() && settings.administrator.is_none() && !settings.demo);
+    }
+
+    #[test]
+    fn a_database_url_is_for_postgresql_and_does_not_print() {
+        let settings = check(&[("DATABASE_URL", "postgres://u:canary@localhost/d")]).unwrap();
+        assert!(matches!(settings.database, DatabaseSetting::Postgres(_)));
+        assert!(!format!("{settings:?}").contains("canary"));
+        let refused = check(&[("DATABASE_URL", "mysql://u:canary@localhost/d")]).unwrap_err().to_string();
+        assert!(refused.starts_with("DATABASE_URL: ") && !refused.contains("canary"), "{refused}");
+    }
+
+    #[test]
+    fn the_first_administrator_needs_both_settings() {
+        let with = |email: Option<&str>, pairs: &[(&str, &str)]| {
+            let raw = RawSettings { admin_email: email.map(str::to_owned), ..RawSettings::default() };
+            raw.check(&Environment::of(pairs)).map(|settings| settings.administrator)
+        };
+        let password = ("DOORWARD_ADMIN_PASSWORD", "a long password");
+        assert_eq!(with(Some("a@b"), &[password]).unwrap().unwrap().email, "a@b");
+        assert!(with(Some("a@b"), &[]).unwrap_err().to_string().starts_with("DOORWARD_ADMIN_PASSWORD: "));
+        assert!(with(None, &[password]).unwrap_err().to_string().starts_with("DOORWARD_ADMIN_EMAIL: "));
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named() {
+        let text = |text: &str| Some(text.to_owned());
+        let format = RawSettings { log_format: text("xml"), ..RawSettings::default() };
+        assert_eq!(told(format), "DOORWARD_LOG_FORMAT: use text or json");
+        let hosts = RawSettings { allow_http_hosts: text("http://a"), ..RawSettings::default() };
+        assert!(told(hosts).contains("DOORWARD_ALLOW_HTTP_HOSTS"));
+        assert!(check(&[("DOORWARD_LISTENN", "x")]).unwrap_err().to_string().contains("DOORWARD_LISTEN?"));
+    }
+}

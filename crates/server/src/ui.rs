@@ -1,0 +1,108 @@
+//! The pages: rendered on the server, one file per page, complete without a script.
+//!
+//! A page is a struct with a template. What it shows comes from the same use cases as REST, so a page
+//! can do nothing that REST cannot.
+
+mod callback;
+mod connect;
+mod connect_client;
+mod connections;
+mod confirm;
+mod error;
+mod form;
+mod gateway;
+mod gateway_action;
+mod gateway_form;
+mod gateways;
+mod login;
+mod message;
+mod overview;
+mod page;
+mod parts;
+mod people;
+mod person;
+#[cfg(test)]
+mod samples;
+mod setup;
+mod statics;
+mod token;
+mod tokens;
+
+use crate::state::AppState;
+use axum::Router;
+use axum::extract::State;
+use axum::middleware::map_response_with_state;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use error::PageError;
+use std::str::FromStr;
+
+/// All pages. The state is needed here already, for the layer that renders error pages.
+pub(crate) fn router(state: &AppState) -> Router<AppState> {
+    Router::new()
+        .route("/", get(home))
+        .route("/ui/", get(home))
+        .route("/ui", get(overview::show))
+        .merge(signing_in())
+        .merge(servers())
+        .merge(access())
+        .merge(authorizing())
+        .route("/ui/static/{hash}/{name}", get(statics::file))
+        .route("/ui/{*rest}", get(missing))
+        .layer(map_response_with_state(state.clone(), error::render))
+}
+
+fn signing_in() -> Router<AppState> {
+    Router::new()
+        .route("/ui/setup", get(setup::show_setup).post(setup::complete_setup))
+        .route("/ui/reset", get(setup::show_reset).post(setup::complete_reset))
+        .route("/ui/login", get(login::show).post(login::log_in))
+        .route("/ui/logout", axum::routing::post(login::log_out))
+}
+
+fn servers() -> Router<AppState> {
+    Router::new()
+        .route("/ui/gateways", get(gateways::show))
+        .route("/ui/gateways/new", get(gateway::show_new).post(gateway::create))
+        .route("/ui/gateways/{id}", get(gateway::show).post(gateway::update))
+        .route("/ui/gateways/{id}/{verb}", get(gateway_action::ask).post(gateway_action::perform))
+}
+
+fn access() -> Router<AppState> {
+    Router::new()
+        .route("/ui/connections", get(connections::show))
+        .route("/ui/connections/{slug}/disconnect", get(connections::ask).post(connections::disconnect))
+        .route("/ui/tokens", get(tokens::show))
+        .route("/ui/tokens/new", get(token::show).post(token::create))
+        .route("/ui/tokens/{id}/end", get(tokens::ask).post(tokens::end))
+        .route("/ui/connect-a-client", get(connect_client::show).post(connect_client::create))
+        .route("/ui/people", get(people::show))
+        .route("/ui/people/new", get(person::show).post(person::create))
+        .route("/ui/people/{id}/{verb}", get(people::ask).post(people::perform))
+}
+
+fn authorizing() -> Router<AppState> {
+    Router::new()
+        .route("/connect/{slug}", get(connect::show).post(connect::begin))
+        .route("/oauth/callback", get(callback::receive))
+        .route("/ui/connected/{slug}", get(callback::connected))
+        .route("/ui/connect-problem", get(callback::problem))
+}
+
+async fn home() -> Redirect {
+    Redirect::to("/ui")
+}
+
+async fn missing() -> PageError {
+    PageError::NOT_FOUND
+}
+
+/// The page for a path that nobody serves.
+pub(crate) async fn not_found(State(state): State<AppState>) -> Response {
+    error::render(State(state), PageError::NOT_FOUND.into_response()).await
+}
+
+/// An id in a path; what is no id names no page.
+fn id<T: FromStr>(text: &str) -> Result<T, PageError> {
+    text.parse().map_err(|_| PageError::NOT_FOUND)
+}

@@ -1,0 +1,177 @@
+//! "My connections": what is connected with the reader's own key, how it fares, and ending it.
+
+use crate::extract::{CheckedForm, SessionCaller};
+use crate::state::AppState;
+use crate::ui::confirm::Confirm;
+use crate::ui::error::PageError;
+use crate::ui::form::{Asked, Fields};
+use crate::ui::page::{self, Frame, Here};
+use crate::ui::parts::{Badge, Icon, Moment, Tone};
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use doorward_broker::{Connection, ConnectionStatus};
+use doorward_domain::{Grant, GrantState, Health, ReauthorizationReason, Timestamp};
+
+/// The list; what needs attention comes first.
+#[derive(Template)]
+#[template(path = "connections.html")]
+struct ConnectionsPage {
+    frame: Frame,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    name: String,
+    slug: String,
+    host: String,
+    /// The account at the provider, where it is known.
+    account: Option<String>,
+    /// Whether the reader has a key of their own there, or would get one.
+    own_key: bool,
+    connected: bool,
+    /// Whether the connect button stands out.
+    urgent: bool,
+    connect_label: &'static str,
+    scopes: Vec<String>,
+    badge: Badge,
+    reason: String,
+    last_used: Option<Moment>,
+}
+
+impl Row {
+    fn new(connection: Connection, now: Timestamp) -> Self {
+        let Connection { gateway, status, grant } = connection;
+        let asked = gateway.oauth().map(|settings| settings.scopes.clone()).unwrap_or_default();
+        let account = grant.as_ref().and_then(|grant| grant.account.clone());
+        Self {
+            name: gateway.name.clone(),
+            slug: gateway.slug.to_string(),
+            host: gateway.url.host_str().unwrap_or_default().to_owned(),
+            account: account.map(|account| account.name.unwrap_or(account.subject)),
+            own_key: status != ConnectionStatus::NotNeeded,
+            connected: grant.is_some(),
+            urgent: !matches!(status, ConnectionStatus::Connected(Health::Valid)),
+            connect_label: if grant.is_some() { "Authorize again" } else { "Connect" },
+            badge: badge(status),
+            reason: grant.as_ref().map(|grant| reason(grant, now)).unwrap_or_default(),
+            last_used: grant.as_ref().and_then(|grant| grant.last_used_at).map(|at| Moment::relative(at, now)),
+            scopes: grant.map_or(asked, |grant| grant.scopes_granted),
+        }
+    }
+}
+
+fn badge(status: ConnectionStatus) -> Badge {
+    match status {
+        ConnectionStatus::NotNeeded => Badge::new(Tone::Mute, Icon::Plug, "No key needed"),
+        ConnectionStatus::NotConnected => Badge::new(Tone::Mute, Icon::Dot, "Not connected"),
+        ConnectionStatus::Connected(health) => Badge::health(health),
+    }
+}
+
+/// Why it fares so, in a few words.
+fn reason(grant: &Grant, now: Timestamp) -> String {
+    let because = match grant.state {
+        GrantState::NeedsAuthorization(ReauthorizationReason::InvalidGrant) => "the provider ended it",
+        GrantState::NeedsAuthorization(ReauthorizationReason::RefusedFreshToken) => "the server refused it",
+        GrantState::NeedsAuthorization(ReauthorizationReason::NothingToRefreshWith) => "it ended",
+        GrantState::NeedsAuthorization(ReauthorizationReason::Forced) => "an administrator asks you",
+        GrantState::NeedsAuthorization(ReauthorizationReason::GatewayChanged) => "the server has moved",
+        GrantState::Uncertain => "an answer was lost",
+        GrantState::Orphaned { .. } => "the gateway is closed to you",
+        GrantState::Active if grant.tokens.refresh_token.is_some() => "renews itself",
+        GrantState::Active => match grant.tokens.expires_at {
+            None => "no end",
+            Some(end) if now >= end => "nothing renews it",
+            Some(end) => return format!("ends {}", crate::ui::parts::distance(end, now)),
+        },
+    };
+    because.to_owned()
+}
+
+/// `GET /ui/connections`
+pub(super) async fn show(
+    State(state): State<AppState>,
+    session: SessionCaller,
+    Asked(asked): Asked,
+) -> Result<Response, PageError> {
+    let now = state.broker.clock().now();
+    let connections = state.broker.connections(&session.caller).await?;
+    let rows = connections.into_iter().map(|connection| Row::new(connection, now)).collect();
+    let frame = Frame::new(&state, &session, Here::Connections).noted(&asked);
+    Ok(page::page(&ConnectionsPage { frame, rows }))
+}
+
+/// `GET /ui/connections/{slug}/disconnect`
+pub(super) async fn ask(
+    State(state): State<AppState>,
+    session: SessionCaller,
+    Path(slug): Path<String>,
+) -> Result<Response, PageError> {
+    let gateway = state.broker.gateway_by_slug(&session.caller, &slug).await?;
+    let name = &gateway.name;
+    Ok(page::page(&Confirm {
+        frame: Frame::new(&state, &session, Here::Connections),
+        title: format!("Disconnect {name}?"),
+        lines: vec![
+            format!("Doorward forgets your key. The next call to {name} asks you to connect it again."),
+            "The provider is not told yet: end the access in your account there as well if you want it gone for good.".to_owned(),
+        ],
+        action: format!("/ui/connections/{slug}/disconnect"),
+        button: "Disconnect",
+        danger: true,
+        back: "/ui/connections".to_owned(),
+        version: None,
+    }))
+}
+
+/// `POST /ui/connections/{slug}/disconnect`
+pub(super) async fn disconnect(
+    State(state): State<AppState>,
+    session: SessionCaller,
+    Path(slug): Path<String>,
+    CheckedForm(_): CheckedForm<Fields>,
+) -> Result<Response, PageError> {
+    let gateway = state.broker.gateway_by_slug(&session.caller, &slug).await?;
+    state.broker.disconnect(&session.caller, gateway.id).await?;
+    Ok(Redirect::to("/ui/connections?note=disconnected").into_response())
+}
+
+#[cfg(test)]
+pub(super) fn samples() -> Vec<(&'static str, String)> {
+    let page = |rows| ConnectionsPage { frame: Frame::sample(Here::Connections), rows }.render().unwrap();
+    let now = crate::ui::samples::NOW;
+    let rows = crate::ui::samples::connections().into_iter().map(|connection| Row::new(connection, now)).collect();
+    vec![("connections", page(rows)), ("connections-empty", page(vec![]))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::samples::{NOW, grant};
+    use std::time::Duration;
+
+    #[test]
+    fn the_reason_says_why_in_a_few_words() {
+        use ReauthorizationReason::{Forced, GatewayChanged, InvalidGrant, NothingToRefreshWith, RefusedFreshToken};
+        let later = Some(NOW.plus(Duration::from_secs(41 * 60)));
+        let cases = [
+            (GrantState::Active, None, "no end"),
+            (GrantState::Active, later, "ends in 41 min"),
+            (GrantState::Active, Some(NOW), "nothing renews it"),
+            (GrantState::Uncertain, None, "an answer was lost"),
+            (GrantState::Orphaned { since: NOW }, None, "the gateway is closed to you"),
+            (GrantState::NeedsAuthorization(InvalidGrant), None, "the provider ended it"),
+            (GrantState::NeedsAuthorization(RefusedFreshToken), None, "the server refused it"),
+            (GrantState::NeedsAuthorization(NothingToRefreshWith), None, "it ended"),
+            (GrantState::NeedsAuthorization(Forced), None, "an administrator asks you"),
+            (GrantState::NeedsAuthorization(GatewayChanged), None, "the server has moved"),
+        ];
+        for (state, end, text) in cases {
+            let mut grant = grant(state, false);
+            grant.tokens.expires_at = end;
+            assert_eq!(reason(&grant, NOW), text);
+        }
+        assert_eq!(reason(&grant(GrantState::Active, true), NOW), "renews itself");
+    }
+}

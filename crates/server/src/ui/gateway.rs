@@ -1,0 +1,296 @@
+//! One gateway: its address, its state, and the form that changes it. The URL comes first; "Discover"
+//! asks the server and fills in what it says, without saving anything.
+
+use crate::extract::{CheckedForm, SessionCaller};
+use crate::state::AppState;
+use crate::ui::error::PageError;
+use crate::ui::form::{Asked, Fields, Form};
+use crate::ui::gateway_form::{self, FIELDS, WAYS};
+use crate::ui::page::{self, Frame, Here, Note};
+use crate::ui::parts::{Badge, Moment, Tone};
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use doorward_broker::{BrokerError, Caller, DiscoveredGateway};
+use doorward_domain::{Gateway, GatewayAuthorization, GatewayId, GatewayState, Permission};
+use std::sync::Arc;
+
+/// A gateway, stored or new.
+#[derive(Template)]
+#[template(path = "gateway.html")]
+struct GatewayPage {
+    frame: Frame,
+    title: String,
+    /// None while it is new.
+    saved: Option<Saved>,
+    form: Form,
+    /// What discovery said.
+    found: Option<Note>,
+    action: String,
+    /// The version that the form was made from; empty while it is new.
+    version: String,
+    redirect_uri: String,
+    header_help: &'static str,
+    secret_help: &'static str,
+    has_secret: bool,
+    more_open: bool,
+}
+
+struct Saved {
+    id: String,
+    slug: String,
+    badge: Badge,
+    mcp_url: String,
+    changed: Moment,
+    actions: Vec<Action>,
+}
+
+struct Action {
+    verb: &'static str,
+    label: &'static str,
+    danger: bool,
+}
+
+const SET_SECRET: &str = "Stored sealed and never shown again.";
+const REPLACE_SECRET: &str = "One is set. Leave this empty to keep it; type to replace it.";
+
+impl GatewayPage {
+    fn new(state: &AppState, session: &SessionCaller, form: Form, found: Option<Note>) -> Self {
+        Self {
+            frame: Frame::new(state, session, Here::Gateways),
+            title: "New gateway".to_owned(),
+            saved: None,
+            more_open: gateway_form::more_is_wrong(&form),
+            form,
+            found,
+            action: "/ui/gateways/new".to_owned(),
+            version: String::new(),
+            redirect_uri: state.broker.redirect_uri().to_string(),
+            header_help: SET_SECRET,
+            secret_help: SET_SECRET,
+            has_secret: false,
+        }
+    }
+
+    fn of(self, state: &AppState, gateway: &Gateway, version: String) -> Self {
+        let mut mcp_url = state.facts.public_url.clone();
+        mcp_url.set_path(&format!("gateways/{}/mcp", gateway.slug));
+        let (has_header, has_secret) = match &gateway.authorization {
+            GatewayAuthorization::None => (false, false),
+            GatewayAuthorization::StaticHeader(_) => (true, false),
+            GatewayAuthorization::OAuth(settings) => (false, settings.registration.client_secret.is_some()),
+        };
+        Self {
+            title: gateway.name.clone(),
+            action: format!("/ui/gateways/{}", gateway.id),
+            version,
+            header_help: if has_header { REPLACE_SECRET } else { SET_SECRET },
+            secret_help: if has_secret { REPLACE_SECRET } else { SET_SECRET },
+            has_secret,
+            saved: Some(Saved {
+                id: gateway.id.to_string(),
+                slug: gateway.slug.to_string(),
+                badge: Badge::gateway(gateway.state),
+                mcp_url: mcp_url.to_string(),
+                changed: Moment::exact(gateway.updated_at),
+                actions: actions(gateway.state),
+            }),
+            ..self
+        }
+    }
+
+    fn respond(&self) -> Response {
+        page::with_status(self.form.status, self)
+    }
+}
+
+fn actions(state: GatewayState) -> Vec<Action> {
+    let action = |verb, label, danger| Action { verb, label, danger };
+    let mut actions = match state {
+        GatewayState::Draft => vec![action("publish", "Publish…", false)],
+        GatewayState::Published => vec![action("disable", "Disable…", true)],
+        GatewayState::Disabled => vec![action("publish", "Enable…", false)],
+    };
+    actions.push(action("delete", "Delete…", true));
+    actions
+}
+
+/// `GET /ui/gateways/new`
+pub(super) async fn show_new(
+    State(state): State<AppState>,
+    session: SessionCaller,
+) -> Result<Response, PageError> {
+    session.caller.require(Permission::ManageGateways)?;
+    Ok(GatewayPage::new(&state, &session, gateway_form::blank(), None).respond())
+}
+
+/// `POST /ui/gateways/new`
+pub(super) async fn create(
+    State(state): State<AppState>,
+    session: SessionCaller,
+    CheckedForm(typed): CheckedForm<Fields>,
+) -> Result<Response, PageError> {
+    let caller = &session.caller;
+    caller.require(Permission::ManageGateways)?;
+    if typed.text("do") == "discover" {
+        let (form, found) = discover(&state, caller, &typed).await?;
+        return Ok(GatewayPage::new(&state, &session, form, found).respond());
+    }
+    let created = match gateway_form::new_gateway(&typed) {
+        Ok(input) => state.broker.create_gateway(caller, input).await,
+        Err(error) => Err(error),
+    };
+    match created {
+        Ok(gateway) => {
+            let published = gateway.state == GatewayState::Published;
+            let note = if published { "created-published" } else { "created" };
+            Ok(Redirect::to(&format!("/ui/gateways/{}?note={note}", gateway.id)).into_response())
+        }
+        Err(error) => {
+            let form = refused(&state, caller, &typed, error).await?;
+            Ok(GatewayPage::new(&state, &session, form, None).respond())
+        }
+    }
+}
+
+/// `GET /ui/gateways/{id}`
+pub(super) async fn show(
+    State(state): State<AppState>,
+    session: SessionCaller,
+    Path(id): Path<String>,
+    Asked(asked): Asked,
+) -> Result<Response, PageError> {
+    let gateway = managed(&state, &session.caller, &id).await?;
+    let mut page = GatewayPage::new(&state, &session, gateway_form::of(&gateway), None);
+    page.frame = page.frame.noted(&asked);
+    Ok(page.of(&state, &gateway, gateway.version.to_string()).respond())
+}
+
+/// `POST /ui/gateways/{id}`
+pub(super) async fn update(
+    State(state): State<AppState>,
+    session: SessionCaller,
+    Path(id): Path<String>,
+    CheckedForm(typed): CheckedForm<Fields>,
+) -> Result<Response, PageError> {
+    let caller = &session.caller;
+    let gateway = managed(&state, caller, &id).await?;
+    let version = typed.text("version").to_owned();
+    let (form, found) = if typed.text("do") == "discover" {
+        discover(&state, caller, &typed).await?
+    } else {
+        let updated = match gateway_form::edited_gateway(&typed) {
+            Ok(input) => state.broker.update_gateway(caller, gateway.id, Some(version_of(&typed)), input).await,
+            Err(error) => Err(error),
+        };
+        match updated {
+            Ok(updated) => {
+                let to = format!("/ui/gateways/{id}?note=saved&people={}", updated.must_reauthorize);
+                return Ok(Redirect::to(&to).into_response());
+            }
+            Err(error) => (refused(&state, caller, &typed, error).await?, None),
+        }
+    };
+    Ok(GatewayPage::new(&state, &session, form, found).of(&state, &gateway, version).respond())
+}
+
+/// A gateway, for those who manage them.
+pub(super) async fn managed(state: &AppState, caller: &Caller, id: &str) -> Result<Arc<Gateway>, PageError> {
+    caller.require(Permission::ManageGateways)?;
+    let id: GatewayId = crate::ui::id(id)?;
+    Ok(state.broker.gateway(caller, id).await?)
+}
+
+/// The version that a form was made from. Without one, no version fits.
+pub(super) fn version_of(typed: &Fields) -> i64 {
+    typed.text("version").parse().unwrap_or(-1)
+}
+
+/// Asks the server what it says of itself, and fills the form with it.
+async fn discover(
+    state: &AppState,
+    caller: &Caller,
+    typed: &Fields,
+) -> Result<(Form, Option<Note>), PageError> {
+    match state.broker.discover(caller, typed.text("url")).await {
+        Ok(DiscoveredGateway::Open) => {
+            let note = Note::new(Tone::Ok, "The server answers without authorization. Nothing more is needed.");
+            Ok((Form::again(typed).set("authorization", "none"), Some(note)))
+        }
+        Ok(DiscoveredGateway::OAuth { settings, can_register }) => {
+            let form = gateway_form::with_discovered(Form::again(typed), &settings);
+            let itself = can_register && typed.text("authorization.client_id").is_empty();
+            let (way, note) = if itself {
+                ("discover", Note::new(Tone::Ok, format!("{} guards this server, and Doorward can register itself there when you save. Nothing more is needed.", settings.issuer)))
+            } else {
+                ("oauth", Note::new(Tone::Info, format!("{} guards this server. Its addresses are filled in below; the client ID is yours to give.", settings.issuer)))
+            };
+            Ok((form.set("authorization", way), Some(note)))
+        }
+        Err(error) => Ok((Form::refused(typed, error)?, None)),
+    }
+}
+
+/// The form again, with what is wrong. Where the server registers no clients by itself, the form turns
+/// to typing one, with the rest filled in.
+async fn refused(
+    state: &AppState,
+    caller: &Caller,
+    typed: &Fields,
+    error: BrokerError,
+) -> Result<Form, PageError> {
+    let wants_client = typed.text("authorization") == "discover"
+        && matches!(&error, BrokerError::Invalid { field, .. } if field == "authorization.client_id");
+    let mut form = Form::refused(typed, error)?;
+    if wants_client {
+        form = form.set("authorization", "oauth");
+        if let Ok(DiscoveredGateway::OAuth { settings, .. }) = state.broker.discover(caller, typed.text("url")).await {
+            form = gateway_form::with_discovered(form, &settings);
+        }
+    }
+    Ok(form)
+}
+
+#[cfg(test)]
+pub(super) fn samples() -> Vec<(&'static str, String)> {
+    let page = |form: Form, found: Option<Note>| GatewayPage {
+        frame: Frame::sample(Here::Gateways),
+        title: "New gateway".into(),
+        saved: None,
+        more_open: true,
+        form,
+        found,
+        action: "/ui/gateways/new".into(),
+        version: String::new(),
+        redirect_uri: "http://localhost:4444/oauth/callback".into(),
+        header_help: SET_SECRET,
+        secret_help: SET_SECRET,
+        has_secret: false,
+    };
+    let gateway = &crate::ui::samples::gateways()[0];
+    let saved = GatewayPage {
+        title: gateway.name.clone(),
+        version: "3".into(),
+        secret_help: REPLACE_SECRET,
+        has_secret: true,
+        more_open: false,
+        saved: Some(Saved {
+            id: gateway.id.to_string(),
+            slug: gateway.slug.to_string(),
+            badge: Badge::gateway(gateway.state),
+            mcp_url: "http://localhost:4444/gateways/github-mcp/mcp".into(),
+            changed: Moment::exact(gateway.updated_at),
+            actions: actions(gateway.state),
+        }),
+        ..page(gateway_form::of(gateway), None)
+    };
+    let typed: Fields = serde_urlencoded::from_str("url=ftp%3A%2F%2Fx&authorization=oauth&do=save").unwrap();
+    let error = BrokerError::Invalid { field: "url".into(), problem: "the URL must begin with https://".into() };
+    let refused = page(Form::refused(&typed, error).unwrap(), Some(Note::new(Tone::Info, "<i>https://as.example</i> guards it.")));
+    let new = GatewayPage { more_open: false, ..page(gateway_form::blank(), None) };
+    vec![
+        ("gateway-new", new.render().unwrap()),
+        ("gateway-refused", refused.render().unwrap()),
+        ("gateway", saved.render().unwrap()),
+    ]
+}

@@ -1,0 +1,249 @@
+//! The fields of a gateway, from a form into the use case and back. Field names are those of REST, so
+//! that a refusal finds its field.
+
+use crate::ui::form::{Fields, Form};
+use doorward_broker::{AuthorizationInput, BrokerError, Edit, GatewayInput, OAuthInput};
+use doorward_domain::{
+    CatalogSharing, ClientSecret, Gateway, GatewayAuthorization, GatewayState, HeaderSecret, OAuthSettings,
+    TokenEndpointAuth,
+};
+use doorward_oauth::Discovered;
+use std::collections::BTreeMap;
+
+/// Fields that show their own problem; any other problem stands above the form.
+pub(super) const FIELDS: &[&str] = &[
+    "url",
+    "name",
+    "slug",
+    "authorization",
+    "authorization.name",
+    "authorization.value",
+    "authorization.client_id",
+    "authorization.client_secret",
+    "authorization.authorization_url",
+    "authorization.token_url",
+    "authorization.scopes",
+    "authorization.issuer",
+    "authorization.resource",
+    "authorization.revocation_url",
+    "authorization.authorize_params",
+    "authorization.token_endpoint_auth",
+];
+
+/// Fields behind "More settings".
+const FOLDED: [&str; 5] = [
+    "authorization.issuer",
+    "authorization.resource",
+    "authorization.revocation_url",
+    "authorization.authorize_params",
+    "authorization.token_endpoint_auth",
+];
+
+/// How a client can show itself at the token endpoint.
+pub(super) const WAYS: [(&str, &str); 4] = [
+    ("", "As usual: in the form with a secret, by its id without"),
+    ("basic", "Secret in the Authorization header (basic)"),
+    ("post", "Secret in the form (post)"),
+    ("none", "By its id alone (public client)"),
+];
+
+/// An empty form, ready for a URL.
+pub(super) fn blank() -> Form {
+    Form::with([("authorization", "discover")])
+}
+
+/// A stored gateway as form fields; its secrets stay where they are.
+pub(super) fn of(gateway: &Gateway) -> Form {
+    let form = Form::with([("name", gateway.name.as_str()), ("url", gateway.url.as_str())]);
+    let form = match gateway.catalog_sharing {
+        CatalogSharing::Shared => form.set("shared", "yes"),
+        CatalogSharing::PerUser => form,
+    };
+    match &gateway.authorization {
+        GatewayAuthorization::None => form.set("authorization", "none"),
+        GatewayAuthorization::StaticHeader(header) => {
+            form.set("authorization", "static_header").set("authorization.name", &*header.name)
+        }
+        GatewayAuthorization::OAuth(settings) => with_settings(form, settings),
+    }
+}
+
+fn with_settings(form: Form, settings: &OAuthSettings) -> Form {
+    let params = settings.authorize_params.iter();
+    let params: Vec<String> = params.map(|(name, value)| format!("{name}={value}")).collect();
+    let auth = match settings.registration.token_endpoint_auth {
+        TokenEndpointAuth::Basic => "basic",
+        TokenEndpointAuth::Post => "post",
+        TokenEndpointAuth::None => "none",
+    };
+    form.set("authorization", "oauth")
+        .set("authorization.client_id", &*settings.registration.client_id)
+        .set("authorization.authorization_url", settings.authorization_url.as_str())
+        .set("authorization.token_url", settings.token_url.as_str())
+        .set("authorization.revocation_url", settings.revocation_url.as_ref().map_or("", |url| url.as_str()))
+        .set("authorization.issuer", settings.issuer.as_deref().unwrap_or_default())
+        .set("authorization.resource", settings.resource.as_deref().unwrap_or_default())
+        .set("authorization.scopes", settings.scopes.join(" "))
+        .set("authorization.authorize_params", params.join("\n"))
+        .set("authorization.token_endpoint_auth", auth)
+}
+
+/// The form with what the server says of itself.
+pub(super) fn with_discovered(form: Form, found: &Discovered) -> Form {
+    form.set("authorization.authorization_url", found.authorization_url.as_str())
+        .set("authorization.token_url", found.token_url.as_str())
+        .set("authorization.revocation_url", found.revocation_url.as_ref().map_or("", |url| url.as_str()))
+        .set("authorization.issuer", &*found.issuer)
+        .set("authorization.resource", found.resource.as_deref().unwrap_or_default())
+        .set("authorization.scopes", found.scopes.join(" "))
+}
+
+/// Whether something behind "More settings" is wrong.
+pub(super) fn more_is_wrong(form: &Form) -> bool {
+    FOLDED.iter().any(|field| !form.wrong(field).is_empty())
+}
+
+/// A new gateway, as typed.
+pub(super) fn new_gateway(typed: &Fields) -> Result<GatewayInput, BrokerError> {
+    let publish = typed.text("do") == "publish";
+    Ok(GatewayInput {
+        slug: typed.filled("slug"),
+        name: typed.filled("name"),
+        state: Some(if publish { GatewayState::Published } else { GatewayState::Draft }),
+        ..edited_gateway(typed)?
+    })
+}
+
+/// An edit, as typed. Its state has buttons of its own.
+pub(super) fn edited_gateway(typed: &Fields) -> Result<GatewayInput, BrokerError> {
+    let sharing = if typed.has("shared") { CatalogSharing::Shared } else { CatalogSharing::PerUser };
+    Ok(GatewayInput {
+        slug: None,
+        name: Some(typed.text("name").to_owned()),
+        url: Some(typed.text("url").to_owned()),
+        state: None,
+        catalog_sharing: Some(sharing),
+        authorization: Some(authorization(typed)?),
+    })
+}
+
+fn authorization(typed: &Fields) -> Result<AuthorizationInput, BrokerError> {
+    Ok(match typed.text("authorization") {
+        "discover" => AuthorizationInput::Discover,
+        "none" => AuthorizationInput::None,
+        "static_header" => AuthorizationInput::StaticHeader {
+            name: typed.text("authorization.name").to_owned(),
+            value: secret(typed, "authorization.value").map_or(Edit::Keep, |text| Edit::Set(HeaderSecret::new(text))),
+        },
+        "oauth" => AuthorizationInput::OAuth(Box::new(oauth(typed)?)),
+        _ => return Err(invalid("authorization", "choose one of them")),
+    })
+}
+
+fn oauth(typed: &Fields) -> Result<OAuthInput, BrokerError> {
+    let client_secret = match secret(typed, "authorization.client_secret") {
+        Some(text) => Edit::Set(ClientSecret::new(text)),
+        None if typed.has("clear_client_secret") => Edit::Clear,
+        None => Edit::Keep,
+    };
+    let scopes = typed.text("authorization.scopes").split([' ', '\t', '\r', '\n', ',']);
+    Ok(OAuthInput {
+        authorization_url: typed.text("authorization.authorization_url").to_owned(),
+        token_url: typed.text("authorization.token_url").to_owned(),
+        revocation_url: typed.filled("authorization.revocation_url"),
+        issuer: typed.filled("authorization.issuer"),
+        resource: typed.filled("authorization.resource"),
+        scopes: scopes.filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),
+        authorize_params: authorize_params(typed.text("authorization.authorize_params"))?,
+        client_id: typed.text("authorization.client_id").to_owned(),
+        client_secret,
+        token_endpoint_auth: token_endpoint_auth(typed)?,
+    })
+}
+
+/// A secret that was typed. Blanks around it are a slip of the clipboard.
+fn secret<'a>(typed: &'a Fields, name: &str) -> Option<&'a str> {
+    Some(typed.text(name)).filter(|text| !text.is_empty())
+}
+
+fn authorize_params(text: &str) -> Result<BTreeMap<String, String>, BrokerError> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines
+        .map(|line| {
+            let pair = line.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
+            pair.ok_or_else(|| invalid("authorization.authorize_params", "write one name=value a line"))
+        })
+        .collect()
+}
+
+fn token_endpoint_auth(typed: &Fields) -> Result<Option<TokenEndpointAuth>, BrokerError> {
+    match typed.text("authorization.token_endpoint_auth") {
+        "" => Ok(None),
+        "basic" => Ok(Some(TokenEndpointAuth::Basic)),
+        "post" => Ok(Some(TokenEndpointAuth::Post)),
+        "none" => Ok(Some(TokenEndpointAuth::None)),
+        _ => Err(invalid("authorization.token_endpoint_auth", "choose one of the list")),
+    }
+}
+
+fn invalid(field: &str, problem: &str) -> BrokerError {
+    BrokerError::Invalid { field: field.to_owned(), problem: problem.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::samples;
+
+    fn typed(text: &str) -> Fields {
+        serde_urlencoded::from_str(text).unwrap()
+    }
+
+    fn oauth_of(text: &str) -> OAuthInput {
+        match authorization(&typed(text)).unwrap() {
+            AuthorizationInput::OAuth(input) => *input,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_empty_secret_is_kept_a_ticked_box_clears_it_and_text_replaces_it() {
+        let start = "authorization=oauth&authorization.client_secret=";
+        assert!(matches!(oauth_of(start).client_secret, Edit::Keep));
+        assert!(matches!(oauth_of(&format!("{start}&clear_client_secret=yes")).client_secret, Edit::Clear));
+        assert!(matches!(oauth_of(&format!("{start}new&clear_client_secret=yes")).client_secret, Edit::Set(_)));
+    }
+
+    #[test]
+    fn scopes_and_parameters_are_read_line_by_line_and_word_by_word() {
+        let input = oauth_of("authorization=oauth&authorization.scopes=repo,+user%0Aread&authorization.authorize_params=a%3Db%3Dc%0A%0Ad%3D&authorization.token_endpoint_auth=basic");
+        assert_eq!(input.scopes, ["repo", "user", "read"]);
+        assert_eq!(input.authorize_params["a"], "b=c");
+        assert_eq!(input.authorize_params["d"], "");
+        assert_eq!(input.token_endpoint_auth, Some(TokenEndpointAuth::Basic));
+        assert!(authorize_params("lonely").is_err());
+        assert!(token_endpoint_auth(&typed("authorization.token_endpoint_auth=x")).is_err());
+        assert!(authorization(&typed("authorization=x")).is_err());
+    }
+
+    #[test]
+    fn a_stored_gateway_comes_back_as_it_was_and_its_secrets_do_not() {
+        for gateway in samples::gateways() {
+            let form = of(&gateway);
+            assert_eq!(form.value("url"), gateway.url.as_str());
+            assert!(!format!("{form:?}").contains("Sealed"));
+        }
+        let oauth = of(&samples::gateways()[0]);
+        assert!(oauth.chosen("authorization", "oauth") && oauth.value("authorization.scopes").contains("repo"));
+        assert_eq!(oauth.value("authorization.authorize_params"), "access_type=offline");
+    }
+
+    #[test]
+    fn only_the_publish_button_publishes() {
+        let state = |text: &str| new_gateway(&typed(text)).unwrap().state.unwrap();
+        assert_eq!(state("authorization=none&do=publish"), GatewayState::Published);
+        assert_eq!(state("authorization=none&do=draft"), GatewayState::Draft);
+        let input = new_gateway(&typed("authorization=none&url=https%3A%2F%2Fa&shared=yes&slug=+")).unwrap();
+        assert_eq!((input.slug, input.name, input.catalog_sharing), (None, None, Some(CatalogSharing::Shared)));
+    }
+}

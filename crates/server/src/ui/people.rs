@@ -1,0 +1,173 @@
+//! The people of this Doorward, for administrators: the list, reset links, and who may sign in.
+
+use crate::extract::{CheckedForm, SessionCaller};
+use crate::state::AppState;
+use crate::ui::confirm::Confirm;
+use crate::ui::error::PageError;
+use crate::ui::form::{Asked, Fields};
+use crate::ui::gateway::version_of;
+use crate::ui::page::{self, Frame, Here};
+use crate::ui::parts::{Badge, Icon, Moment, Tone};
+use crate::ui::person::LinkPage;
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use doorward_broker::UserEdit;
+use doorward_domain::{PageRequest, Role, User, UserId, UserState};
+
+/// The list.
+#[derive(Template)]
+#[template(path = "people.html")]
+struct PeoplePage {
+    frame: Frame,
+    rows: Vec<Row>,
+    next_cursor: Option<String>,
+}
+
+struct Row {
+    id: String,
+    name: String,
+    email: String,
+    role: &'static str,
+    badge: Badge,
+    active: bool,
+    is_you: bool,
+    since: Moment,
+}
+
+impl Row {
+    fn new(user: &User, you: UserId) -> Self {
+        let active = user.state == UserState::Active;
+        Self {
+            id: user.id.to_string(),
+            name: user.name.clone(),
+            email: user.email.clone(),
+            role: role_name(user.role),
+            badge: match user.state {
+                UserState::Active if user.password_hash.is_none() => Badge::new(Tone::Info, Icon::Clock, "Invited"),
+                UserState::Active => Badge::new(Tone::Ok, Icon::Check, "Active"),
+                UserState::Disabled => Badge::new(Tone::Mute, Icon::Off, "Disabled"),
+            },
+            active,
+            is_you: user.id == you,
+            since: Moment::exact(user.created_at),
+        }
+    }
+}
+
+const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Administrator => "Administrator",
+        Role::User => "User",
+    }
+}
+
+/// What can be done with a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    ResetLink,
+    Disable,
+    Enable,
+}
+
+impl Verb {
+    fn parse(text: &str) -> Result<Self, PageError> {
+        match text {
+            "reset-link" => Ok(Self::ResetLink),
+            "disable" => Ok(Self::Disable),
+            "enable" => Ok(Self::Enable),
+            _ => Err(PageError::NOT_FOUND),
+        }
+    }
+
+    fn question(self, name: &str) -> (String, &'static str, &'static str) {
+        match self {
+            Self::ResetLink => (
+                format!("Make a reset link for {name}?"),
+                "Whoever opens the link chooses a new password. When they do, sessions and API tokens from before end.",
+                "Make the link",
+            ),
+            Self::Disable => (
+                format!("Disable {name}?"),
+                "They cannot sign in, their sessions and API tokens end at once, and no call of theirs is served.",
+                "Disable",
+            ),
+            Self::Enable => (
+                format!("Enable {name}?"),
+                "They can sign in again with the password they had. Their API tokens stay ended.",
+                "Enable",
+            ),
+        }
+    }
+}
+
+/// `GET /ui/people`
+pub(super) async fn show(
+    State(state): State<AppState>,
+    session: SessionCaller,
+    Asked(asked): Asked,
+) -> Result<Response, PageError> {
+    let request = PageRequest { cursor: asked.filled("cursor"), ..PageRequest::default() };
+    let people = state.broker.users(&session.caller, &request).await?;
+    let you = session.caller.user.id;
+    Ok(page::page(&PeoplePage {
+        frame: Frame::new(&state, &session, Here::People).noted(&asked),
+        rows: people.items.iter().map(|user| Row::new(user, you)).collect(),
+        next_cursor: people.next_cursor,
+    }))
+}
+
+/// `GET /ui/people/{id}/{verb}`
+pub(super) async fn ask(
+    State(state): State<AppState>,
+    session: SessionCaller,
+    Path((id, verb)): Path<(String, String)>,
+) -> Result<Response, PageError> {
+    let user = state.broker.user(&session.caller, crate::ui::id(&id)?).await?;
+    let asked = Verb::parse(&verb)?;
+    let (title, line, button) = asked.question(&user.name);
+    Ok(page::page(&Confirm {
+        frame: Frame::new(&state, &session, Here::People),
+        title,
+        lines: vec![line.to_owned()],
+        action: format!("/ui/people/{id}/{verb}"),
+        button,
+        danger: asked == Verb::Disable,
+        back: "/ui/people".to_owned(),
+        version: Some(user.version),
+    }))
+}
+
+/// `POST /ui/people/{id}/{verb}`
+pub(super) async fn perform(
+    State(state): State<AppState>,
+    session: SessionCaller,
+    Path((id, verb)): Path<(String, String)>,
+    CheckedForm(typed): CheckedForm<Fields>,
+) -> Result<Response, PageError> {
+    let caller = &session.caller;
+    let id: UserId = crate::ui::id(&id)?;
+    let (to, note) = match Verb::parse(&verb)? {
+        Verb::ResetLink => {
+            let user = state.broker.user(caller, id).await?;
+            let link = state.broker.create_reset_link(caller, id).await?;
+            return Ok(page::page(&LinkPage::new(Frame::new(&state, &session, Here::People), &user, &link)));
+        }
+        Verb::Disable => (UserState::Disabled, "person-disabled"),
+        Verb::Enable => (UserState::Active, "person-enabled"),
+    };
+    let edit = UserEdit { state: Some(to), ..UserEdit::default() };
+    state.broker.update_user(caller, id, Some(version_of(&typed)), edit).await?;
+    Ok(Redirect::to(&format!("/ui/people?note={note}")).into_response())
+}
+
+#[cfg(test)]
+pub(super) fn samples() -> Vec<(&'static str, String)> {
+    let people = crate::ui::samples::people();
+    let page = PeoplePage {
+        frame: Frame::sample(Here::People),
+        rows: people.iter().map(|user| Row::new(user, people[0].id)).collect(),
+        next_cursor: Some("a&b".into()),
+    };
+    vec![("people", page.render().unwrap())]
+}

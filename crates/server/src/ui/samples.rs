@@ -1,0 +1,250 @@
+//! Sample data for the pages, and one test that renders every page from it.
+
+use doorward_broker::{Connection, ConnectionStatus};
+use doorward_domain::user::PasswordHash;
+use doorward_domain::{
+    ApiToken, Audience, CatalogSharing, ClientRegistration, Fingerprint, Gateway, GatewayAuthorization,
+    GatewayId, GatewayState, Grant, GrantId, GrantOwner, GrantState, Health, KeyId, OAuthSettings,
+    ProviderAccount, ReauthorizationReason, RegistrationKind, Role, Sealed, SealedTokenSet, Slug,
+    StaticHeader, Timestamp, TokenEndpointAuth, TokenHash, User, UserId, UserState,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// 2 Sep 2026, 09:14 UTC.
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_788_340_440_000);
+/// What is sealed in the samples; no page may show it.
+const CANARY: &str = "canary-of-a-sealed-secret";
+
+fn sealed() -> Sealed {
+    Sealed { key_id: KeyId("k1".into()), bytes: CANARY.as_bytes().to_vec() }
+}
+
+fn ago(seconds: u64) -> Timestamp {
+    NOW.minus(Duration::from_secs(seconds))
+}
+
+fn gateway(number: u128, slug: &str, name: &str, url: &str, state: GatewayState, authorization: GatewayAuthorization) -> Gateway {
+    Gateway {
+        id: GatewayId(Uuid::from_u128(number)),
+        slug: Slug::parse(slug).unwrap(),
+        name: name.into(),
+        url: url.parse().unwrap(),
+        state,
+        authorization,
+        catalog_sharing: CatalogSharing::PerUser,
+        created_at: ago(9 * 86_400),
+        updated_at: ago(7_300),
+        version: 3,
+    }
+}
+
+fn oauth(host: &str, scopes: &[&str]) -> GatewayAuthorization {
+    GatewayAuthorization::OAuth(Box::new(OAuthSettings {
+        authorization_url: format!("https://{host}/authorize").parse().unwrap(),
+        token_url: format!("https://{host}/token").parse().unwrap(),
+        revocation_url: None,
+        issuer: Some(format!("https://{host}")),
+        iss_promised: true,
+        resource: None,
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        authorize_params: BTreeMap::from([("access_type".into(), "offline".into())]),
+        registration: ClientRegistration {
+            id: Uuid::from_u128(9).into(),
+            issuer: format!("https://{host}"),
+            kind: RegistrationKind::PreRegistered,
+            client_id: "acme-doorward".into(),
+            client_secret: Some(sealed()),
+            fingerprint: Fingerprint(String::new()),
+            token_endpoint_auth: TokenEndpointAuth::Post,
+        },
+    }))
+}
+
+pub(super) fn gateways() -> Vec<Gateway> {
+    let header = GatewayAuthorization::StaticHeader(StaticHeader {
+        name: "x-api-key".into(),
+        value: sealed(),
+        fingerprint: Fingerprint(String::new()),
+    });
+    let (published, draft) = (GatewayState::Published, GatewayState::Draft);
+    vec![
+        gateway(1, "github-mcp", "GitHub", "https://api.githubcopilot.com/mcp/", published, oauth("github.com", &["repo", "read:org"])),
+        gateway(2, "calendar", "Calendar", "https://calendar.example.com/mcp", published, oauth("accounts.google.com", &["calendar.readonly"])),
+        gateway(3, "tickets", "Tickets <script>alert(1)</script>", "https://mcp.atlassian.com/v1/mcp", draft, oauth("auth.atlassian.com", &["read:jira-work", "write:jira-work", "offline_access"])),
+        gateway(4, "search", "Company search", "https://search.acme.example/mcp", published, header),
+        gateway(5, "wiki", "Wiki", "https://wiki.acme.example/mcp", GatewayState::Disabled, GatewayAuthorization::None),
+    ]
+}
+
+pub(super) fn grant(state: GrantState, refreshable: bool) -> Grant {
+    Grant {
+        id: GrantId(Uuid::from_u128(1)),
+        owner: GrantOwner::User(UserId(Uuid::from_u128(1))),
+        gateway_id: GatewayId(Uuid::from_u128(1)),
+        label: String::new(),
+        state,
+        fingerprint: Fingerprint(String::new()),
+        account: Some(ProviderAccount { subject: "583231".into(), name: Some("htanaka<b>".into()) }),
+        scopes_requested: vec!["repo".into(), "read:org".into()],
+        scopes_granted: vec!["repo".into()],
+        tokens: SealedTokenSet {
+            access_token: sealed(),
+            refresh_token: refreshable.then(sealed),
+            expires_at: None,
+        },
+        refresh_number: 1,
+        redeeming_number: None,
+        created_at: ago(86_400),
+        authorized_at: ago(86_400),
+        issued_at: ago(86_400),
+        last_used_at: Some(ago(240)),
+        last_refreshed_at: None,
+        retry_at: None,
+        failures: 0,
+        last_error: None,
+        version: 1,
+    }
+}
+
+pub(super) fn connections() -> Vec<Connection> {
+    let refused = GrantState::NeedsAuthorization(ReauthorizationReason::InvalidGrant);
+    let statuses = [
+        (ConnectionStatus::Connected(Health::NeedsAuthorization), Some(grant(refused, true))),
+        (ConnectionStatus::Connected(Health::Valid), Some(grant(GrantState::Active, true))),
+        (ConnectionStatus::NotConnected, None),
+        (ConnectionStatus::NotNeeded, None),
+        (ConnectionStatus::Connected(Health::Uncertain), Some(grant(GrantState::Uncertain, true))),
+    ];
+    let pairs = gateways().into_iter().zip(statuses);
+    pairs.map(|(gateway, (status, grant))| Connection { gateway: Arc::new(gateway), status, grant }).collect()
+}
+
+pub(super) fn api_tokens() -> Vec<ApiToken> {
+    let token = |name: &str, audience, gateways: Option<Vec<GatewayId>>, ends: Timestamp, ended_at| ApiToken {
+        id: Uuid::from_u128(7).into(),
+        user_id: UserId(Uuid::from_u128(1)),
+        name: name.into(),
+        hash: TokenHash([7; 32]),
+        hint: "9fKq".into(),
+        audience,
+        gateways,
+        created_at: ago(86_400),
+        expires_at: ends,
+        last_used_at: Some(ago(60 * 11)),
+        ended_at,
+    };
+    let later = NOW.plus(Duration::from_secs(76 * 86_400));
+    vec![
+        token("Laptop editor", Audience::Mcp, None, later, None),
+        token("Nightly <i>report</i>", Audience::Own, Some(vec![GatewayId(Uuid::from_u128(1)), GatewayId(Uuid::from_u128(2))]), later, None),
+        token("Scripts", Audience::Admin, Some(vec![]), ago(5), None),
+        token("Old phone", Audience::Mcp, None, later, Some(ago(3 * 86_400))),
+    ]
+}
+
+pub(super) fn people() -> Vec<User> {
+    let person = |number: u128, name: &str, email: &str, role, state, password: bool| User {
+        id: UserId(Uuid::from_u128(number)),
+        email: email.into(),
+        name: name.into(),
+        role,
+        state,
+        password_hash: password.then(|| PasswordHash(CANARY.into())),
+        created_at: ago(40 * 86_400),
+        updated_at: ago(86_400),
+        version: 1,
+    };
+    vec![
+        person(1, "A. Dmin", "admin@acme.example", Role::Administrator, UserState::Active, true),
+        person(2, "H. Tanaka <b>", "h.tanaka@acme.example", Role::User, UserState::Active, true),
+        person(3, "M. Okafor", "m.okafor@acme.example", Role::User, UserState::Active, false),
+        person(4, "J. Lindqvist", "a.very.long.address.of.somebody@subsidiary.acme.example", Role::User, UserState::Disabled, true),
+    ]
+}
+
+/// Every page, by name.
+fn all() -> Vec<(&'static str, String)> {
+    use crate::ui;
+    [
+        ui::confirm::samples(),
+        ui::connect::samples(),
+        ui::connect_client::samples(),
+        ui::connections::samples(),
+        ui::error::samples(),
+        ui::gateway::samples(),
+        ui::gateways::samples(),
+        ui::login::samples(),
+        ui::message::samples(),
+        ui::overview::samples(),
+        ui::people::samples(),
+        ui::person::samples(),
+        ui::setup::samples(),
+        ui::token::samples(),
+        ui::tokens::samples(),
+    ]
+    .concat()
+}
+
+/// The values of an attribute, in order.
+fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
+    let start = format!(" {name}=\"");
+    html.split(&start).skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+#[test]
+fn every_page_renders_whole_escaped_and_without_a_secret() {
+    for (name, html) in all() {
+        assert!(html.starts_with("<!doctype html>") && html.trim_end().ends_with("</html>"), "{name}");
+        for (open, close) in [("<form", "</form>"), ("<div", "</div>"), ("<section", "</section>"), ("<dl", "</dl>"), ("<table", "</table>"), ("<tr", "</tr>"), ("<td", "</td>"), ("<main", "</main>"), ("<button", "</button>"), ("<span", "</span>"), ("<fieldset", "</fieldset>"), ("<label", "</label>"), ("<select", "</select>"), ("<details", "</details>")] {
+            assert_eq!(html.matches(open).count(), html.matches(close).count(), "{name}: {open}");
+        }
+        assert!(!html.contains(CANARY), "{name}");
+        for planted in ["<script>alert", "<b>admin", "<i>https", "<img src=x>", "<i>report", "<script>no", "Tanaka <b>"] {
+            assert!(!html.contains(planted), "{name} holds {planted} unescaped");
+        }
+        assert!(html.contains("class=\"demo\""), "{name} says that it is a demo");
+    }
+}
+
+#[test]
+fn no_page_has_inline_script_or_style_or_anything_from_elsewhere() {
+    for (name, html) in all() {
+        assert!(!html.contains(" style=\"") && !html.contains("<style") && !html.contains(" onclick"), "{name}");
+        assert_eq!(html.matches("<script").count(), 1, "{name}");
+        for url in attributes(&html, "src").into_iter().chain(attributes(&html, "href")).chain(attributes(&html, "action")) {
+            assert!(url.starts_with('/') || url == "#main", "{name}: {url}");
+        }
+    }
+}
+
+#[test]
+fn every_form_that_posts_carries_the_token_and_every_field_has_its_label() {
+    for (name, html) in all() {
+        assert_eq!(html.matches("method=\"post\"").count(), html.matches("name=\"csrf\"").count(), "{name}");
+        let ids = attributes(&html, "id");
+        for (at, id) in ids.iter().enumerate() {
+            assert!(!ids[at + 1..].contains(id), "{name}: the id {id} is there twice");
+        }
+        for label in attributes(&html, "for").into_iter().chain(attributes(&html, "data-copy")) {
+            assert!(ids.contains(&label), "{name}: nothing has the id {label}");
+        }
+        for described in attributes(&html, "aria-describedby") {
+            assert!(described.split(' ').all(|id| ids.contains(&id)), "{name}: {described}");
+        }
+        assert_eq!(html.matches("<h1").count(), 1, "{name}");
+    }
+}
+
+/// Writes the pages into a directory, to look at them: `cargo test -- --ignored`.
+#[test]
+#[ignore = "writes files, for eyes"]
+fn write_every_page_to_look_at() {
+    let into = std::path::PathBuf::from(option_env!("DOORWARD_SAMPLES").unwrap_or("target/pages"));
+    std::fs::create_dir_all(&into).unwrap();
+    for (name, html) in all() {
+        std::fs::write(into.join(format!("{name}.html")), html).unwrap();
+    }
+}
