@@ -39,7 +39,8 @@ impl Measured {
 /// Runs `connections` loops for a time.
 pub async fn run(target: &Target, connections: usize, time: Duration) -> Measured {
     let start = Instant::now();
-    let loops: Vec<_> = (0..connections).map(|_| tokio::spawn(one_loop(target.clone(), start + time))).collect();
+    let loops: Vec<_> =
+        (0..connections).map(|_| tokio::spawn(one_loop(target.clone(), start + time))).collect();
     let mut measured = Measured { calls: 0, failures: 0, seconds: 0.0, latencies_us: Vec::new() };
     for one in loops {
         if let Ok((latencies, failures)) = one.await {
@@ -73,7 +74,7 @@ async fn one_loop(target: Target, until: Instant) -> (Vec<u64>, usize) {
 
 async fn one_call(client: &Client<HttpConnector, Full<Bytes>>, target: &Target, id: u64) -> bool {
     let body = format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"work","arguments":{{"text":"{}"}}}}}}"#,
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"work","arguments":{{"text":"{}"}},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#,
         "y".repeat(120)
     );
     let mut request = Request::new(Full::new(Bytes::from(body)));
@@ -84,5 +85,5 @@ async fn one_call(client: &Client<HttpConnector, Full<Bytes>>, target: &Target, 
     let Ok(response) = client.request(request).await else { return false };
     let ok = response.status().is_success();
     let Ok(body) = response.into_body().collect().await else { return false };
-    ok && body.to_bytes().windows(16).any(|window| window == br#""isError":false}"#)
+    ok && String::from_utf8_lossy(&body.to_bytes()).contains(r#""isError":false"#)
 }

@@ -22,7 +22,9 @@ pub async fn start() -> io::Result<SocketAddr> {
             let _ = stream.set_nodelay(true);
             tokio::spawn(async move {
                 let serve = service_fn(answer);
-                let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), serve).await;
+                let _ = auto::Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(stream), serve)
+                    .await;
             });
         }
     });
@@ -40,22 +42,32 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     }
     let Some(id) = member(&body, "id") else { return Ok(plain(StatusCode::ACCEPTED, "")) };
     let result = match member(&body, "method") {
+        Some("\"server/discover\"") => DISCOVERED.to_owned(),
         Some("\"initialize\"") => INITIALIZED.to_owned(),
         Some("\"tools/list\"") => TOOLS.to_owned(),
         Some("\"tools/call\"") => called(),
         Some("\"resources/list\"") => r#"{"resources":[]}"#.to_owned(),
         Some("\"resources/templates/list\"") => r#"{"resourceTemplates":[]}"#.to_owned(),
         Some("\"prompts/list\"") => r#"{"prompts":[]}"#.to_owned(),
-        _ => return Ok(json(format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":"unknown"}}}}"#))),
+        _ => {
+            return Ok(json(format!(
+                r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":"unknown"}}}}"#
+            )));
+        }
     };
     Ok(json(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)))
 }
 
+const DISCOVERED: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"ttlMs":0,"cacheScope":"private"}"#;
 const INITIALIZED: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"bench","version":"1"}}"#;
-const TOOLS: &str = r#"{"tools":[{"name":"work","description":"answers a fixed text","inputSchema":{"type":"object"}}]}"#;
+const TOOLS: &str =
+    r#"{"tools":[{"name":"work","description":"answers a fixed text","inputSchema":{"type":"object"}}]}"#;
 
 fn called() -> String {
-    format!(r#"{{"content":[{{"type":"text","text":"{}"}}],"isError":false}}"#, "x".repeat(330))
+    format!(
+        r#"{{"content":[{{"type":"text","text":"{}"}}],"isError":false,"resultType":"complete"}}"#,
+        "x".repeat(330)
+    )
 }
 
 /// The raw text of a scalar member; enough for the two members that this server reads.

@@ -88,6 +88,9 @@ pub enum CatalogState {
 
 type ReadResult = Result<Arc<IndexedCatalog>, CallError>;
 
+/// A reading that several callers wait for.
+type Reading = Shared<BoxFuture<'static, ReadResult>>;
+
 /// All catalogs. Cheap to clone.
 #[derive(Clone)]
 pub struct Catalogs {
@@ -104,7 +107,7 @@ struct Inner {
     changes: AtomicU64,
     failures: moka::sync::Cache<(GatewayId, UserId), CallError>,
     /// One reading at a time per caller and gateway. It goes on when those who asked have left.
-    reading: Mutex<HashMap<(GatewayId, UserId), Shared<BoxFuture<'static, ReadResult>>>>,
+    reading: Mutex<HashMap<(GatewayId, UserId), Reading>>,
 }
 
 impl Catalogs {
@@ -200,7 +203,7 @@ impl Inner {
     }
 
     /// Begins a reading, or joins the one that is under way.
-    fn read(self: &Arc<Self>, caller: &Caller, gateway: &Arc<Gateway>) -> Shared<BoxFuture<'static, ReadResult>> {
+    fn read(self: &Arc<Self>, caller: &Caller, gateway: &Arc<Gateway>) -> Reading {
         let key = (gateway.id, caller.user.id);
         let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(under_way) = reading.get(&key) {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::envelope::text_member;
 use crate::revision::Revision;
+use crate::upstream::tests::credentials::{grant, oauth_gateway};
 use crate::upstream::tests::fixture::{House, Seen, Upstream, answer_to, error_to, plain_text};
 use doorward_domain::CatalogSharing;
 use futures_util::future::join_all;
@@ -181,4 +182,58 @@ async fn a_tool_whose_header_annotation_is_invalid_is_left_out() {
     let gateway = house.gateway(&upstream).await;
     let catalog = catalogs(&house).read_again(&house.alice, &gateway).await.unwrap();
     assert_eq!(catalog.items.iter().map(|item| item.name.as_str()).collect::<Vec<_>>(), ["good"]);
+}
+
+#[tokio::test]
+async fn a_catalog_is_read_by_itself_after_a_consent() {
+    let house = House::new().await;
+    let upstream = full().await;
+    let gateway = house.gateway(&upstream).await;
+    let catalogs = catalogs(&house);
+    read_for(Arc::downgrade(&catalogs.inner), house.alice.user.id, gateway.id);
+    upstream.wait_for(|seen| seen.method() == "prompts/list").await;
+    known(catalogs.of(&house.alice, &gateway).await);
+    assert_eq!(upstream.seen("prompts/list").len(), 1);
+}
+
+#[tokio::test]
+async fn a_user_without_a_grant_must_authorize_and_keeps_what_is_known() {
+    let house = House::new().await;
+    let upstream = full().await;
+    let gateway = oauth_gateway(&house, &upstream, "http://127.0.0.1:1").await;
+    let catalogs = catalogs(&house);
+    assert!(matches!(catalogs.of(&house.alice, &gateway).await, CatalogState::MustAuthorize));
+    assert!(upstream.all().is_empty());
+    grant(&house, &house.alice, &gateway, "token").await;
+    known(catalogs.of(&house.alice, &gateway).await);
+    let bob = house.person("bob").await;
+    assert!(matches!(catalogs.of(&bob, &gateway).await, CatalogState::MustAuthorize));
+    assert!(upstream.all().iter().all(|seen| seen.header("authorization") == Some("Bearer token")));
+}
+
+#[tokio::test]
+async fn a_changed_list_replaces_what_was_known_on_every_side() {
+    let house = House::new().await;
+    let second = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let switch = Arc::clone(&second);
+    let upstream = Upstream::with(LATEST, move |seen| {
+        let name = if switch.load(Ordering::SeqCst) { "new" } else { "old" };
+        async move {
+            match seen.method() {
+                "server/discover" => None,
+                "tools/list" => Some(answer_to(&seen, &format!(r#"{{"tools":[{{"name":"{name}"}}]}}"#))),
+                _ => Some(error_to(&seen, 404, -32_601)),
+            }
+        }
+    })
+    .await;
+    let gateway = house.gateway(&upstream).await;
+    let (here, there) = (catalogs(&house), catalogs(&house));
+    known(here.of(&house.alice, &gateway).await);
+    known(there.of(&house.alice, &gateway).await);
+    second.store(true, Ordering::SeqCst);
+    here.read_again(&house.alice, &gateway).await.unwrap();
+    assert_eq!(known(there.of(&house.alice, &gateway).await).items[0].name, "new");
+    let names = there.names().table().await.unwrap();
+    assert_eq!(names.original(CatalogKind::Tool, "up-new"), Some((gateway.id, "new")));
 }

@@ -40,9 +40,9 @@ pub(crate) async fn route(
         (Endpoint::All, Method::CallTool) => tool(front, request).await,
         (Endpoint::All, Method::GetPrompt) => {
             let name = request.text("name")?;
-            match named(front, request, CatalogKind::Prompt, &name).await? {
-                Some((gateway, original)) => upstream(request, gateway, "name", &name, &original),
-                None => unread(&view(front, request).await?, &name, "prompt"),
+            match prompt(front, request, &name).await? {
+                Ok((gateway, original)) => upstream(request, gateway, "name", &name, &original),
+                Err(unread) => Ok(unread),
             }
         }
         (Endpoint::All, Method::ReadResource) => {
@@ -91,6 +91,23 @@ async fn tool(front: &Front, request: &ClientRequest) -> Result<Route, ProtocolE
     match named(front, request, CatalogKind::Tool, &name).await? {
         Some((gateway, original)) => upstream(request, gateway, "name", &name, &original),
         None => unread(&view, &name, "tool"),
+    }
+}
+
+/// The gateway that has a prompt, or the one to ask for before it can be told.
+async fn prompt(
+    front: &Front,
+    request: &ClientRequest,
+    name: &str,
+) -> Result<Result<(Arc<Gateway>, String), Route>, ProtocolError> {
+    if let Some(found) = named(front, request, CatalogKind::Prompt, name).await? {
+        return Ok(Ok(found));
+    }
+    let view = view(front, request).await?;
+    // What was not known before the view was read may be known now.
+    match named(front, request, CatalogKind::Prompt, name).await? {
+        Some(found) => Ok(Ok(found)),
+        None => unread(&view, name, "prompt").map(Err),
     }
 }
 
@@ -167,9 +184,9 @@ async fn completion(front: &Front, request: &ClientRequest) -> Result<Route, Pro
     let (name, (gateway, original)) = match kind.as_ref() {
         "ref/prompt" => {
             let name = text_member(reference, "name").ok_or_else(|| invalid(".name` must be a string"))?;
-            match named(front, request, CatalogKind::Prompt, &name).await? {
-                Some(found) => ("name", found),
-                None => return unread(&view(front, request).await?, &name, "prompt"),
+            match prompt(front, request, &name).await? {
+                Ok(found) => ("name", found),
+                Err(unread) => return Ok(unread),
             }
         }
         "ref/resource" => {

@@ -126,14 +126,20 @@ impl Inner {
                 tokio::spawn(async move { annotations.invalidate(&owner).await });
             }
         }));
-        let links = self.links.clone();
-        // A session that was opened with one provider account must not serve another.
+        let weak = Arc::downgrade(self);
         self.broker.on_connected(Box::new(move |user, gateway| {
-            let of_them = move |key: &LinkKey, _: &Arc<Link>| key.user == user && key.gateway == gateway;
-            if let Err(error) = links.invalidate_entries_if(of_them) {
-                tracing::error!(%error, "upstream sessions could not be dropped");
+            if let Some(inner) = weak.upgrade() {
+                inner.drop_links(user, gateway);
             }
         }));
+    }
+
+    /// A session that was opened with one provider account must not serve another.
+    fn drop_links(&self, user: UserId, gateway: GatewayId) {
+        let of_them = move |key: &LinkKey, _: &Arc<Link>| key.user == user && key.gateway == gateway;
+        if let Err(error) = self.links.invalidate_entries_if(of_them) {
+            tracing::error!(%error, "upstream sessions could not be dropped");
+        }
     }
 
     /// The headers that a tool's schema asks for, from the catalog that the caller sees.

@@ -245,8 +245,14 @@ impl Relay {
                 self.waiting.guard.armed = false;
                 return Err(self.waiting.broken("its event stream ended before the response, and streams are not resumed yet"));
             };
-            if let Some(event) = self.waiting.event(&data)? {
-                return Ok(event);
+            match self.waiting.event(&data) {
+                Ok(None) => {}
+                Ok(Some(event)) => return Ok(event),
+                Err(error) => {
+                    // The response has come; there is nothing left to cancel.
+                    self.waiting.guard.armed &= !matches!(error, CallError::NeedsBridging { .. });
+                    return Err(error);
+                }
             }
         }
     }

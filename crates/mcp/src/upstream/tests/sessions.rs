@@ -107,3 +107,23 @@ async fn an_edited_gateway_gets_new_sessions() {
     house.text(&edited, &client(LEGACY), "tools/list", "{}").await;
     assert_eq!((upstream.seen("server/discover").len(), upstream.seen("initialize").len()), (2, 2));
 }
+
+#[tokio::test]
+async fn a_new_consent_ends_the_sessions_of_the_account_before() {
+    let house = House::new().await;
+    let bob = house.person("bob").await;
+    let upstream = Upstream::with(LEGACY, |seen| async move {
+        (seen.method() == "tools/list").then(|| answer_to(&seen, "{}"))
+    })
+    .await;
+    let gateway = house.gateway(&upstream).await;
+    let list = ("tools/list", "{}", "1");
+    for caller in [&house.alice, &bob] {
+        house.call_as(caller, &gateway, &client(LEGACY), list, true).await.unwrap();
+    }
+    house.upstreams.inner.drop_links(bob.user.id, gateway.id);
+    for caller in [&house.alice, &bob] {
+        house.call_as(caller, &gateway, &client(LEGACY), list, true).await.unwrap();
+    }
+    assert_eq!(upstream.seen("initialize").len(), 3);
+}

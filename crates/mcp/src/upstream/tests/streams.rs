@@ -31,8 +31,14 @@ fn note(method: &str, params: &str) -> String {
     event(&format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#))
 }
 
+/// Events, made from the id of the request.
+type Pieces = fn(&str) -> Vec<String>;
+
+/// A name, an answer, and what the error says of it.
+type Case = (&'static str, fn() -> Response, &'static str);
+
 /// An upstream that answers `tools/call` with these events, made from the id it was given.
-async fn streaming(revision: Revision, pieces: fn(&str) -> Vec<String>) -> Upstream {
+async fn streaming(revision: Revision, pieces: Pieces) -> Upstream {
     Upstream::with(revision, move |seen| async move {
         (seen.method() == "tools/call").then(|| events(stream::iter(pieces(seen.id()))))
     })
@@ -194,11 +200,11 @@ async fn a_dropped_call_is_cancelled_upstream_under_its_upstream_id() {
 
 #[tokio::test]
 async fn answers_that_are_not_the_protocol_are_clean_errors() {
-    let too_large: fn(&str) -> Vec<String> = |_| {
+    let too_large: Pieces = |_| {
         let piece = "x".repeat(1024 * 1024);
         std::iter::once("data: ".to_owned()).chain(std::iter::repeat_n(piece, 17)).collect()
     };
-    let cases: [(fn(&str) -> Vec<String>, &str); 4] = [
+    let cases: [(Pieces, &str); 4] = [
         (too_large, "larger than 16777216 bytes"),
         (|_| vec![event("not json")], "not valid JSON"),
         (|id| vec![progress(id)], "ended before the response"),
@@ -228,7 +234,7 @@ async fn bodies_that_are_no_answer_are_clean_errors() {
     };
     let large = || json(200, &format!("\"{}\"", "x".repeat(17 * 1024 * 1024)));
     let accepted = || Response::builder().status(202).body(axum::body::Body::empty()).unwrap();
-    let cases: [(&str, fn() -> Response, &str); 9] = [
+    let cases: [Case; 9] = [
         ("html", || plain_text(StatusCode::OK, "<html>"), "neither JSON nor an event stream"),
         ("accepted", accepted, "neither JSON nor an event stream"),
         ("packed", packed, "neither JSON nor an event stream"),

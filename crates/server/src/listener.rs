@@ -1,0 +1,104 @@
+//! Listening, serving and stopping: HTTP/1.1 and HTTP/2 on every address, each request with its peer,
+//! a time limit for slow headers, and an end that lets answers finish.
+
+use crate::extract::Peer;
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// How long a client may take to send its headers.
+const HEADERS_WITHIN: Duration = Duration::from_secs(15);
+/// How long answers may take to finish after the order to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// After an accept failed for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Binds an address; the error names it.
+///
+/// # Errors
+/// When it is taken, or not an address of this machine.
+pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+}
+
+/// Serves on one listener until `stop`, then lets answers finish for a while.
+pub fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let connections = GracefulShutdown::new();
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => connection(stream, peer, router.clone(), connections.watcher()),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(listener);
+        let finished = tokio::time::timeout(STOP_WITHIN, connections.shutdown()).await;
+        if finished.is_err() {
+            tracing::info!("some answers were cut off by the stop");
+        }
+    })
+}
+
+fn connection(stream: TcpStream, peer: SocketAddr, router: Router, watcher: Watcher) {
+    // Answers are small and wait for nothing: without this, Nagle's algorithm would delay them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot switch off delays on a connection");
+    }
+    tokio::spawn(async move {
+        let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            router.clone().oneshot(request.map(Body::new))
+        });
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
+        builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(%error, "a connection broke");
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_address_is_named() {
+        let first = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let taken = first.local_addr().unwrap();
+        let told = bind(taken).await.unwrap_err().to_string();
+        assert!(told.starts_with(&format!("cannot listen on {taken}")), "{told}");
+    }
+
+    #[tokio::test]
+    async fn after_the_stop_nothing_is_accepted() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let serving = serve(listener, Router::new(), stop.clone());
+        assert!(TcpStream::connect(address).await.is_ok());
+        stop.cancel();
+        serving.await.unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+}
