@@ -55,7 +55,9 @@ impl IndexedCatalog {
     /// Whether a resource URI or a template stands in the catalog.
     pub fn lists(&self, kind: CatalogKind, name: &str) -> bool {
         let items = &self.catalog.items;
-        self.sorted.binary_search_by(|at| (items[*at].kind, items[*at].name.as_str()).cmp(&(kind, name))).is_ok()
+        self.sorted
+            .binary_search_by(|at| (items[*at].kind, items[*at].name.as_str()).cmp(&(kind, name)))
+            .is_ok()
     }
 
     /// Whether there are resources or templates at all.
@@ -119,7 +121,10 @@ impl Catalogs {
             clock: broker.clock().clone(),
             known: moka::sync::Cache::new(MAX_KNOWN),
             changes: AtomicU64::new(0),
-            failures: moka::sync::Cache::builder().max_capacity(MAX_KNOWN).time_to_live(REST_AFTER_FAILURE).build(),
+            failures: moka::sync::Cache::builder()
+                .max_capacity(MAX_KNOWN)
+                .time_to_live(REST_AFTER_FAILURE)
+                .build(),
             reading: Mutex::default(),
             storage,
         });
@@ -181,7 +186,11 @@ impl Inner {
     }
 
     /// From memory while the change feed is fresh, else from the database.
-    async fn stored(&self, caller: &Caller, gateway: &Gateway) -> Result<Option<Arc<IndexedCatalog>>, CallError> {
+    async fn stored(
+        &self,
+        caller: &Caller,
+        gateway: &Gateway,
+    ) -> Result<Option<Arc<IndexedCatalog>>, CallError> {
         let owner = owner_of_catalog(caller, gateway);
         let fresh = self.storage.feed_is_fresh();
         if let Some(known) = self.known.get(&owner).filter(|_| fresh) {

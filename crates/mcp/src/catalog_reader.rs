@@ -138,7 +138,8 @@ impl Reader<'_> {
             return self.refused(method, error);
         }
         let result = message.result.ok_or_else(|| broken("it is no result"))?;
-        let page = member(result, array).and_then(|items| serde_json::from_str::<Vec<&RawValue>>(items.get()).ok());
+        let page =
+            member(result, array).and_then(|items| serde_json::from_str::<Vec<&RawValue>>(items.get()).ok());
         let page = page.ok_or_else(|| broken("it is no list"))?;
         let items = page.into_iter().filter_map(|json| item(kind, name, json)).collect();
         Ok(Page { items, next: text_member(result, "nextCursor").map(std::borrow::Cow::into_owned) })

@@ -61,7 +61,10 @@ async fn all_lists_are_read_page_by_page_and_kept_as_they_are() {
             r#"{"name":"p"}"#
         ]
     );
-    assert!(catalog.lists(CatalogKind::Resource, "file:///x") && !catalog.lists(CatalogKind::Resource, "t://{id}"));
+    assert!(
+        catalog.lists(CatalogKind::Resource, "file:///x")
+            && !catalog.lists(CatalogKind::Resource, "t://{id}")
+    );
     let names = catalogs.names().table().await.unwrap();
     assert_eq!(names.exposed(CatalogKind::Tool, gateway.id, "c"), Some("up-c"));
     assert_eq!(names.original(CatalogKind::Prompt, "up-p"), Some((gateway.id, "p")));
@@ -69,7 +72,10 @@ async fn all_lists_are_read_page_by_page_and_kept_as_they_are() {
     known(catalogs.of(&house.alice, &gateway).await);
     let after_restart = self::catalogs(&house);
     assert_eq!(known(after_restart.of(&house.alice, &gateway).await).items, catalog.items);
-    assert_eq!(after_restart.names().table().await.unwrap().exposed(CatalogKind::Tool, gateway.id, "a"), Some("up-a"));
+    assert_eq!(
+        after_restart.names().table().await.unwrap().exposed(CatalogKind::Tool, gateway.id, "a"),
+        Some("up-a")
+    );
     assert_eq!(upstream.all().len(), requests);
 }
 
@@ -153,7 +159,10 @@ async fn lists_that_are_refused_are_empty_and_endless_ones_are_errors() {
     assert_eq!(known(catalogs.of(&house.alice, &gateway).await).items.len(), 1);
     for (slug, tools) in [
         ("same", r#"{"tools":[],"nextCursor":"x"}"#.to_owned()),
-        ("large", format!(r#"{{"tools":[{{"name":"a","d":"{}"}}],"nextCursor":"x"}}"#, "x".repeat(9_000_000))),
+        (
+            "large",
+            format!(r#"{{"tools":[{{"name":"a","d":"{}"}}],"nextCursor":"x"}}"#, "x".repeat(9_000_000)),
+        ),
         ("none", r#"{"tools":7}"#.to_owned()),
     ] {
         let upstream = Upstream::with(LATEST, move |seen| {

@@ -17,6 +17,7 @@ pub mod resource_owners;
 pub mod revision;
 mod route;
 mod session;
+mod splice;
 pub mod upstream;
 mod uri_template;
 

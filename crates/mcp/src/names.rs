@@ -203,7 +203,8 @@ mod tests {
     }
 
     fn catalog(number: u128, names: &[&str]) -> Catalog {
-        let item = |name: &&str| CatalogItem { kind: CatalogKind::Tool, name: (*name).into(), json: "{}".into() };
+        let item =
+            |name: &&str| CatalogItem { kind: CatalogKind::Tool, name: (*name).into(), json: "{}".into() };
         Catalog {
             gateway_id: gateway(number),
             user_id: None,

@@ -50,7 +50,8 @@ impl ResourceOwners {
     }
 
     fn first(&self, mut owns: impl FnMut(&IndexedCatalog) -> bool) -> Option<&Arc<Gateway>> {
-        let owner = self.entries.iter().find(|(_, catalog)| catalog.as_ref().is_some_and(|known| owns(known)));
+        let owner =
+            self.entries.iter().find(|(_, catalog)| catalog.as_ref().is_some_and(|known| owns(known)));
         owner.map(|(gateway, _)| gateway)
     }
 
@@ -133,7 +134,8 @@ mod tests {
     #[test]
     fn an_unlisted_uri_goes_to_the_only_gateway_that_could_own_it() {
         let tools_only: &[(CatalogKind, &str)] = &[(CatalogKind::Tool, "t")];
-        let one = ResourceOwners::new([entry(1, "a", Some(&[(R, "x://1")])), entry(2, "b", Some(tools_only))]);
+        let one =
+            ResourceOwners::new([entry(1, "a", Some(&[(R, "x://1")])), entry(2, "b", Some(tools_only))]);
         assert_eq!(owner(&one, "x://2").unwrap(), "a x://2");
         let unknown = ResourceOwners::new([entry(1, "a", Some(&[(R, "x://1")])), entry(2, "b", None)]);
         assert_eq!(owner(&unknown, "x://2"), None);

@@ -102,7 +102,9 @@ mod tests {
 
     #[test]
     fn a_revision_reads_back_what_it_prints() {
-        for revision in [Revision::V2025_03_26, Revision::V2025_06_18, Revision::V2025_11_25, Revision::V2026_07_28] {
+        for revision in
+            [Revision::V2025_03_26, Revision::V2025_06_18, Revision::V2025_11_25, Revision::V2026_07_28]
+        {
             assert_eq!(Revision::parse(&revision.to_string()), Some(revision));
         }
         assert_eq!(Revision::parse("1999-01-01"), None);

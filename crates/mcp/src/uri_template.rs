@@ -11,7 +11,10 @@ pub(crate) struct UriTemplate {
 enum Part {
     Literal(Vec<u8>),
     /// One expression: what it begins with if it expands to anything, and whether it may hold `/`, `?` and `#`.
-    Expression { prefix: Option<u8>, reserved: bool },
+    Expression {
+        prefix: Option<u8>,
+        reserved: bool,
+    },
 }
 
 impl UriTemplate {

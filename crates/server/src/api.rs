@@ -49,12 +49,13 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(connections::list))
         .routes(routes!(connections::disconnect))
         .routes(routes!(connections::status))
+        .routes(routes!(connections::authorize))
         .routes(routes!(api_tokens::list, api_tokens::create))
         .routes(routes!(api_tokens::end))
-        .routes(routes!(gateways::read, gateways::update, gateways::delete));
+        .routes(routes!(gateways::read, gateways::update, gateways::delete))
+        .routes(routes!(gateways::refresh));
     // For administrators: the audience `admin`.
     let admin = OpenApiRouter::new()
-        .routes(routes!(gateways::refresh))
         .routes(routes!(discover::discover))
         .routes(routes!(admin_users::read, admin_users::update, admin_users::delete))
         .routes(routes!(admin_users::reset_link));

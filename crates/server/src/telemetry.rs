@@ -5,7 +5,10 @@ use crate::settings::{LogFormat, SettingError, Settings};
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
+use doorward_domain::UserId;
+use http::Extensions;
 use std::io::{IsTerminal, stderr};
+use std::sync::{Arc, OnceLock};
 use tokio::time::Instant;
 use tower_http::request_id::{MakeRequestId, RequestId};
 use tracing_subscriber::EnvFilter;
@@ -42,30 +45,59 @@ impl MakeRequestId for RequestIds {
     }
 }
 
+/// Whom a request turned out to come from: the extractors note it, the log line tells it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen(Arc<OnceLock<UserId>>);
+
+impl Seen {
+    /// Notes the caller of a request.
+    pub(crate) fn note(extensions: &Extensions, user: UserId) {
+        if let Some(Self(cell)) = extensions.get() {
+            // A second extractor of the same request has found the same person.
+            cell.get_or_init(|| user);
+        }
+    }
+}
+
 /// Logs one request by its route template, and counts it.
-pub(crate) async fn log_request(request: Request, next: Next) -> Response {
+pub(crate) async fn log_request(mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
+    let seen = Seen::default();
+    request.extensions_mut().insert(seen.clone());
+    let extensions = request.extensions();
+    let route = extensions.get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let request_id = extensions.get::<RequestId>().map(|id| id.header_value().clone());
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok()).map(str::to_owned);
     let response = next.run(request).await;
     let status = response.status().as_u16();
-    let took = begun.elapsed();
-    let user = response.extensions().get::<Served>().map(|served| served.0.to_string());
-    tracing::info!(
-        %method,
-        route,
-        status,
-        milliseconds = took.as_secs_f64() * 1_000.0,
-        user,
-        request_id = id,
-        "request"
-    );
+    let milliseconds = begun.elapsed().as_secs_f64() * 1_000.0;
+    let user = seen.0.get().map(ToString::to_string);
+    let request_id = request_id.as_ref().and_then(|id| id.to_str().ok());
+    tracing::info!(%method, route, status, milliseconds, user, request_id, "request");
     let labels = [("route", route), ("status", status.to_string())];
     metrics::counter!("doorward_http_requests_total", &labels).increment(1);
     response
 }
 
-/// Whom an answer was for, for the log line.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Served(pub(crate) doorward_domain::UserId);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn a_request_id_is_ours_and_short() {
+        let made = RequestIds.make_request_id(&http::Request::new(())).unwrap();
+        assert_eq!(made.header_value().len(), 16);
+    }
+
+    #[test]
+    fn the_first_caller_that_is_noted_stays() {
+        let seen = Seen::default();
+        let mut extensions = Extensions::new();
+        let users = [1, 2].map(|n| UserId(Uuid::from_u128(n)));
+        Seen::note(&extensions, users[0]);
+        extensions.insert(seen.clone());
+        users.map(|user| Seen::note(&extensions, user));
+        assert_eq!(seen.0.get(), Some(&users[0]));
+    }
+}

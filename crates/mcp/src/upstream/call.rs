@@ -1,8 +1,9 @@
 //! One request of a client, from its `params` to the upstream's answer.
 
 use super::answer::{CallError, ClientFacts, UpstreamAnswer, UpstreamCall};
+use super::body::{self, BodyKind};
 use super::exchange::Exchange;
-use super::reply::{self, BodyKind, CancelGuard, Waiting};
+use super::reply::{self, CancelGuard, Waiting};
 use super::{Inner, Link, param_headers, wire};
 use crate::bridge::{Upward, error_code, upward};
 use crate::envelope::{self, Envelope, text_member};
@@ -38,7 +39,10 @@ const NOT_FORWARDED: [&str; 8] = [
 enum Attempt {
     Answered(UpstreamAnswer),
     /// The upstream has not run the request: what was agreed with it holds no more.
-    Stale { era_is_wrong: bool, error: CallError },
+    Stale {
+        era_is_wrong: bool,
+        error: CallError,
+    },
 }
 
 impl Inner {
@@ -49,7 +53,10 @@ impl Inner {
         client: &ClientFacts,
         call: UpstreamCall<'_>,
     ) -> Result<UpstreamAnswer, CallError> {
-        if NOT_FORWARDED.iter().any(|not| call.method == *not || (not.ends_with('/') && call.method.starts_with(not))) {
+        if NOT_FORWARDED
+            .iter()
+            .any(|not| call.method == *not || (not.ends_with('/') && call.method.starts_with(not)))
+        {
             return Err(CallError::NotForwarded { method: call.method.to_owned() });
         }
         let mut exchange = Exchange::open(self, caller, gateway).await?;
@@ -80,7 +87,8 @@ impl Inner {
         let up = upward(client, link.facts.revision, call.params, &id.to_string());
         let body = wire::request(id, call.method, up.params.as_deref());
         let headers = self.headers(exchange, link, call).await?;
-        let mut guard = CancelGuard { aside: exchange.aside(link), id, armed: !link.facts.revision.is_modern() };
+        let mut guard =
+            CancelGuard { aside: exchange.aside(link), id, armed: !link.facts.revision.is_modern() };
         let limit = if call.method.ends_with("/list") { LIST_WITHIN } else { CALL_WITHIN };
         let answered = exchange.post(&headers, body, limit).await;
         // Only a request that was given up while it may still run is worth a cancellation.
@@ -149,14 +157,14 @@ async fn read_answer(
         waiting.guard.armed = false;
         return Ok(Attempt::Stale { era_is_wrong: false, error: refused(&gateway, status) });
     }
-    match reply::body_kind(&response) {
+    match body::body_kind(&response) {
         BodyKind::Events if status.is_success() => {
             Ok(Attempt::Answered(reply::relay(response.into_body(), waiting, accept_sse).await?))
         }
         BodyKind::Json => {
-            let body = reply::read_json(&gateway, response.into_body(), CALL_WITHIN).await?;
+            let bytes = body::read_json(&gateway, response.into_body(), CALL_WITHIN).await?;
             waiting.guard.armed = false;
-            read_message(link, status, &body, &waiting)
+            read_message(link, status, &bytes, &waiting)
         }
         BodyKind::Events | BodyKind::Other => {
             waiting.guard.armed = false;
@@ -165,15 +173,20 @@ async fn read_answer(
     }
 }
 
-fn read_message(link: &Link, status: StatusCode, body: &[u8], waiting: &Waiting) -> Result<Attempt, CallError> {
+fn read_message(
+    link: &Link,
+    status: StatusCode,
+    bytes: &[u8],
+    waiting: &Waiting,
+) -> Result<Attempt, CallError> {
     let gateway = waiting.guard.aside.gateway();
-    let message = match Envelope::parse(body) {
+    let message = match Envelope::parse(bytes) {
         Ok(message) => message,
         Err(_) if !status.is_success() => return unreadable(link, gateway, status),
-        Err(error) => return Err(reply::broken(gateway, error.to_string())),
+        Err(error) => return Err(body::broken(gateway, error.to_string())),
     };
-    if !reply::is_answer_to(&message, waiting.our_id) {
-        return Err(reply::broken(gateway, "it answers another request than the one that was sent"));
+    if !body::is_answer_to(&message, waiting.our_id) {
+        return Err(body::broken(gateway, "it answers another request than the one that was sent"));
     }
     if let Some(era_is_wrong) = contradiction(link, status, &message) {
         return Ok(Attempt::Stale { era_is_wrong, error: refused(gateway, status) });
@@ -198,7 +211,7 @@ fn contradiction(link: &Link, status: StatusCode, message: &Envelope<'_>) -> Opt
 /// An answer that is no message at all.
 fn unreadable(link: &Link, gateway: &Gateway, status: StatusCode) -> Result<Attempt, CallError> {
     if status.is_success() {
-        return Err(reply::broken(gateway, "it is neither JSON nor an event stream, or it is compressed"));
+        return Err(body::broken(gateway, "it is neither JSON nor an event stream, or it is compressed"));
     }
     let error = refused(gateway, status);
     // A modern server answers 400, 404 and 405 with a JSON-RPC error; without one it is none (any more).
@@ -219,7 +232,11 @@ fn refused(gateway: &Gateway, status: StatusCode) -> CallError {
         500..=599 => "it failed",
         _ => "it refused the request",
     };
-    CallError::Upstream { gateway: gateway.slug.to_string(), status: status.as_u16(), problem: problem.to_owned() }
+    CallError::Upstream {
+        gateway: gateway.slug.to_string(),
+        status: status.as_u16(),
+        problem: problem.to_owned(),
+    }
 }
 
 /// An id for requests of our own whose answer nobody else sees.

@@ -3,8 +3,8 @@
 //! meet another's, and what is declared upstream is exactly what the client declared.
 
 use super::answer::{CallError, ClientFacts};
+use super::body::{broken, read_whole};
 use super::exchange::Exchange;
-use super::reply::{broken, read_whole};
 use super::{Inner, probe, wire};
 use crate::bridge::client_info;
 use crate::envelope::{Envelope, json_string, member, text_member};
@@ -86,7 +86,11 @@ impl Inner {
         self.links.try_get_with(key, open).await.map_err(|error| (*error).clone())
     }
 
-    async fn open_link(&self, exchange: &mut Exchange<'_>, client: &ClientFacts) -> Result<Arc<Link>, CallError> {
+    async fn open_link(
+        &self,
+        exchange: &mut Exchange<'_>,
+        client: &ClientFacts,
+    ) -> Result<Arc<Link>, CallError> {
         let known = (exchange.gateway.id, exchange.gateway.version);
         let era = match self.eras.get(&known) {
             Some(era) => era,
@@ -121,7 +125,11 @@ impl Inner {
     }
 
     /// The legacy handshake: `initialize`, then `notifications/initialized` (2025-11-25, lifecycle).
-    async fn initialize(&self, exchange: &mut Exchange<'_>, client: &ClientFacts) -> Result<Arc<Link>, CallError> {
+    async fn initialize(
+        &self,
+        exchange: &mut Exchange<'_>,
+        client: &ClientFacts,
+    ) -> Result<Arc<Link>, CallError> {
         let id = self.next_id();
         let body = wire::request(id, "initialize", Some(&initialize_params(client)));
         let response = exchange.post(&wire::base_headers(), body, STEP_WITHIN).await?;
@@ -170,10 +178,15 @@ fn legacy_link(
     };
     let version = text_member(result, "protocolVersion").unwrap_or_default();
     let Some(revision) = legacy_revision(&version) else {
-        let spoken: String = version.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(20).collect();
-        return Err(broken(gateway, format!("it wants to speak revision '{spoken}', which is not known here")));
+        let spoken: String =
+            version.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(20).collect();
+        return Err(broken(
+            gateway,
+            format!("it wants to speak revision '{spoken}', which is not known here"),
+        ));
     };
-    let version = HeaderValue::from_str(&version).map_err(|_| broken(gateway, "its revision is no header value"))?;
+    let version =
+        HeaderValue::from_str(&version).map_err(|_| broken(gateway, "its revision is no header value"))?;
     let mut headers = wire::headers_of(version);
     let has_session = session.is_some();
     if let Some(mut session) = session {
@@ -188,12 +201,18 @@ fn no_handshake(gateway: &Gateway, status: StatusCode) -> CallError {
         return broken(gateway, "it did not answer `initialize` with a result");
     }
     let problem = match status.as_u16() {
-        400 | 404 | 405 => "there is no MCP server with Streamable HTTP at this URL (HTTP+SSE is not supported)",
+        400 | 404 | 405 => {
+            "there is no MCP server with Streamable HTTP at this URL (HTTP+SSE is not supported)"
+        }
         403 => "it forbids this user the access",
         429 => "it asks for fewer requests",
         _ => "it did not accept `initialize`",
     };
-    CallError::Upstream { gateway: gateway.slug.to_string(), status: status.as_u16(), problem: problem.to_owned() }
+    CallError::Upstream {
+        gateway: gateway.slug.to_string(),
+        status: status.as_u16(),
+        problem: problem.to_owned(),
+    }
 }
 
 /// What an upstream said about itself in its `initialize` or `server/discover` result.
@@ -212,9 +231,10 @@ pub(super) fn server_facts(revision: Revision, result: &RawValue) -> ServerFacts
 /// so that no server vanishes for a date that is not in our list.
 fn legacy_revision(version: &str) -> Option<Revision> {
     let is_date = version.len() == 10
-        && version.bytes().enumerate().all(|(at, byte)| {
-            if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() }
-        });
+        && version
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() });
     if !is_date || version >= Revision::V2026_07_28.as_str() {
         return None;
     }

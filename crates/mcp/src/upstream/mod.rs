@@ -5,6 +5,7 @@
 //! one (`reply`). What a plain call cannot carry is an error that says so.
 
 mod answer;
+mod body;
 mod call;
 mod exchange;
 mod link;
@@ -146,7 +147,8 @@ impl Inner {
     async fn annotated(&self, caller: &Caller, gateway: &Gateway) -> Result<Arc<Annotations>, CallError> {
         let owner = owner_of_catalog(caller, gateway);
         let load = async {
-            let catalog = self.storage.catalog(owner.0, owner.1).await.map_err(doorward_broker::BrokerError::from)?;
+            let catalog =
+                self.storage.catalog(owner.0, owner.1).await.map_err(doorward_broker::BrokerError::from)?;
             let tools = catalog.iter().flat_map(|catalog| catalog.of_kind(CatalogKind::Tool));
             let wanted = tools.filter_map(|tool| match annotations(&tool.json) {
                 Ok(headers) if !headers.is_empty() => Some((tool.name.clone(), headers)),

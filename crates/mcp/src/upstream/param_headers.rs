@@ -39,7 +39,8 @@ pub(crate) fn annotations(tool: &str) -> Result<Vec<ParamHeader>, InvalidAnnotat
 }
 
 /// Schema keywords whose value is a map of names to schemas.
-const SCHEMA_MAPS: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
+const SCHEMA_MAPS: [&str; 5] =
+    ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
 
 /// Schema keywords whose value is data, not a schema.
 const DATA: [&str; 4] = ["default", "examples", "enum", "const"];
@@ -84,7 +85,8 @@ fn param_header(name: &Value, kind: Option<&Value>, allowed: bool) -> Result<Hea
     if name.is_empty() {
         return Err(InvalidAnnotation);
     }
-    HeaderName::from_bytes(format!("{}{name}", wire::HEADER_PARAM_PREFIX).as_bytes()).map_err(|_| InvalidAnnotation)
+    HeaderName::from_bytes(format!("{}{name}", wire::HEADER_PARAM_PREFIX).as_bytes())
+        .map_err(|_| InvalidAnnotation)
 }
 
 /// Adds the headers for one call; what the client has sent itself stays.
@@ -167,7 +169,10 @@ mod tests {
         ] {
             assert_eq!(annotations(&tool(properties)), Err(InvalidAnnotation), "{properties}");
         }
-        assert_eq!(annotations(r#"{"inputSchema":{"type":"string","x-mcp-header":"A"}}"#), Err(InvalidAnnotation));
+        assert_eq!(
+            annotations(r#"{"inputSchema":{"type":"string","x-mcp-header":"A"}}"#),
+            Err(InvalidAnnotation)
+        );
         assert_eq!(annotations("x-mcp-header"), Err(InvalidAnnotation));
         assert_eq!(annotations(r#"{"name":"plain"}"#), Ok(Vec::new()));
     }

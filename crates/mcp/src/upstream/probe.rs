@@ -2,9 +2,9 @@
 //! first. Only an answer that a legacy server cannot give counts as modern: a 200 alone does not.
 
 use super::answer::{CallError, ClientFacts};
+use super::body::{Whole, broken, read_whole};
 use super::exchange::Exchange;
 use super::link::{Era, ServerFacts, server_facts};
-use super::reply::{Whole, broken, read_whole};
 use super::{Inner, wire};
 use crate::bridge::{error_code, upward};
 use crate::envelope::{Envelope, member, member_at};
@@ -38,7 +38,9 @@ fn judge(gateway: &Gateway, whole: &Whole) -> Result<Era, CallError> {
     let answer = whole.message.as_ref().and_then(|bytes| Envelope::parse(bytes).ok());
     let (result, error) = answer.map_or((None, None), |answer| (answer.result, answer.error));
     if let (true, Some(result)) = (whole.status.is_success(), result) {
-        let Some(versions) = member(result, "supportedVersions").and_then(list) else { return Ok(Era::Legacy) };
+        let Some(versions) = member(result, "supportedVersions").and_then(list) else {
+            return Ok(Era::Legacy);
+        };
         return era_of(gateway, &versions, || server_facts(Revision::LATEST, result));
     }
     let code = error.and_then(error_code).filter(|_| whole.status == StatusCode::BAD_REQUEST);
@@ -105,7 +107,9 @@ mod tests {
         assert_eq!(judged(200, Some(&discovered)), "modern true");
         assert_eq!(judged(200, Some(&result("{}"))), "legacy");
         assert_eq!(judged(200, Some(&result(r#"{"supportedVersions":["2025-06-18"]}"#))), "legacy");
-        assert!(judged(200, Some(&result(r#"{"supportedVersions":["2031-01-01"]}"#))).contains("no revision"));
+        assert!(
+            judged(200, Some(&result(r#"{"supportedVersions":["2031-01-01"]}"#))).contains("no revision")
+        );
         assert_eq!(judged(202, None), "legacy");
         assert_eq!(judged(404, Some(&error(-32_601, "{}"))), "legacy");
         assert_eq!(judged(400, Some(&error(-32_000, "{}"))), "legacy");

@@ -1,54 +1,23 @@
-//! Reading what an upstream answers: JSON or server-sent events, nothing else, each under a size limit.
-//! Events are read one by one as the client takes them, so a slow reader slows the upstream.
+//! What an upstream's messages mean to the client that waits: the response, progress, log lines. Events
+//! are read one by one as the client takes them, so a slow reader slows the upstream.
 
 use super::answer::{Answered, CallError, Event, UpstreamAnswer};
+use super::body::{EventReader, broken, is_answer_to};
 use super::exchange::Aside;
-use super::sse::{EVENT_LIMIT, SseParser};
 use super::wire;
 use crate::bridge::{Downward, NeedsMore};
 use crate::envelope::{self, Envelope, MessageKind, splice};
 use crate::revision::Revision;
-use bytes::Bytes;
-use doorward_domain::Gateway;
-use futures_util::{FutureExt, StreamExt, stream};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{Response, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use futures_util::{StreamExt, stream};
+use http::StatusCode;
 use hyper::body::Incoming;
 use serde_json::value::RawValue;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long an upstream may be silent within an answer.
-const SILENCE: Duration = Duration::from_secs(300);
-
 /// An answer that is whole within this time is sent as one message, without a stream.
 const PEEK: Duration = Duration::from_millis(500);
-
-/// How long, and how much, is read after the response so that the connection can be used again.
-const DRAIN_WITHIN: Duration = Duration::from_secs(1);
-const DRAIN_LIMIT: usize = 64 * 1024;
-
-/// What kind of body an answer has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BodyKind {
-    Json,
-    Events,
-    Other,
-}
-
-/// The kind of an answer's body, by its `Content-Type`. A compressed body is none of ours: it was not asked for.
-pub(super) fn body_kind(response: &Response<Incoming>) -> BodyKind {
-    let packed = response.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
-    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
-    match media_type {
-        _ if packed => BodyKind::Other,
-        json if json.eq_ignore_ascii_case("application/json") => BodyKind::Json,
-        events if events.eq_ignore_ascii_case("text/event-stream") => BodyKind::Events,
-        _ => BodyKind::Other,
-    }
-}
 
 /// Everything that the way down needs of the way up.
 pub(super) struct Waiting {
@@ -121,15 +90,17 @@ impl Waiting {
                 self.refuse(&message);
                 Ok(None)
             }
-            MessageKind::Notification => Ok(self.notification(&message).map(|text| {
-                (Event { data: text.into(), last: false }, StatusCode::OK)
-            })),
+            MessageKind::Notification => Ok(self
+                .notification(&message)
+                .map(|text| (Event { data: text.into(), last: false }, StatusCode::OK))),
         }
     }
 
     /// A legacy server asks the client something during the call; that needs more than a plain call gives.
     fn refuse(&self, message: &Envelope<'_>) {
-        let (Some(id), Some(method), false) = (message.id, message.method, self.upstream.is_modern()) else { return };
+        let (Some(id), Some(method), false) = (message.id, message.method, self.upstream.is_modern()) else {
+            return;
+        };
         if method != "ping" {
             let gateway = &self.guard.aside.gateway().slug;
             tracing::info!(%gateway, method, "a server's request to its client was refused: it cannot be carried yet");
@@ -142,7 +113,8 @@ impl Waiting {
             "notifications/progress" => {
                 let theirs = message.params.and_then(|params| envelope::member(params, "progressToken"))?;
                 let ours = self.progress_token.as_ref()?;
-                (theirs.get() == self.our_id.to_string()).then(|| splice(message.text, &[(theirs, ours.get())]))
+                (theirs.get() == self.our_id.to_string())
+                    .then(|| splice(message.text, &[(theirs, ours.get())]))
             }
             "notifications/message" if self.client.is_modern() => {
                 let level = message.params.and_then(|params| envelope::text_member(params, "level"))?;
@@ -173,64 +145,6 @@ fn severity(level: &str) -> Option<usize> {
         .position(|known| *known == level)
 }
 
-/// Whether a response answers our request. An error about a message that could not be read has no id.
-pub(super) fn is_answer_to(message: &Envelope<'_>, id: u64) -> bool {
-    match message.id {
-        Some(theirs) => theirs.get() == id.to_string(),
-        None => message.error.is_some(),
-    }
-}
-
-/// Reads a JSON body whole, up to the size of the largest event.
-pub(super) async fn read_json(gateway: &Gateway, body: Incoming, within: Duration) -> Result<Bytes, CallError> {
-    match timeout(within, Limited::new(body, EVENT_LIMIT).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(broken(gateway, format!("it is larger than {EVENT_LIMIT} bytes")))
-        }
-        Ok(Err(_)) => Err(broken_off(gateway)),
-        Err(_) => Err(silent(gateway)),
-    }
-}
-
-/// The events of one answer.
-pub(super) struct EventReader {
-    body: Incoming,
-    parser: SseParser,
-}
-
-impl EventReader {
-    pub(super) fn new(body: Incoming) -> Self {
-        Self { body, parser: SseParser::new(EVENT_LIMIT) }
-    }
-
-    /// The data of the next event; none at the end. May be dropped while it waits, without loss.
-    pub(super) async fn next(&mut self, gateway: &Gateway) -> Result<Option<Bytes>, CallError> {
-        loop {
-            if let Some(event) = self.parser.next_event() {
-                return Ok(Some(event));
-            }
-            let frame = match timeout(SILENCE, self.body.frame()).await {
-                Ok(None) => return Ok(None),
-                Ok(Some(frame)) => frame.map_err(|_| broken_off(gateway))?,
-                Err(_) => return Err(silent(gateway)),
-            };
-            if let Some(chunk) = frame.data_ref() {
-                self.parser.feed(chunk).map_err(|error| broken(gateway, error.to_string()))?;
-            }
-        }
-    }
-
-    /// Reads the rest in the background, so that the connection goes back to the pool.
-    pub(super) fn finish(self) {
-        let mut body = self.body;
-        if matches!(body.frame().now_or_never(), Some(None)) {
-            return;
-        }
-        tokio::spawn(timeout(DRAIN_WITHIN, Limited::new(body, DRAIN_LIMIT).collect()));
-    }
-}
-
 /// A call's event stream on its way to the client.
 struct Relay {
     reader: EventReader,
@@ -239,11 +153,13 @@ struct Relay {
 
 impl Relay {
     async fn next(&mut self) -> Result<(Event, StatusCode), CallError> {
-        let gateway = std::sync::Arc::clone(self.waiting.guard.aside.gateway());
+        let gateway = Arc::clone(self.waiting.guard.aside.gateway());
         loop {
             let Some(data) = self.reader.next(&gateway).await? else {
                 self.waiting.guard.armed = false;
-                return Err(self.waiting.broken("its event stream ended before the response, and streams are not resumed yet"));
+                return Err(self
+                    .waiting
+                    .broken("its event stream ended before the response, and streams are not resumed yet"));
             };
             match self.waiting.event(&data) {
                 Ok(None) => {}
@@ -265,7 +181,11 @@ impl Relay {
 
 /// Relays an event stream. One whose response comes at once, or for a client that takes no events,
 /// becomes a single message.
-pub(super) async fn relay(body: Incoming, waiting: Waiting, accept_sse: bool) -> Result<UpstreamAnswer, CallError> {
+pub(super) async fn relay(
+    body: Incoming,
+    waiting: Waiting,
+    accept_sse: bool,
+) -> Result<UpstreamAnswer, CallError> {
     let mut relay = Relay { reader: EventReader::new(body), waiting };
     let first = loop {
         let next = relay.next();
@@ -295,54 +215,4 @@ pub(super) async fn relay(body: Incoming, waiting: Waiting, accept_sse: bool) ->
         }
     });
     Ok(UpstreamAnswer::Stream(stream::iter(first.map(Ok)).chain(rest).boxed()))
-}
-
-/// A whole answer to a request of our own: its status, and the message if there is one.
-pub(super) struct Whole {
-    pub(super) status: StatusCode,
-    pub(super) message: Option<Bytes>,
-}
-
-/// Reads the answer to a request of our own (probe, `initialize`).
-pub(super) async fn read_whole(
-    gateway: &Gateway,
-    response: Response<Incoming>,
-    id: u64,
-    within: Duration,
-) -> Result<Whole, CallError> {
-    let (status, kind) = (response.status(), body_kind(&response));
-    let message = match kind {
-        BodyKind::Json => Some(read_json(gateway, response.into_body(), within).await?),
-        BodyKind::Events => {
-            let answer = first_answer(gateway, EventReader::new(response.into_body()), id);
-            timeout(within, answer).await.map_err(|_| silent(gateway))??
-        }
-        BodyKind::Other => None,
-    };
-    let is_answer = |bytes: &Bytes| Envelope::parse(bytes).is_ok_and(|message| is_answer_to(&message, id));
-    Ok(Whole { status, message: message.filter(is_answer) })
-}
-
-async fn first_answer(gateway: &Gateway, mut reader: EventReader, id: u64) -> Result<Option<Bytes>, CallError> {
-    while let Some(data) = reader.next(gateway).await? {
-        if Envelope::parse(&data).is_ok_and(|message| is_answer_to(&message, id)) {
-            reader.finish();
-            return Ok(Some(data));
-        }
-    }
-    Ok(None)
-}
-
-pub(super) fn broken(gateway: &Gateway, problem: impl Into<String>) -> CallError {
-    CallError::Broken { gateway: gateway.slug.to_string(), problem: problem.into() }
-}
-
-fn broken_off(gateway: &Gateway) -> CallError {
-    let why = "the connection broke off within the answer".to_owned();
-    CallError::Unreachable { gateway: gateway.slug.to_string(), why, may_have_run: true }
-}
-
-fn silent(gateway: &Gateway) -> CallError {
-    let why = "it fell silent within the answer".to_owned();
-    CallError::Unreachable { gateway: gateway.slug.to_string(), why, may_have_run: true }
 }

@@ -72,7 +72,9 @@ pub(super) fn mirror_routing(method: &str, params: Option<&RawValue>, headers: &
 pub(super) fn request(id: u64, method: &str, params: Option<&str>) -> Bytes {
     let method = json_string(method);
     let text = match params {
-        Some(params) => format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{method},\"params\":{params}}}"),
+        Some(params) => {
+            format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{method},\"params\":{params}}}")
+        }
         None => format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{method}}}"),
     };
     Bytes::from(text)
@@ -91,7 +93,9 @@ pub(super) fn refusal(id: &RawValue, method: &str) -> String {
 
 /// Tells a legacy upstream that nobody waits for a request any more.
 pub(super) fn cancelled(id: u64) -> String {
-    format!("{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{{\"requestId\":{id}}}}}")
+    format!(
+        "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{{\"requestId\":{id}}}}}"
+    )
 }
 
 #[cfg(test)]
@@ -103,8 +107,19 @@ mod tests {
     fn only_named_headers_of_the_client_go_on() {
         let mut client = HeaderMap::new();
         for name in [
-            "authorization", "cookie", "host", "origin", "dpop", "mcp-session-id", "proxy-authorization",
-            "x-forwarded-for", "mcp-name", "mcp-protocol-version", "traceparent", "tracestate", "mcp-param-region",
+            "authorization",
+            "cookie",
+            "host",
+            "origin",
+            "dpop",
+            "mcp-session-id",
+            "proxy-authorization",
+            "x-forwarded-for",
+            "mcp-name",
+            "mcp-protocol-version",
+            "traceparent",
+            "tracestate",
+            "mcp-param-region",
         ] {
             client.insert(HeaderName::from_static(name), HeaderValue::from_static("v"));
         }

@@ -20,7 +20,7 @@ pub(crate) struct AuditQuery {
     /// How the action begins, e.g. `grant.`.
     action: Option<String>,
     /// Events by this person, or about what is theirs.
-    #[param(value_type = Option<String>, format = Uuid)]
+    #[param(value_type = Option<String>, format = "uuid")]
     user: Option<UserId>,
     /// Rows per page.
     #[param(minimum = 1, maximum = 200, default = 50)]

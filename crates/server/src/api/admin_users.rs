@@ -76,7 +76,7 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     State(state): State<AppState>,
     AdminCaller(caller): AdminCaller,
-    QueryOf(_): QueryOf<NoQuery>,
+    _: QueryOf<NoQuery>,
     JsonBody(body): JsonBody<NewUserBody>,
 ) -> Result<(StatusCode, Tagged), ApiError> {
     let password = body.password.map(Password::new);
@@ -86,7 +86,7 @@ pub(crate) async fn create(
 }
 
 /// One person.
-#[utoipa::path(get, path = "/admin/users/{id}", tag = "administration", params(("id" = String, Path, format = Uuid)),
+#[utoipa::path(get, path = "/admin/users/{id}", tag = "administration", params(("id" = String, Path, format = "uuid")),
     responses((status = 200, body = UserView), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn read(
     State(state): State<AppState>,
@@ -98,7 +98,7 @@ pub(crate) async fn read(
 
 /// Edits a person. Disabling ends their sessions and API tokens.
 #[utoipa::path(put, path = "/admin/users/{id}", tag = "administration",
-    params(("id" = String, Path, format = Uuid), ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
+    params(("id" = String, Path, format = "uuid"), ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
     request_body = UserEditBody,
     responses((status = 200, body = UserView), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem)))]
@@ -115,7 +115,7 @@ pub(crate) async fn update(
 
 /// Deletes a person and ends all that was theirs.
 #[utoipa::path(delete, path = "/admin/users/{id}", tag = "administration",
-    params(("id" = String, Path, format = Uuid), ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
+    params(("id" = String, Path, format = "uuid"), ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem)))]
 pub(crate) async fn delete(
     State(state): State<AppState>,
@@ -128,7 +128,7 @@ pub(crate) async fn delete(
 }
 
 /// Makes a link by which one person sets a new password.
-#[utoipa::path(post, path = "/admin/users/{id}/reset-link", tag = "administration", params(("id" = String, Path, format = Uuid)),
+#[utoipa::path(post, path = "/admin/users/{id}/reset-link", tag = "administration", params(("id" = String, Path, format = "uuid")),
     responses((status = 201, body = ResetLinkView), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn reset_link(
     State(state): State<AppState>,

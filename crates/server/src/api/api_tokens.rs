@@ -69,7 +69,7 @@ pub(crate) async fn create(
 }
 
 /// Ends one of your API tokens, at once.
-#[utoipa::path(delete, path = "/api-tokens/{id}", tag = "API tokens", params(("id" = String, Path, format = Uuid)),
+#[utoipa::path(delete, path = "/api-tokens/{id}", tag = "API tokens", params(("id" = String, Path, format = "uuid")),
     responses((status = 204), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn end(
     State(state): State<AppState>,

@@ -29,7 +29,7 @@ pub(crate) struct ItemView {
     /// `tool`, `resource`, `resource_template` or `prompt`.
     #[schema(value_type = String)]
     kind: CatalogKind,
-    #[schema(value_type = String, format = Uuid)]
+    #[schema(value_type = String, format = "uuid")]
     gateway_id: GatewayId,
     #[schema(value_type = String)]
     gateway: Slug,
@@ -45,7 +45,7 @@ pub(crate) struct ItemView {
 /// A gateway whose catalog is not known.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MissingView {
-    #[schema(value_type = String, format = Uuid)]
+    #[schema(value_type = String, format = "uuid")]
     gateway_id: GatewayId,
     #[schema(value_type = String)]
     gateway: Slug,

@@ -7,6 +7,7 @@ use crate::extract::{Id, OwnCaller};
 use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
+use axum::response::Redirect;
 use doorward_broker::{Connection, ConnectionStatus};
 use doorward_domain::{GatewayId, Health, Slug, Timestamp};
 use http::StatusCode;
@@ -16,7 +17,7 @@ use utoipa::ToSchema;
 /// One gateway, and your grant there. No part of a token is shown.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ConnectionView {
-    #[schema(value_type = String, format = Uuid)]
+    #[schema(value_type = String, format = "uuid")]
     gateway_id: GatewayId,
     #[schema(value_type = String)]
     slug: Slug,
@@ -83,7 +84,7 @@ pub(crate) async fn list(
 }
 
 /// How your connection to one gateway fares.
-#[utoipa::path(get, path = "/oauth/status/{id}", tag = "connections", params(("id" = String, Path, format = Uuid, description = "The gateway's id.")),
+#[utoipa::path(get, path = "/oauth/status/{id}", tag = "connections", params(("id" = String, Path, format = "uuid", description = "The gateway's id.")),
     responses((status = 200, body = ConnectionView), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn status(
     State(state): State<AppState>,
@@ -95,7 +96,7 @@ pub(crate) async fn status(
 }
 
 /// Ends your connection to one gateway: no later call is served.
-#[utoipa::path(delete, path = "/connections/{id}", tag = "connections", params(("id" = String, Path, format = Uuid, description = "The gateway's id.")),
+#[utoipa::path(delete, path = "/connections/{id}", tag = "connections", params(("id" = String, Path, format = "uuid", description = "The gateway's id.")),
     responses((status = 204), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn disconnect(
     State(state): State<AppState>,
@@ -104,4 +105,23 @@ pub(crate) async fn disconnect(
 ) -> Result<StatusCode, ApiError> {
     state.broker.disconnect(&caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Leads a browser to the page where it connects a gateway; whoever is not signed in comes by the login.
+#[utoipa::path(get, path = "/oauth/authorize/{id}", tag = "connections", params(("id" = String, Path, format = "uuid", description = "The gateway's id.")),
+    responses((status = 303, description = "To the connect page, or to the login."), (status = 404, body = Problem)))]
+pub(crate) async fn authorize(
+    State(state): State<AppState>,
+    caller: Result<OwnCaller, ApiError>,
+    Id(id): Id<GatewayId>,
+) -> Result<Redirect, ApiError> {
+    let caller = match caller {
+        Ok(OwnCaller(caller)) => caller,
+        Err(ApiError::Unauthenticated) => {
+            return Ok(Redirect::to(&format!("/ui/login?next=%2Foauth%2Fauthorize%2F{id}")));
+        }
+        Err(error) => return Err(error),
+    };
+    let gateway = state.broker.gateway(&caller, id).await?;
+    Ok(Redirect::to(&format!("/connect/{}", gateway.slug)))
 }

@@ -31,11 +31,11 @@ pub(crate) struct DiscoveredView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DiscoveredSettings {
     issuer: String,
-    #[schema(value_type = String, format = Uri)]
+    #[schema(value_type = String, format = "uri")]
     authorization_url: Url,
-    #[schema(value_type = String, format = Uri)]
+    #[schema(value_type = String, format = "uri")]
     token_url: Url,
-    #[schema(value_type = Option<String>, format = Uri)]
+    #[schema(value_type = Option<String>, format = "uri")]
     revocation_url: Option<Url>,
     resource: Option<String>,
     scopes: Vec<String>,

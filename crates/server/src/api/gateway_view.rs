@@ -14,12 +14,12 @@ use utoipa::ToSchema;
 /// A registered upstream MCP server.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct GatewayView {
-    #[schema(value_type = String, format = Uuid)]
+    #[schema(value_type = String, format = "uuid")]
     id: GatewayId,
     #[schema(value_type = String)]
     slug: Slug,
     name: String,
-    #[schema(value_type = String, format = Uri)]
+    #[schema(value_type = String, format = "uri")]
     url: Url,
     #[schema(value_type = GatewayStateName)]
     state: GatewayState,
@@ -49,11 +49,11 @@ pub(crate) struct AuthorizationView {
 /// OAuth settings without the secret.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OAuthView {
-    #[schema(value_type = String, format = Uri)]
+    #[schema(value_type = String, format = "uri")]
     authorization_url: Url,
-    #[schema(value_type = String, format = Uri)]
+    #[schema(value_type = String, format = "uri")]
     token_url: Url,
-    #[schema(value_type = Option<String>, format = Uri)]
+    #[schema(value_type = Option<String>, format = "uri")]
     revocation_url: Option<Url>,
     issuer: Option<String>,
     resource: Option<String>,

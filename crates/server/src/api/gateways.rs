@@ -70,7 +70,7 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     State(state): State<AppState>,
     AdminCaller(caller): AdminCaller,
-    QueryOf(_): QueryOf<NoQuery>,
+    _: QueryOf<NoQuery>,
     JsonBody(body): JsonBody<GatewayBody>,
 ) -> Result<(StatusCode, Tagged<GatewayView>), ApiError> {
     caller.require(Permission::ManageGateways)?;
@@ -79,7 +79,7 @@ pub(crate) async fn create(
 }
 
 /// One gateway.
-#[utoipa::path(get, path = "/gateways/{id}", tag = "gateways", params(("id" = String, Path, format = Uuid)),
+#[utoipa::path(get, path = "/gateways/{id}", tag = "gateways", params(("id" = String, Path, format = "uuid")),
     responses((status = 200, body = GatewayView), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn read(
     State(state): State<AppState>,
@@ -92,7 +92,7 @@ pub(crate) async fn read(
 
 /// Edits a gateway. Where it would send secrets elsewhere than before, they are asked for again.
 #[utoipa::path(put, path = "/gateways/{id}", tag = "gateways",
-    params(("id" = String, Path, format = Uuid), ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
+    params(("id" = String, Path, format = "uuid"), ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
     request_body = GatewayBody,
     responses((status = 200, body = UpdatedGatewayView), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 412, body = Problem)))]
@@ -112,7 +112,7 @@ pub(crate) async fn update(
 
 /// Deletes a gateway and ends its grants.
 #[utoipa::path(delete, path = "/gateways/{id}", tag = "gateways",
-    params(("id" = String, Path, format = Uuid), ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
+    params(("id" = String, Path, format = "uuid"), ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem)))]
 pub(crate) async fn delete(
     State(state): State<AppState>,
@@ -125,7 +125,7 @@ pub(crate) async fn delete(
 }
 
 /// Reads a gateway's catalog again, with your own grant there.
-#[utoipa::path(post, path = "/gateways/{id}/refresh", tag = "gateways", params(("id" = String, Path, format = Uuid)),
+#[utoipa::path(post, path = "/gateways/{id}/refresh", tag = "gateways", params(("id" = String, Path, format = "uuid")),
     responses((status = 200, body = RefreshedCatalog), (status = 404, body = Problem), (status = 409, body = Problem), (status = 502, body = Problem)))]
 pub(crate) async fn refresh(
     State(state): State<AppState>,

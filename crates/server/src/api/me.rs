@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 /// The caller.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Me {
-    #[schema(value_type = String, format = Uuid)]
+    #[schema(value_type = String, format = "uuid")]
     id: UserId,
     email: String,
     name: String,

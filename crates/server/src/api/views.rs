@@ -55,7 +55,7 @@ pub(crate) enum AudienceName {
 /// A person.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UserView {
-    #[schema(value_type = String, format = Uuid)]
+    #[schema(value_type = String, format = "uuid")]
     id: UserId,
     email: String,
     name: String,
@@ -91,7 +91,7 @@ impl From<User> for UserView {
 /// An API token, without its value.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ApiTokenView {
-    #[schema(value_type = String, format = Uuid)]
+    #[schema(value_type = String, format = "uuid")]
     id: ApiTokenId,
     name: String,
     /// The first characters after `dw_`, for recognition.
@@ -131,21 +131,21 @@ impl From<ApiToken> for ApiTokenView {
 /// One event of the audit trail.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AuditEventView {
-    #[schema(value_type = String, format = Uuid)]
+    #[schema(value_type = String, format = "uuid")]
     id: AuditEventId,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     /// `user`, `anonymous`, `system` or `command_line`.
     actor: &'static str,
     /// Who, when the actor is a person.
-    #[schema(value_type = Option<String>, format = Uuid)]
+    #[schema(value_type = Option<String>, format = "uuid")]
     actor_id: Option<UserId>,
     /// `subject.verb`, e.g. `gateway.create`.
     action: String,
     /// The id of the thing acted upon.
     subject: Option<String>,
     /// Whose thing it is.
-    #[schema(value_type = Option<String>, format = Uuid)]
+    #[schema(value_type = Option<String>, format = "uuid")]
     user_id: Option<UserId>,
     address: Option<String>,
     detail: BTreeMap<String, String>,

@@ -5,6 +5,7 @@
 use crate::api::ApiError;
 use crate::extract::ClientAddress;
 use crate::state::AppState;
+use crate::telemetry::Seen;
 use crate::{cookies, csrf};
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use doorward_broker::Caller;
@@ -55,6 +56,12 @@ fn opening(caller: Caller, need: Audience) -> Result<Caller, ApiError> {
 }
 
 async fn caller(parts: &Parts, state: &AppState) -> Result<Caller, ApiError> {
+    let caller = authenticated(parts, state).await?;
+    Seen::note(&parts.extensions, caller.user.id);
+    Ok(caller)
+}
+
+async fn authenticated(parts: &Parts, state: &AppState) -> Result<Caller, ApiError> {
     let address = ClientAddress::of(&parts.headers, &parts.extensions, &state.facts);
     if parts.headers.contains_key(header::AUTHORIZATION) {
         let token = bearer(&parts.headers).ok_or(ApiError::Unauthenticated)?;

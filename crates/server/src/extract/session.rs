@@ -2,6 +2,7 @@
 
 use crate::extract::ClientAddress;
 use crate::state::AppState;
+use crate::telemetry::Seen;
 use crate::{cookies, csrf};
 use axum::extract::FromRequestParts;
 use axum::extract::OptionalFromRequestParts;
@@ -52,7 +53,10 @@ impl OptionalFromRequestParts<AppState> for SessionCaller {
         let csrf = csrf::token(text);
         let address = ClientAddress::of(&parts.headers, &parts.extensions, &state.facts);
         let caller = state.broker.caller_by_session(&token, address).await.map_err(PageRejection::Failed)?;
-        Ok(caller.map(|caller| Self { caller, csrf }))
+        Ok(caller.map(|caller| {
+            Seen::note(&parts.extensions, caller.user.id);
+            Self { caller, csrf }
+        }))
     }
 }
 

@@ -102,7 +102,10 @@ async fn each_user_is_seen_with_their_own_token_and_without_one_not_at_all() {
 async fn a_refused_token_is_renewed_once_and_the_call_repeated() {
     let house = House::new().await;
     let provider = Upstream::with(LATEST, |_| async {
-        Some(super::fixture::json(200, r#"{"access_token":"new","token_type":"Bearer","expires_in":3600,"refresh_token":"r2"}"#))
+        Some(super::fixture::json(
+            200,
+            r#"{"access_token":"new","token_type":"Bearer","expires_in":3600,"refresh_token":"r2"}"#,
+        ))
     })
     .await;
     let upstream = Upstream::with(LATEST, |seen| async move {
@@ -120,11 +123,13 @@ async fn a_refused_token_is_renewed_once_and_the_call_repeated() {
 async fn a_token_that_is_refused_again_and_again_is_not_sent_for_ever() {
     let house = House::new().await;
     let provider = Upstream::with(LATEST, |_| async {
-        Some(super::fixture::json(200, r#"{"access_token":"new","token_type":"Bearer","expires_in":3600,"refresh_token":"r2"}"#))
+        Some(super::fixture::json(
+            200,
+            r#"{"access_token":"new","token_type":"Bearer","expires_in":3600,"refresh_token":"r2"}"#,
+        ))
     })
     .await;
-    let upstream =
-        Upstream::with(LATEST, |_| async { Some(plain_text(StatusCode::UNAUTHORIZED, "")) }).await;
+    let upstream = Upstream::with(LATEST, |_| async { Some(plain_text(StatusCode::UNAUTHORIZED, "")) }).await;
     let gateway = oauth_gateway(&house, &upstream, provider.url.trim_end_matches("/mcp")).await;
     grant(&house, &house.alice, &gateway, "old").await;
     let error = house.call(&gateway, &client(LATEST), "tools/list", "{}").await.err().unwrap();
@@ -138,8 +143,7 @@ async fn a_token_that_is_refused_again_and_again_is_not_sent_for_ever() {
 #[tokio::test]
 async fn an_open_gateway_that_asks_for_authorization_says_so() {
     let house = House::new().await;
-    let upstream =
-        Upstream::with(LATEST, |_| async { Some(plain_text(StatusCode::UNAUTHORIZED, "")) }).await;
+    let upstream = Upstream::with(LATEST, |_| async { Some(plain_text(StatusCode::UNAUTHORIZED, "")) }).await;
     let gateway = house.gateway(&upstream).await;
     let error = house.call(&gateway, &client(LATEST), "tools/list", "{}").await.err().unwrap();
     assert!(error.to_string().contains("settings do not give"), "{error}");
@@ -168,7 +172,8 @@ async fn nothing_runs_where_nobody_listens() {
     let error = house.call(&gateway, &client(LATEST), "tools/list", "{}").await.err().unwrap();
     assert!(matches!(&error, CallError::Unreachable { may_have_run: false, .. }), "{error}");
     let private = super::gateway_at("http://10.0.0.1/mcp");
-    let private = house.register(Gateway { slug: doorward_domain::Slug::parse("private").unwrap(), ..private }).await;
+    let private =
+        house.register(Gateway { slug: doorward_domain::Slug::parse("private").unwrap(), ..private }).await;
     let error = house.call(&private, &client(LATEST), "tools/list", "{}").await.err().unwrap();
     assert!(error.to_string().contains("DOORWARD_ALLOW"), "{error}");
 }
@@ -181,7 +186,8 @@ async fn annotated_arguments_are_mirrored_for_a_client_that_knows_nothing_of_it(
     })
     .await;
     let gateway = house.gateway(&upstream).await;
-    let tool = r#"{"name":"sql","inputSchema":{"properties":{"region":{"type":"string","x-mcp-header":"Region"}}}}"#;
+    let tool =
+        r#"{"name":"sql","inputSchema":{"properties":{"region":{"type":"string","x-mcp-header":"Region"}}}}"#;
     let item = CatalogItem { kind: CatalogKind::Tool, name: "sql".into(), json: tool.into() };
     let catalog = Catalog {
         gateway_id: gateway.id,

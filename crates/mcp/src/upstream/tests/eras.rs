@@ -13,7 +13,10 @@ const METHODS: [(&str, &str); 8] = [
     ("resources/read", r#"{"uri":"file:///x"}"#),
     ("prompts/list", "{}"),
     ("prompts/get", r#"{"name":"p"}"#),
-    ("completion/complete", r#"{"ref":{"type":"ref/prompt","name":"p"},"argument":{"name":"a","value":"b"}}"#),
+    (
+        "completion/complete",
+        r#"{"ref":{"type":"ref/prompt","name":"p"},"argument":{"name":"a","value":"b"}}"#,
+    ),
 ];
 
 #[tokio::test]
@@ -30,7 +33,10 @@ async fn every_plain_call_works_between_every_pair_of_revisions() {
                 assert_eq!(text.contains("resultType"), client_revision.is_modern(), "{pair}");
                 let seen = upstream.seen(method).pop().unwrap();
                 check_hop(&seen, upstream_revision, method);
-                assert!(!params.contains("123456") || seen.body.contains("12345678901234567890123"), "{pair}");
+                assert!(
+                    !params.contains("123456") || seen.body.contains("12345678901234567890123"),
+                    "{pair}"
+                );
             }
         }
         let handshakes = upstream.seen("initialize").len();
@@ -126,10 +132,9 @@ async fn an_upstream_without_any_era_says_what_is_wrong() {
         assert!(error.to_string().contains(expected), "{error}");
         assert!(!error.to_string().contains("canary"));
     }
-    for (name, result, expected) in [
-        ("odd", r#"{"protocolVersion":"<b>9"}"#, "revision 'b9'"),
-        ("none", "3", "revision ''"),
-    ] {
+    for (name, result, expected) in
+        [("odd", r#"{"protocolVersion":"<b>9"}"#, "revision 'b9'"), ("none", "3", "revision ''")]
+    {
         let upstream = Upstream::with(Revision::LATEST_LEGACY, move |seen| async move {
             (seen.method() == "initialize").then(|| answer_to(&seen, result))
         })
@@ -157,17 +162,19 @@ async fn a_question_to_the_user_reaches_modern_clients_and_is_named_to_legacy_on
     assert!(text.contains(r#""requestState":"exact é""#));
     let error = house.call(&gateway, &client(Revision::LATEST_LEGACY), "tools/call", r#"{"name":"x"}"#).await;
     let error = error.err().unwrap();
-    assert!(matches!(&error, CallError::NeedsBridging { what, .. } if what.contains("input_required")), "{error}");
+    assert!(
+        matches!(&error, CallError::NeedsBridging { what, .. } if what.contains("input_required")),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn modern_errors_travel_with_their_status() {
     let house = House::new().await;
-    let upstream =
-        Upstream::with(Revision::LATEST, |seen| async move {
-            (seen.method() == "vendor/x").then(|| error_to(&seen, 404, -32_601))
-        })
-        .await;
+    let upstream = Upstream::with(Revision::LATEST, |seen| async move {
+        (seen.method() == "vendor/x").then(|| error_to(&seen, 404, -32_601))
+    })
+    .await;
     let gateway = house.gateway(&upstream).await;
     let answer = house.call(&gateway, &client(Revision::LATEST), "vendor/x", "{}").await.unwrap();
     let UpstreamAnswer::Message(answer) = answer else { panic!() };

@@ -188,11 +188,15 @@ pub(crate) fn answer_to(seen: &Seen, result: &str) -> Response {
 }
 
 pub(crate) fn error_to(seen: &Seen, status: u16, code: i32) -> Response {
-    json(status, &format!(r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":{code},"message":"m"}}}}"#, seen.id()))
+    json(
+        status,
+        &format!(r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":{code},"message":"m"}}}}"#, seen.id()),
+    )
 }
 
 pub(crate) fn json(status: u16, body: &str) -> Response {
-    let response = Response::builder().status(status).header("content-type", "application/json; charset=utf-8");
+    let response =
+        Response::builder().status(status).header("content-type", "application/json; charset=utf-8");
     response.header("set-cookie", "upstream=1").body(Body::from(body.to_owned())).unwrap()
 }
 
@@ -284,7 +288,8 @@ impl House {
             headers.insert(name, "client-canary".parse().unwrap());
         }
         headers.insert("traceparent", "00-trace".parse().unwrap());
-        let call = UpstreamCall { id: &id, method, params: Some(&params), client_headers: &headers, accept_sse };
+        let call =
+            UpstreamCall { id: &id, method, params: Some(&params), client_headers: &headers, accept_sse };
         self.upstreams.call(caller, gateway, client, call).await
     }
 

@@ -1,6 +1,6 @@
 //! Calls against real listeners on loopback: every era, sessions, streams, credentials.
 
-pub(crate) pub(crate) mod credentials;
+pub(crate) mod credentials;
 mod eras;
 pub(crate) mod fixture;
 mod sessions;

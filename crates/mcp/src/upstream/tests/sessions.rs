@@ -25,10 +25,12 @@ async fn fifty_calls_that_meet_a_lost_session_open_one_new_session() {
 #[tokio::test]
 async fn a_session_that_is_lost_at_once_is_an_error() {
     let house = House::new().await;
-    let upstream = Upstream::with(LEGACY, |seen| async move {
-        (seen.method() == "tools/list").then(|| json(404, "{}"))
-    })
-    .await;
+    let upstream =
+        Upstream::with(
+            LEGACY,
+            |seen| async move { (seen.method() == "tools/list").then(|| json(404, "{}")) },
+        )
+        .await;
     let gateway = house.gateway(&upstream).await;
     let error = house.call(&gateway, &client(LEGACY), "tools/list", "{}").await.err().unwrap();
     assert!(error.to_string().contains("HTTP 404"), "{error}");
@@ -75,7 +77,8 @@ async fn users_and_kinds_of_clients_have_sessions_of_their_own() {
         house.call_as(caller, &gateway, &client(LEGACY), call, true).await.unwrap();
     }
     house.call_as(&bob, &gateway, &client(Revision::V2025_06_18), call, true).await.unwrap();
-    let sessions: Vec<_> = upstream.seen("tools/list").iter().map(|s| s.header("mcp-session-id").unwrap().to_owned()).collect();
+    let sessions: Vec<_> =
+        upstream.seen("tools/list").iter().map(|s| s.header("mcp-session-id").unwrap().to_owned()).collect();
     assert_eq!(sessions[0], sessions[2]);
     assert_eq!(sessions.iter().collect::<HashSet<_>>().len(), 3);
 }
@@ -87,13 +90,13 @@ async fn equal_ids_of_two_clients_stay_apart_and_keep_their_type() {
     let gateway = house.gateway(&upstream).await;
     let ours = client(LEGACY);
     let ids = ["1", "\"1\"", "1", "\"\\u0031\""];
-    let calls = ids.map(|id| {
-        house.call_as(&house.alice, &gateway, &ours, ("tools/call", r#"{"name":"x"}"#, id), true)
-    });
+    let calls = ids
+        .map(|id| house.call_as(&house.alice, &gateway, &ours, ("tools/call", r#"{"name":"x"}"#, id), true));
     for (id, answer) in ids.iter().zip(join_all(calls).await) {
         assert!(message(answer.unwrap()).contains(&format!("\"id\":{id},")));
     }
-    let upstream_ids: HashSet<_> = upstream.seen("tools/call").iter().map(|seen| seen.id().to_owned()).collect();
+    let upstream_ids: HashSet<_> =
+        upstream.seen("tools/call").iter().map(|seen| seen.id().to_owned()).collect();
     assert_eq!(upstream_ids.len(), 4);
 }
 

@@ -50,7 +50,15 @@ async fn progress_comes_back_under_the_clients_own_token_and_nobody_elses() {
     let house = House::new().await;
     let upstream = streaming(LEGACY, |id| {
         let other = event(r#"{"jsonrpc":"2.0","id":999999,"result":{}}"#);
-        vec![": hi\n\n".into(), "id: 7\ndata:\n\n".into(), progress(id), progress("999"), other, result(id), progress(id)]
+        vec![
+            ": hi\n\n".into(),
+            "id: 7\ndata:\n\n".into(),
+            progress(id),
+            progress("999"),
+            other,
+            result(id),
+            progress(id),
+        ]
     })
     .await;
     let gateway = house.gateway(&upstream).await;
@@ -139,8 +147,15 @@ async fn a_silent_start_becomes_a_stream_all_the_same() {
 async fn what_a_server_asks_of_its_client_is_refused_and_the_call_goes_on() {
     let house = House::new().await;
     let upstream = streaming(LEGACY, |id| {
-        let ask = |method: &str, id: &str| event(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{}}}}"#));
-        vec![ask("elicitation/create", "\"s1\""), ask("sampling/createMessage", "2"), ask("ping", "3"), result(id)]
+        let ask = |method: &str, id: &str| {
+            event(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{}}}}"#))
+        };
+        vec![
+            ask("elicitation/create", "\"s1\""),
+            ask("sampling/createMessage", "2"),
+            ask("ping", "3"),
+            result(id),
+        ]
     })
     .await;
     let gateway = house.gateway(&upstream).await;
@@ -158,7 +173,8 @@ async fn log_lines_reach_a_modern_client_from_the_level_it_asked_for() {
     let house = House::new().await;
     let upstream = streaming(LEGACY, |id| {
         let log = |level: &str| note("notifications/message", &format!(r#"{{"level":"{level}","data":1}}"#));
-        let others = ["notifications/tools/list_changed", "notifications/vendor"].map(|method| note(method, "{}"));
+        let others =
+            ["notifications/tools/list_changed", "notifications/vendor"].map(|method| note(method, "{}"));
         let mut pieces = vec![log("debug"), log("error"), log("odd")];
         pieces.extend(others);
         pieces.push(result(id));
@@ -172,11 +188,16 @@ async fn log_lines_reach_a_modern_client_from_the_level_it_asked_for() {
         (Revision::LATEST, r#"{"name":"x"}"#, vec![]),
         (LEGACY, r#"{"name":"x"}"#, vec!["debug", "error", "odd"]),
     ] {
-        let seen = streamed(house.call(&gateway, &client(revision), "tools/call", params).await.unwrap()).await;
+        let seen =
+            streamed(house.call(&gateway, &client(revision), "tools/call", params).await.unwrap()).await;
         let logged: Vec<String> = seen
             .iter()
             .filter(|text| text.contains("notifications/message"))
-            .map(|text| text_member(member_at(&raw(text.clone()).unwrap(), &["params"]).unwrap(), "level").unwrap().into())
+            .map(|text| {
+                text_member(member_at(&raw(text.clone()).unwrap(), &["params"]).unwrap(), "level")
+                    .unwrap()
+                    .into()
+            })
             .collect();
         assert_eq!(logged, levels);
         assert_eq!(seen.iter().filter(|text| text.contains("notifications/vendor")).count(), 1);
@@ -194,7 +215,10 @@ async fn a_dropped_call_is_cancelled_upstream_under_its_upstream_id() {
     let call = upstream.seen("tools/call").remove(0);
     let cancelled = upstream.wait_for(|seen| seen.method() == "notifications/cancelled").await;
     assert!(cancelled.body.contains(&format!(r#""requestId":{}}}"#, call.id())), "{}", cancelled.body);
-    assert_eq!(streamed(house.call(&gateway, &client(LEGACY), "tools/call", CALL).await.unwrap()).await.len(), 2);
+    assert_eq!(
+        streamed(house.call(&gateway, &client(LEGACY), "tools/call", CALL).await.unwrap()).await.len(),
+        2
+    );
     assert_eq!(upstream.seen("notifications/cancelled").len(), 1);
 }
 
@@ -214,7 +238,8 @@ async fn answers_that_are_not_the_protocol_are_clean_errors() {
     for (number, (pieces, expected)) in cases.into_iter().enumerate() {
         let upstream = streaming(LEGACY, pieces).await;
         let gateway = house.gateway_named(&upstream, &format!("n{number}")).await;
-        let answer = house.call_as(&house.alice, &gateway, &client(LEGACY), ("tools/call", CALL, "1"), false).await;
+        let answer =
+            house.call_as(&house.alice, &gateway, &client(LEGACY), ("tools/call", CALL, "1"), false).await;
         let error = answer.err().unwrap();
         assert!(matches!(error, CallError::Broken { .. }) && error.to_string().contains(expected), "{error}");
     }
@@ -247,10 +272,9 @@ async fn bodies_that_are_no_answer_are_clean_errors() {
     ];
     let house = House::new().await;
     for (name, response, expected) in cases {
-        let upstream = Upstream::with(LEGACY, move |seen| async move {
-            (seen.method() == "tools/call").then(response)
-        })
-        .await;
+        let upstream =
+            Upstream::with(LEGACY, move |seen| async move { (seen.method() == "tools/call").then(response) })
+                .await;
         let gateway = house.gateway_named(&upstream, name).await;
         let error = house.call(&gateway, &client(LEGACY), "tools/call", CALL).await.err().unwrap();
         assert!(error.to_string().contains(expected), "{name}: {error}");
@@ -263,7 +287,10 @@ async fn initialize_may_be_answered_by_events_too() {
     let upstream = Upstream::with(LEGACY, |seen| async move {
         match seen.method() {
             "initialize" => {
-                let hello = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"protocolVersion":"2024-11-05"}}}}"#, seen.id());
+                let hello = format!(
+                    r#"{{"jsonrpc":"2.0","id":{},"result":{{"protocolVersion":"2024-11-05"}}}}"#,
+                    seen.id()
+                );
                 Some(events(stream::iter([note("notifications/x", "{}"), event(&hello)])))
             }
             "notifications/initialized" => Some(plain_text(StatusCode::BAD_REQUEST, "")),

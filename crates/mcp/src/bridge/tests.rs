@@ -1,6 +1,11 @@
 //! What the bridge changes, and above all what it does not.
 
 use super::*;
+use crate::envelope::{self, Envelope, json_string};
+use crate::revision::Revision;
+use crate::upstream::ClientFacts;
+use doorward_domain::CatalogKind;
+use http::StatusCode;
 use proptest::prelude::*;
 
 const MODERN: Revision = Revision::V2026_07_28;
@@ -20,18 +25,30 @@ fn up(client: &ClientFacts, upstream: Revision, params: Option<&str>) -> Option<
     upward(client, upstream, params.as_deref(), "77").params.map(Cow::into_owned)
 }
 
-fn down(client: Revision, upstream: Revision, method: &str, message: &str) -> Result<(String, u16), NeedsMore> {
+fn down(
+    client: Revision,
+    upstream: Revision,
+    method: &str,
+    message: &str,
+) -> Result<(String, u16), NeedsMore> {
     let id = envelope::raw("\"c\"".into()).unwrap();
     let params = envelope::raw(r#"{"uri":"file:///x"}"#.into()).unwrap();
-    let bridge =
-        Downward { client, upstream, method, params: Some(&params), id: &id, status: StatusCode::BAD_REQUEST };
+    let bridge = Downward {
+        client,
+        upstream,
+        method,
+        params: Some(&params),
+        id: &id,
+        status: StatusCode::BAD_REQUEST,
+    };
     let message = Envelope::parse(message.as_bytes()).unwrap();
     bridge.response(&message).map(|(text, status)| (text, status.as_u16()))
 }
 
 #[test]
 fn within_one_era_only_the_progress_token_changes() {
-    let params = r#"{ "name":"x", "_meta" : {"progressToken":"mine","vendor":1.10}, "big":12345678901234567890 }"#;
+    let params =
+        r#"{ "name":"x", "_meta" : {"progressToken":"mine","vendor":1.10}, "big":12345678901234567890 }"#;
     let expected = params.replace("\"mine\"", "77");
     assert_eq!(up(&facts(LEGACY, "{}"), Revision::V2025_06_18, Some(params)).unwrap(), expected);
     assert_eq!(up(&facts(LEGACY, "{}"), LEGACY, Some(r#"{"name":"x"}"#)).unwrap(), r#"{"name":"x"}"#);
@@ -61,7 +78,10 @@ fn a_legacy_upstream_hears_nothing_of_the_modern_meta() {
     let modern_only = r#"{"a":1,"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}},"inputResponses":{},"requestState":"x"}"#;
     assert_eq!(up(&client, LEGACY, Some(modern_only)).unwrap(), r#"{"a":1}"#);
     let more = r#"{"_meta":{"io.modelcontextprotocol/logLevel":"info","progressToken":5,"traceparent":"t"}}"#;
-    assert_eq!(up(&client, LEGACY, Some(more)).unwrap(), r#"{"_meta":{"progressToken":77,"traceparent":"t"}}"#);
+    assert_eq!(
+        up(&client, LEGACY, Some(more)).unwrap(),
+        r#"{"_meta":{"progressToken":77,"traceparent":"t"}}"#
+    );
     let params = envelope::raw(more.into()).unwrap();
     let upward = upward(&client, LEGACY, Some(&params), "77");
     assert_eq!(upward.log_level.as_deref(), Some("info"));
@@ -75,7 +95,8 @@ fn a_legacy_client_gets_no_modern_members() {
     let message = r#"{"jsonrpc":"2.0","id":77,"result":{"resultType":"complete","ttlMs":5,"cacheScope":"public","contents":[]}}"#;
     let plain = r#"{"jsonrpc":"2.0","id":"c","result":{"contents":[]}}"#;
     assert_eq!(down(LEGACY, MODERN, "resources/read", message).unwrap(), (plain.into(), 200));
-    let tool = r#"{"jsonrpc":"2.0","id":77,"result":{"resultType":"complete","ttlMs":5,"structuredContent":[1]}}"#;
+    let tool =
+        r#"{"jsonrpc":"2.0","id":77,"result":{"resultType":"complete","ttlMs":5,"structuredContent":[1]}}"#;
     let kept = r#"{"jsonrpc":"2.0","id":"c","result":{"ttlMs":5}}"#;
     assert_eq!(down(LEGACY, MODERN, "tools/call", tool).unwrap().0, kept);
     let list = r#"{"jsonrpc":"2.0","id":77,"result":{"tools":[{"name":"a","outputSchema":{"type":"array"}},{"name":"b","outputSchema":{"type":"object"}}]}}"#;

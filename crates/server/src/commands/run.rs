@@ -1,0 +1,68 @@
+//! Running a wired Doorward until it is told to stop.
+
+use super::CommandError;
+use crate::app::App;
+use crate::settings::Settings;
+use crate::{jobs, listener, metrics_listener};
+use std::io;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Bound listeners: whoever has them can say where to go before anything is served.
+pub(super) struct Listeners {
+    public: Vec<TcpListener>,
+    metrics: TcpListener,
+}
+
+impl Listeners {
+    pub(super) async fn bind(settings: &Settings) -> io::Result<Self> {
+        let mut public = Vec::new();
+        for address in &settings.listen {
+            match listener::bind(*address).await {
+                Ok(listener) => public.push(listener),
+                // A machine without IPv6 still serves on the other address.
+                Err(error) if address.is_ipv6() && error.kind() == io::ErrorKind::AddrNotAvailable => {
+                    tracing::info!(%address, "this address is not available here");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if public.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "DOORWARD_LISTEN: no address is available here"));
+        }
+        Ok(Self { public, metrics: listener::bind(settings.metrics_listen).await? })
+    }
+}
+
+/// Serves until SIGINT or SIGTERM, lets answers finish, writes what is in memory.
+pub(super) async fn until_stopped(app: &App, listeners: Listeners) -> Result<(), CommandError> {
+    let stop = CancellationToken::new();
+    let handle = metrics_listener::install()?;
+    tokio::spawn(metrics_listener::upkeep(handle.clone()));
+    tokio::spawn(jobs::flush_last_used(app.broker().clone(), stop.clone()));
+    let router = app.router();
+    let mut serving = vec![listener::serve(listeners.metrics, metrics_listener::router(handle), stop.clone())];
+    for public in listeners.public {
+        serving.push(listener::serve(public, router.clone(), stop.clone()));
+    }
+    told_to_stop().await?;
+    tracing::info!("stopping");
+    stop.cancel();
+    for server in serving {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "a listener failed");
+        }
+    }
+    Ok(app.close().await?)
+}
+
+async fn told_to_stop() -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

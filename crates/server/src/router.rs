@@ -1,0 +1,75 @@
+//! Every route by audience: for everybody, for people (pages and REST), and for MCP clients; and what
+//! every answer carries.
+
+use crate::api::ApiError;
+use crate::extract::Peer;
+use crate::state::AppState;
+use crate::telemetry::{self, REQUEST_ID, RequestIds};
+use crate::{api, ui};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::{HeaderName, HeaderValue, Method, header};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
+
+/// What an answer carries unless its handler says otherwise.
+const DEFAULT_HEADERS: [(HeaderName, &str); 5] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (header::CACHE_CONTROL, "no-store"),
+];
+
+/// Everything that is served on the public listeners.
+pub(crate) fn router(state: AppState, mcp: Router) -> Router {
+    let request_id = HeaderName::from_static(REQUEST_ID);
+    let pages = ui::router(&state).layer(from_fn_with_state(state.clone(), to_public_host));
+    let mut router = Router::new()
+        .merge(api::router())
+        .merge(pages)
+        .fallback(not_found)
+        .with_state(state)
+        .merge(mcp)
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| ApiError::Panicked.into_response()));
+    for (name, value) in DEFAULT_HEADERS {
+        router = router.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)));
+    }
+    router
+        .layer(from_fn(telemetry::log_request))
+        .layer(PropagateRequestIdLayer::new(request_id.clone()))
+        .layer(SetRequestIdLayer::new(request_id.clone(), RequestIds))
+        .layer(from_fn(async move |mut request: Request, next: Next| {
+            request.headers_mut().remove(&request_id);
+            next.run(request).await
+        }))
+}
+
+/// Pages are served under the public host name only: cookies and redirects belong to it. A proxy that is
+/// trusted answers for the names it serves.
+async fn to_public_host(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().map(|Peer(peer)| peer.ip().to_canonical());
+    let trusted = peer.is_some_and(|peer| state.facts.trusted_proxies.iter().any(|network| network.contains(&peer)));
+    let said = request.headers().get(header::HOST).map(HeaderValue::as_bytes);
+    let said = said.or_else(|| request.uri().authority().map(|authority| authority.as_str().as_bytes()));
+    let public = state.facts.public_origin.split_once("://").map_or("", |(_, host)| host);
+    let ours = said.is_none_or(|said| said.eq_ignore_ascii_case(public.as_bytes()));
+    if trusted || ours || !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    Redirect::temporary(&format!("{}{path}", state.facts.public_origin)).into_response()
+}
+
+/// A browser gets a page, everybody else a problem.
+async fn not_found(State(state): State<AppState>, request: Request) -> Response {
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accept.contains("text/html") {
+        ui::not_found(State(state)).await
+    } else {
+        ApiError::NoRoute.into_response()
+    }
+}
