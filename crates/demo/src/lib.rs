@@ -16,7 +16,7 @@ pub use authorization_server::{
     AuthorizationServerOptions, IssuerInRedirect, TokenFault, TokenRequest,
 };
 pub use mcp_server::{
-    AnswerForm, McpFault, McpServer, McpServerFaults, McpServerOptions, Revision, SeenRequest,
+    AnswerForm, McpFault, McpServer, McpServerFaults, McpServerOptions, Revision, SeenRequest, TokenCheck,
 };
 
 use std::io;

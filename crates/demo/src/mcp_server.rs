@@ -15,11 +15,12 @@ mod resources;
 mod tools;
 mod wire;
 
+pub use bearer::TokenCheck;
 pub use faults::{McpFault, McpServerFaults};
 pub use log::SeenRequest;
 pub use options::{AnswerForm, McpServerOptions, Revision};
 
-use crate::authorization_server::{self, AuthorizationServer};
+use crate::authorization_server::AuthorizationServer;
 use crate::listener::{self, Serving};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -47,12 +48,18 @@ struct Shared {
     url: Url,
     options: McpServerOptions,
     /// Who issues the tokens; none: everyone may come in.
-    authority: Option<Arc<authorization_server::Shared>>,
+    authority: Option<Authority>,
     faults: McpServerFaults,
     notes: Notes,
     /// Legacy sessions and the account that opened each.
     sessions: Mutex<HashMap<String, String>>,
     log: Mutex<VecDeque<SeenRequest>>,
+}
+
+/// Who issues the tokens, and how they are checked.
+struct Authority {
+    issuer: String,
+    check: TokenCheck,
 }
 
 /// Whose request it is, and its headers.
@@ -71,12 +78,37 @@ impl McpServer {
         authorization_server: Option<&AuthorizationServer>,
         options: McpServerOptions,
     ) -> io::Result<Self> {
+        let authority = authorization_server.map(|server| Authority {
+            issuer: server.issuer().to_owned(),
+            check: bearer::check_in_process(server.shared()),
+        });
+        Self::start_with(listen, authority, options).await
+    }
+
+    /// Starts with tokens of another issuer, which `check` knows to judge.
+    ///
+    /// # Errors
+    /// When the address is not on loopback or is taken.
+    pub async fn start_trusting(
+        listen: SocketAddr,
+        issuer: &str,
+        check: TokenCheck,
+        options: McpServerOptions,
+    ) -> io::Result<Self> {
+        Self::start_with(listen, Some(Authority { issuer: issuer.to_owned(), check }), options).await
+    }
+
+    async fn start_with(
+        listen: SocketAddr,
+        authority: Option<Authority>,
+        options: McpServerOptions,
+    ) -> io::Result<Self> {
         let socket = listener::bind(listen).await?;
         let url = format!("http://{}/mcp", socket.local_addr()?);
         let shared = Arc::new(Shared {
             url: Url::parse(&url).map_err(io::Error::other)?,
             options,
-            authority: authorization_server.map(AuthorizationServer::shared),
+            authority,
             faults: McpServerFaults::default(),
             notes: Notes::default(),
             sessions: Mutex::default(),

@@ -33,7 +33,9 @@ pub(crate) fn connect_descriptor(gateway: &Gateway) -> String {
     tool(
         &connect_name(gateway),
         &format!("Connect {name}"),
-        &format!("{name} is not connected yet, so its tools are not known. Gives a link for the user to open."),
+        &format!(
+            "{name} is not connected yet, so its tools are not known. Gives a link for the user to open."
+        ),
     )
 }
 
@@ -55,7 +57,11 @@ pub(crate) fn told<'a>(request: &'a ClientRequest, sentence: &str, is_error: boo
 }
 
 /// Answers `{slug}-connect` for a gateway that is connected: its offer is read, so that lists show it.
-pub(crate) async fn connected(front: &Front, request: &ClientRequest, gateway: &std::sync::Arc<Gateway>) -> Reply {
+pub(crate) async fn connected(
+    front: &Front,
+    request: &ClientRequest,
+    gateway: &std::sync::Arc<Gateway>,
+) -> Reply {
     let name = &gateway.name;
     let sentence = match front.catalogs.of(&request.caller, gateway).await {
         CatalogState::Known(catalog) => {

@@ -21,7 +21,9 @@ pub const AUTHORIZATION_DECLINED: i32 = 4_011;
 pub(crate) enum ProtocolError {
     #[error("requests from this web page's origin are not allowed")]
     Origin,
-    #[error("this Host is not Doorward's: use the public URL, or let the proxy in front pass the Host header on")]
+    #[error(
+        "this Host is not Doorward's: use the public URL, or let the proxy in front pass the Host header on"
+    )]
     Host,
     #[error("send an API token with the audience 'mcp' as \"Authorization: Bearer dw_...\"")]
     Unauthorized { presented: bool },
@@ -100,7 +102,9 @@ impl ProtocolError {
             Self::UnknownMethod(_) | Self::NotYet(_) => code::METHOD_NOT_FOUND,
             Self::Call(CallError::NotForwarded { .. }) => code::METHOD_NOT_FOUND,
             Self::UnknownResource { .. } if !modern => code::RESOURCE_NOT_FOUND,
-            Self::MissingMeta(_) | Self::InvalidParams(_) | Self::UnknownResource { .. } => code::INVALID_PARAMS,
+            Self::MissingMeta(_) | Self::InvalidParams(_) | Self::UnknownResource { .. } => {
+                code::INVALID_PARAMS
+            }
             Self::MustAuthorize(_) => AUTHORIZATION_REQUIRED,
             Self::OpenUrl(_) => code::URL_ELICITATION_REQUIRED,
             Self::Declined(_) => AUTHORIZATION_DECLINED,
@@ -119,8 +123,11 @@ impl ProtocolError {
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Broker(BrokerError::Unavailable { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broker(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::UnknownMethod(_) | Self::NotYet(_) | Self::Call(CallError::NotForwarded { .. }) if modern => {
+            Self::UnknownMethod(_) | Self::NotYet(_) | Self::Call(CallError::NotForwarded { .. })
+                if modern =>
+            {
                 StatusCode::NOT_FOUND
             }
             Self::Incomplete

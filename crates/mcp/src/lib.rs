@@ -12,6 +12,7 @@ mod connections_tool;
 pub mod envelope;
 mod errors;
 mod front;
+mod live_session;
 pub mod names;
 pub mod resource_owners;
 pub mod revision;

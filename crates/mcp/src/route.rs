@@ -137,7 +137,9 @@ fn unread(view: &View, name: &str, what: &str) -> Result<Route, ProtocolError> {
     candidates.sort_by_key(|gateway| gateway.slug.as_str().len());
     match candidates.last() {
         Some(gateway) => Ok(Route::Unread(Arc::clone(gateway))),
-        None => Err(ProtocolError::InvalidParams(format!("there is no {what} {:?}{}", cut(name), hint(view)))),
+        None => {
+            Err(ProtocolError::InvalidParams(format!("there is no {what} {:?}{}", cut(name), hint(view))))
+        }
     }
 }
 
@@ -155,7 +157,11 @@ async fn owner(
 /// What is not listed may stand at a gateway that the user has not connected.
 fn hint(view: &View) -> String {
     let unconnected = view.iter().any(|(_, state)| matches!(state, CatalogState::MustAuthorize));
-    if unconnected { format!("; some servers are not connected yet: call {CONNECTIONS}") } else { String::new() }
+    if unconnected {
+        format!("; some servers are not connected yet: call {CONNECTIONS}")
+    } else {
+        String::new()
+    }
 }
 
 /// Enough of a client's word to recognize it by.
@@ -179,7 +185,8 @@ fn upstream(
 async fn completion(front: &Front, request: &ClientRequest) -> Result<Route, ProtocolError> {
     let invalid = |what: &str| ProtocolError::InvalidParams(format!("`params.ref{what}"));
     let params = request.params.as_deref();
-    let reference = params.and_then(|params| member(params, "ref")).ok_or_else(|| invalid("` is required"))?;
+    let reference =
+        params.and_then(|params| member(params, "ref")).ok_or_else(|| invalid("` is required"))?;
     let kind = text_member(reference, "type").unwrap_or_default();
     let (name, (gateway, original)) = match kind.as_ref() {
         "ref/prompt" => {

@@ -12,7 +12,7 @@ use doorward_mcp::{McpParts, McpService};
 use doorward_oauth::OAuthClient;
 use doorward_outbound::{Outbound, OutboundError};
 use doorward_storage::{Storage, StorageError};
-use doorward_vault::{KeyRing, KeyRingError, Vault};
+use doorward_vault::{KeyRingError, Vault};
 use secrecy::ExposeSecret;
 use std::sync::Arc;
 
@@ -137,15 +137,4 @@ async fn create_administrator(broker: &Broker, setting: &AdministratorSetting) -
     let person = NewPerson { email, name: String::new(), password };
     broker.create_first_administrator(person).await.map_err(StartError::Administrator)?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ring_has_to_be_there() {
-        let said = StartError::KeyRing(KeyRing::parse("").err().expect("an empty ring is refused")).to_string();
-        assert!(said.starts_with("DOORWARD_KEY_RING: "), "{said}");
-    }
 }

@@ -10,7 +10,6 @@ mod terminal;
 mod token;
 
 use crate::app::{App, StartError};
-use crate::metrics_listener;
 use crate::settings::{Environment, RawSettings, SettingError, Settings};
 use crate::telemetry;
 use clap::{Parser, Subcommand};

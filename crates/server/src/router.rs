@@ -41,11 +41,14 @@ pub(crate) fn router(state: AppState, mcp: Router) -> Router {
     router
         .layer(from_fn(telemetry::log_request))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
-        .layer(SetRequestIdLayer::new(request_id.clone(), RequestIds))
-        .layer(from_fn(async move |mut request: Request, next: Next| {
-            request.headers_mut().remove(&request_id);
-            next.run(request).await
-        }))
+        .layer(SetRequestIdLayer::new(request_id, RequestIds))
+        .layer(from_fn(without_foreign_request_id))
+}
+
+/// A client's own request id would otherwise be taken for ours, and end up in the log as it came.
+async fn without_foreign_request_id(mut request: Request, next: Next) -> Response {
+    request.headers_mut().remove(REQUEST_ID);
+    next.run(request).await
 }
 
 /// Pages are served under the public host name only: cookies and redirects belong to it. A proxy that is

@@ -97,7 +97,9 @@ mod tests {
         let users = [1, 2].map(|n| UserId(Uuid::from_u128(n)));
         Seen::note(&extensions, users[0]);
         extensions.insert(seen.clone());
-        users.map(|user| Seen::note(&extensions, user));
+        for user in users {
+            Seen::note(&extensions, user);
+        }
         assert_eq!(seen.0.get(), Some(&users[0]));
     }
 }

@@ -1,3 +1,11 @@
 //! What tests share: real servers, ready clients, samples. Nothing of this is in the product.
 
+pub mod app;
+pub mod browser;
+pub mod client;
+pub mod glewlwyd;
+pub mod mcp_client;
+pub mod oidc_provider;
 pub mod postgres;
+pub mod provider;
+pub mod rig;

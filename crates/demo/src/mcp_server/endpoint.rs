@@ -17,7 +17,7 @@ pub(super) async fn handle(
     body: Bytes,
 ) -> Response {
     let body = String::from_utf8_lossy(&body);
-    let account = bearer::account(&server, &headers);
+    let account = bearer::account(&server, &headers).await;
     server.note(seen(&method, &headers, &body, account.clone()));
     if method == Method::POST {
         match server.faults.take() {

@@ -94,9 +94,10 @@ pub(crate) async fn resume(
         (None, Some(_)) => return Err(invalid("is missing or was changed")),
     };
     let state = opened(front, request, method, &sealed)?;
-    let params = request.params.as_deref().and_then(|params| {
-        edit(params.get(), &[("requestState", None), ("inputResponses", None)])
-    });
+    let params = request
+        .params
+        .as_deref()
+        .and_then(|params| edit(params.get(), &[("requestState", None), ("inputResponses", None)]));
     let plain = Arc::new(request.with_params(params.unwrap_or_else(|| "{}".to_owned())));
     match answered.as_deref() {
         Some("accept") => {

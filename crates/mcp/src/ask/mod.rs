@@ -9,8 +9,8 @@ use crate::connections_tool::told;
 use crate::envelope::json_string;
 use crate::errors::ProtocolError;
 use crate::front::{ClientRequest, Front, Method, Reply, object};
+use crate::live_session::{LiveSession, api_token_of};
 use crate::revision::Revision;
-use crate::session::{LiveSession, api_token_of};
 use doorward_domain::{ApiTokenId, ConnectRequestId, Gateway, TokenHash};
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +60,8 @@ impl Ask {
 
     /// What a model is told, for its user.
     pub(crate) fn sentence(&self) -> String {
-        let minutes = if self.minutes == 1 { "1 minute".to_owned() } else { format!("{} minutes", self.minutes) };
+        let minutes =
+            if self.minutes == 1 { "1 minute".to_owned() } else { format!("{} minutes", self.minutes) };
         format!(
             "{} is not connected. Ask the user to open {} in a browser (they sign in to Doorward; the link is \
              good for {minutes}), then try again.",
@@ -178,12 +179,19 @@ impl Refusal {
         }
     }
 
-    fn answer(self, request: &ClientRequest, method: Method, gateway: &Gateway) -> Result<Reply, ProtocolError> {
+    fn answer(
+        self,
+        request: &ClientRequest,
+        method: Method,
+        gateway: &Gateway,
+    ) -> Result<Reply, ProtocolError> {
         let name = &gateway.name;
         let sentence = match self {
             Self::Declined => format!("The user declined to connect {name}, so this cannot be done."),
             Self::Cancelled => {
-                format!("The user did not connect {name} now, so this was not done. It may be tried again later.")
+                format!(
+                    "The user did not connect {name} now, so this was not done. It may be tried again later."
+                )
             }
         };
         match method {

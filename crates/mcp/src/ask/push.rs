@@ -5,7 +5,7 @@ use super::{Ask, Refusal, TOO_QUICK, in_words, open_url};
 use crate::envelope::{json_string, text_member};
 use crate::errors::ProtocolError;
 use crate::front::{Attempt, ClientRequest, Front, Method, Reply, attempt};
-use crate::session::{ClientReply, LiveSession, Question, elicitation_complete};
+use crate::live_session::{ClientReply, LiveSession, Question, elicitation_complete};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
@@ -37,7 +37,8 @@ pub(super) fn push(
     let question = session.question();
     let (id, params) = (json_string(&question.id), ask.elicitation());
     let asked: Bytes =
-        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"elicitation/create\",\"params\":{params}}}").into();
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"elicitation/create\",\"params\":{params}}}")
+            .into();
     let rest = stream::once(settle_and_run(front, request, method, ask, question)).flatten();
     stream::once(std::future::ready(asked)).chain(rest).boxed()
 }

@@ -21,7 +21,10 @@ const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
 
 /// An answer to one request, before it is put on the wire.
 pub(crate) enum Reply {
-    Message { body: Bytes, status: StatusCode },
+    Message {
+        body: Bytes,
+        status: StatusCode,
+    },
     /// Messages, each in one line; the last one is the response.
     Stream(BoxStream<'static, Bytes>),
 }
@@ -30,10 +33,18 @@ impl Reply {
     /// An upstream's answer. A stream that breaks ends with an error for the request.
     pub(crate) fn of(answer: UpstreamAnswer, request: &Arc<ClientRequest>) -> Self {
         match answer {
-            UpstreamAnswer::Message(answered) => Self::Message { body: answered.body, status: answered.status },
+            UpstreamAnswer::Message(answered) => {
+                Self::Message { body: answered.body, status: answered.status }
+            }
             UpstreamAnswer::Stream(events) => {
                 let request = Arc::clone(request);
-                Self::Stream(events.map(move |event| event.map_or_else(|error| broken(&request, error), |event| event.data)).boxed())
+                Self::Stream(
+                    events
+                        .map(move |event| {
+                            event.map_or_else(|error| broken(&request, error), |event| event.data)
+                        })
+                        .boxed(),
+                )
             }
         }
     }
@@ -118,7 +129,8 @@ pub(crate) fn server_info() -> String {
 
 /// A JSON object of members that are JSON text.
 pub(crate) fn object(members: &[(&str, String)]) -> String {
-    let members: Vec<String> = members.iter().map(|(name, json)| format!("{}:{json}", json_string(name))).collect();
+    let members: Vec<String> =
+        members.iter().map(|(name, json)| format!("{}:{json}", json_string(name))).collect();
     format!("{{{}}}", members.join(","))
 }
 

@@ -22,7 +22,10 @@ const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "criti
 pub(crate) enum Attempt {
     Done(Reply),
     /// The user has to authorize this gateway first. `link_wanted`: the link itself was asked for.
-    Needs { gateway: Arc<Gateway>, link_wanted: bool },
+    Needs {
+        gateway: Arc<Gateway>,
+        link_wanted: bool,
+    },
 }
 
 /// Answers one request.
@@ -60,7 +63,9 @@ pub(crate) async fn attempt(
             let call = request.call(params);
             match Box::pin(front.upstreams.call(&request.caller, &gateway, &request.facts, call)).await {
                 Ok(answer) => Ok(Attempt::Done(Reply::of(answer, request))),
-                Err(CallError::MustAuthorize { gateway }) => Ok(Attempt::Needs { gateway, link_wanted: false }),
+                Err(CallError::MustAuthorize { gateway }) => {
+                    Ok(Attempt::Needs { gateway, link_wanted: false })
+                }
                 Err(error) => Err(error.into()),
             }
         }

@@ -38,7 +38,10 @@ pub(super) fn check_legacy_version(headers: &HeaderMap) -> Result<(), ProtocolEr
 
 /// What a modern request says about its client, once its headers agree with its body, nothing that is
 /// required is missing, and the version is spoken here: in this order.
-pub(super) fn modern_facts(headers: &HeaderMap, message: &Envelope<'_>) -> Result<ClientFacts, ProtocolError> {
+pub(super) fn modern_facts(
+    headers: &HeaderMap,
+    message: &Envelope<'_>,
+) -> Result<ClientFacts, ProtocolError> {
     check_headers(headers, message)?;
     let meta = meta(message).ok_or(ProtocolError::MissingMeta(wire::META_VERSION))?;
     let version = text_member(meta, wire::META_VERSION);
@@ -53,7 +56,8 @@ pub(super) fn modern_facts(headers: &HeaderMap, message: &Envelope<'_>) -> Resul
 
 /// `name` and `version` of a `clientInfo`; empty where the client does not say.
 pub(super) fn client_words(info: Option<&RawValue>) -> (String, String) {
-    let word = |name| info.and_then(|info| text_member(info, name)).map(|word| cut(&word)).unwrap_or_default();
+    let word =
+        |name| info.and_then(|info| text_member(info, name)).map(|word| cut(&word)).unwrap_or_default();
     (word("name"), word("version"))
 }
 
@@ -125,14 +129,19 @@ mod tests {
         pairs.iter().map(pair).collect()
     }
 
-    fn facts(pairs: &[(&'static str, &str)], method: &str, params: &str) -> Result<ClientFacts, ProtocolError> {
+    fn facts(
+        pairs: &[(&'static str, &str)],
+        method: &str,
+        params: &str,
+    ) -> Result<ClientFacts, ProtocolError> {
         let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
         modern_facts(&headers(pairs), &Envelope::parse(text.as_bytes()).unwrap())
     }
 
     #[test]
     fn the_era_is_told_by_header_or_meta_alone() {
-        let plain = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2026-07-28"}}"#;
+        let plain =
+            br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2026-07-28"}}"#;
         let plain = Envelope::parse(plain).unwrap();
         assert!(!is_modern(&HeaderMap::new(), Some(&plain)));
         assert!(!is_modern(&headers(&[("mcp-protocol-version", "2025-11-25")]), Some(&plain)));

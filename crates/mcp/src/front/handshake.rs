@@ -2,10 +2,10 @@
 //! ours alone; on one gateway's endpoint capabilities and instructions are the upstream's, where it can
 //! be asked in time.
 
+use super::Front;
 use super::answer::{self, OwnResult, Reply, object, server_info};
 use super::era::client_words;
 use super::request::{ClientRequest, Endpoint};
-use super::Front;
 use crate::envelope::{self, Envelope, edit, json_string, member, text_member};
 use crate::errors::ProtocolError;
 use crate::revision::{Revision, wire};
@@ -76,11 +76,15 @@ fn legacy_facts(message: &Envelope<'_>) -> Result<ClientFacts, ProtocolError> {
     let revision = Revision::parse(&version).filter(offered).unwrap_or(Revision::LATEST_LEGACY);
     let capabilities = match param("capabilities") {
         None => envelope::raw("{}".to_owned()),
-        Some(all) if all.get().starts_with('{') && all.get().len() <= MAX_CAPABILITIES => Some(all.to_owned()),
+        Some(all) if all.get().starts_with('{') && all.get().len() <= MAX_CAPABILITIES => {
+            Some(all.to_owned())
+        }
         Some(_) => None,
     };
     let capabilities = capabilities.ok_or_else(|| {
-        ProtocolError::InvalidParams(format!("`params.capabilities` must be an object of at most {MAX_CAPABILITIES} bytes"))
+        ProtocolError::InvalidParams(format!(
+            "`params.capabilities` must be an object of at most {MAX_CAPABILITIES} bytes"
+        ))
     })?;
     let (name, version) = client_words(param("clientInfo"));
     Ok(ClientFacts { revision, name, version, capabilities })

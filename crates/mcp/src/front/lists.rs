@@ -249,9 +249,9 @@ mod tests {
         let mut at: Option<(String, usize)> = None;
         loop {
             let start = at.as_ref().map(|(slug, offset)| (slug.as_str(), *offset));
-            let rest = parts(&sizes).into_iter().filter(|part| {
-                start.is_none_or(|(slug, _)| part.gateway.slug.as_str() >= slug)
-            });
+            let rest = parts(&sizes)
+                .into_iter()
+                .filter(|part| start.is_none_or(|(slug, _)| part.gateway.slug.as_str() >= slug));
             let (page, next) = page(rest.collect(), start, 7);
             assert!(page.len() <= 7);
             all.extend(page);

@@ -98,7 +98,9 @@ async fn tell_sessions(
         let Some(front) = front.upgrade() else { return };
         match received {
             Ok(applied) => front.sessions.apply(&applied.change),
-            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "sessions were not told of some changes"),
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "sessions were not told of some changes");
+            }
             Err(RecvError::Closed) => return,
         }
     }
@@ -133,7 +135,11 @@ impl Front {
         response
     }
 
-    async fn admit(self: Arc<Self>, slug: Option<String>, request: Request) -> Result<Response, ProtocolError> {
+    async fn admit(
+        self: Arc<Self>,
+        slug: Option<String>,
+        request: Request,
+    ) -> Result<Response, ProtocolError> {
         // A body cannot be shared between threads; the rest can.
         let (parts, body) = request.into_parts();
         let caller = gate::authenticate(&self.broker, &parts).await?;
@@ -142,7 +148,9 @@ impl Front {
             Some(slug) => self.endpoint(&caller, &slug).await?,
         };
         match parts.method {
-            http::Method::POST => Ok(Box::pin(post::post(&self, caller, endpoint, (parts.headers, body))).await),
+            http::Method::POST => {
+                Ok(Box::pin(post::post(&self, caller, endpoint, (parts.headers, body))).await)
+            }
             http::Method::GET => stream::get(&self, &caller, &endpoint, &parts.headers).await,
             http::Method::DELETE => stream::delete(&self, &caller, &endpoint, &parts.headers).await,
             http::Method::OPTIONS => Ok(answer::nothing(http::StatusCode::NO_CONTENT)),

@@ -5,7 +5,7 @@ use super::request::{ClientRequest, Endpoint};
 use super::{Front, MAX_BODY, dispatch, era, handshake, method, stream};
 use crate::envelope::{Envelope, MessageKind, member};
 use crate::errors::ProtocolError;
-use crate::session::{ClientReply, LiveSession};
+use crate::live_session::{ClientReply, LiveSession};
 use crate::upstream::ClientFacts;
 use axum::body::Body;
 use axum::response::Response;

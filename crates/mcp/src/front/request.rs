@@ -2,7 +2,7 @@
 
 use crate::envelope::{self, member, member_at, text_member};
 use crate::errors::ProtocolError;
-use crate::session::LiveSession;
+use crate::live_session::LiveSession;
 use crate::upstream::{ClientFacts, UpstreamCall};
 use doorward_broker::Caller;
 use doorward_domain::Gateway;

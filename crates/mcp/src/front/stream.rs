@@ -1,13 +1,13 @@
 //! GET and DELETE, which only legacy clients have: the stream for what belongs to no request, and the end
 //! of a session.
 
+use super::Front;
 use super::answer;
 use super::era;
 use super::request::Endpoint;
-use super::Front;
 use crate::errors::ProtocolError;
+use crate::live_session::LiveSession;
 use crate::revision::wire;
-use crate::session::LiveSession;
 use axum::response::Response;
 use bytes::Bytes;
 use doorward_broker::Caller;

@@ -38,14 +38,11 @@ const PLACEHOLDER: &str = "YOUR_TOKEN";
 
 /// The snippets for one address. `name` is what clients call the server: `doorward`, or a slug.
 fn snippets(name: &str, url: &str, token: &str) -> Vec<Snippet> {
-    let json = serde_json::json!({
-        "mcpServers": { name: { "type": "http", "url": url, "headers": { "Authorization": format!("Bearer {token}") } } }
-    });
     vec![
         Snippet {
             title: "Most clients (JSON)",
             text: "Into the client's MCP configuration file, beside the servers that are there.",
-            code: serde_json::to_string_pretty(&json).unwrap_or_default(),
+            code: json(name, url, token),
         },
         Snippet {
             title: "Claude Code",
@@ -59,6 +56,21 @@ fn snippets(name: &str, url: &str, token: &str) -> Vec<Snippet> {
             code: curl(url, token),
         },
     ]
+}
+
+/// The parts are a slug, a URL and a token: nothing in them needs escaping.
+fn json(name: &str, url: &str, token: &str) -> String {
+    format!(
+        r#"{{
+  "mcpServers": {{
+    "{name}": {{
+      "type": "http",
+      "url": "{url}",
+      "headers": {{ "Authorization": "Bearer {token}" }}
+    }}
+  }}
+}}"#
+    )
 }
 
 fn python(url: &str, token: &str) -> String {

@@ -3,6 +3,7 @@
 //! What comes in is an allow list by use: only fields that a handler asks for by name count. What goes
 //! out again never holds a secret.
 
+use crate::csrf;
 use crate::ui::error::PageError;
 use axum::extract::FromRequestParts;
 use doorward_broker::BrokerError;
@@ -13,7 +14,7 @@ use std::convert::Infallible;
 
 /// Fields that are never sent back to the browser.
 const SECRET_FIELDS: [&str; 5] =
-    ["csrf", "password", "authorization.client_secret", "authorization.value", "token"];
+    [csrf::FIELD, "password", "authorization.client_secret", "authorization.value", "token"];
 
 /// Name and value pairs, of a form or of a query; a name may come several times.
 #[derive(Debug, Clone, Default, Deserialize)]

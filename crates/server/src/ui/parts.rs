@@ -7,7 +7,6 @@ use std::fmt::{Display, Formatter, Result};
 /// A picture on a 16 px grid with one stroke width. Decorative: the word stands beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Icon {
-    Arrow,
     Bang,
     Broken,
     Check,
@@ -18,7 +17,6 @@ pub(crate) enum Icon {
     Key,
     Menu,
     Off,
-    Person,
     Plug,
     Plus,
     Question,
@@ -28,7 +26,6 @@ pub(crate) enum Icon {
 impl Icon {
     const fn path(self) -> &'static str {
         match self {
-            Self::Arrow => "M3 8h10M9 4l4 4-4 4",
             Self::Bang => "M8 2.5v7M8 13v.1",
             Self::Broken => "M6.5 9.5 5 11a2.5 2.5 0 0 1-3.5-3.5L3 6M9.5 6.5 11 5a2.5 2.5 0 0 1 3.5 3.5L13 10M3 3l10 10",
             Self::Check => "m3 8.5 3.5 3.5L13 4.5",
@@ -39,7 +36,6 @@ impl Icon {
             Self::Key => "M5.5 6.5a3.5 3.5 0 1 1 0 7 3.5 3.5 0 0 1 0-7zM8 7.5 13.5 2M11 4.5l2 2",
             Self::Menu => "M2 4h12M2 8h12M2 12h12",
             Self::Off => "M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2zM4 12l8-8",
-            Self::Person => "M8 2.5a2.75 2.75 0 1 1 0 5.5 2.75 2.75 0 0 1 0-5.5zM2.5 14c.6-2.6 2.8-4 5.5-4s4.9 1.4 5.5 4",
             Self::Plug => "M6 1.5v4M10 1.5v4M4 5.5h8V8a4 4 0 0 1-8 0zM8 12v2.5",
             Self::Plus => "M8 3v10M3 8h10",
             Self::Question => "M5.5 5.5a2.5 2.5 0 1 1 3.7 2.2C8.3 8.2 8 8.7 8 9.7M8 13v.1",

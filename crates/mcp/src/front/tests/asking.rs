@@ -118,7 +118,10 @@ async fn a_modern_client_gets_input_required_and_its_retry_goes_through() {
         let asked = client.modern(method, params.clone()).await.result();
         assert_eq!(asked["resultType"], "input_required");
         let question = &asked["inputRequests"]["doorward-connect:up"];
-        assert_eq!((&question["method"], &question["params"]["mode"]), (&json!("elicitation/create"), &json!("url")));
+        assert_eq!(
+            (&question["method"], &question["params"]["mode"]),
+            (&json!("elicitation/create"), &json!("url"))
+        );
         assert!(is_link(&question["params"]["url"], &locked.gateway));
         assert!(locked.was_silent());
         let mut retry = params.clone();
@@ -219,7 +222,10 @@ async fn a_modern_client_that_declines_at_once_is_told_in_words_from_then_on() {
     retry["requestState"] = asked["requestState"].clone();
     for params in [retry, call] {
         let told = client.modern("tools/call", params).await.result();
-        assert!(is_link(&told["_meta"]["doorward/authorization_required"]["authorization_url"], &locked.gateway));
+        assert!(is_link(
+            &told["_meta"]["doorward/authorization_required"]["authorization_url"],
+            &locked.gateway
+        ));
     }
 }
 
@@ -227,7 +233,10 @@ async fn a_modern_client_that_declines_at_once_is_told_in_words_from_then_on() {
 async fn pushed(client: &Client<'_>, method: &str, params: &Value) -> (Events, Value) {
     let mut stream = Events::of(client.begin(&legacy(method, &params.to_string())).await);
     let question = stream.next().await.unwrap();
-    assert_eq!((&question["method"], &question["params"]["mode"]), (&json!("elicitation/create"), &json!("url")));
+    assert_eq!(
+        (&question["method"], &question["params"]["mode"]),
+        (&json!("elicitation/create"), &json!("url"))
+    );
     (stream, question)
 }
 
@@ -261,7 +270,9 @@ async fn a_2025_11_25_client_is_asked_on_the_stream_and_gets_the_answer_there() 
 
 #[tokio::test]
 async fn a_client_that_cannot_ask_after_all_is_told_in_words_from_then_on() {
-    for quick in [json!({"result": {"action": "decline"}}), json!({"error": {"code": -32601, "message": "m"}})] {
+    for quick in
+        [json!({"result": {"action": "decline"}}), json!({"error": {"code": -32601, "message": "m"}})]
+    {
         let locked = locked().await;
         let client = locked.client(URL_CLIENT).initialized(V11).await;
         let call = json!({"name": "up-issues"});
@@ -269,7 +280,12 @@ async fn a_client_that_cannot_ask_after_all_is_told_in_words_from_then_on() {
         reply(&client, &question, quick).await;
         let told = stream.next().await.unwrap();
         assert_eq!(told["result"]["isError"], true);
-        assert!(told["result"]["content"][0]["text"].as_str().unwrap().contains("http://localhost:4444/connect/up"));
+        assert!(
+            told["result"]["content"][0]["text"]
+                .as_str()
+                .unwrap()
+                .contains("http://localhost:4444/connect/up")
+        );
         assert_eq!(stream.next().await, None);
         assert_eq!(client.call("tools/call", &call.to_string()).await.result()["isError"], true);
         let other = locked.client(URL_CLIENT).initialized(V11).await;
@@ -284,17 +300,23 @@ async fn without_an_open_stream_the_link_comes_as_an_error_and_completion_on_the
     let mut stream = Events::of(client.bare("GET", &[]).await);
     let bearer = format!("Bearer {}", locked.token);
     let session = client.session.clone().unwrap();
-    let headers = [("authorization", bearer.as_str()), ("mcp-session-id", &session), ("accept", "application/json")];
+    let headers =
+        [("authorization", bearer.as_str()), ("mcp-session-id", &session), ("accept", "application/json")];
     let body = legacy("resources/read", r#"{"uri":"repo:list"}"#);
     let answer = locked.door.ask(super::harness::request("POST", "/mcp", &headers, &body)).await;
     assert_eq!((answer.status.as_u16(), answer.code()), (200, -32_042));
     let elicitation = answer.json()["error"]["data"]["elicitations"][0].clone();
     assert!(is_link(&elicitation["url"], &locked.gateway) && elicitation["mode"] == "url");
     let id = elicitation["elicitationId"].as_str().unwrap();
-    assert!(elicitation["url"].as_str().unwrap().ends_with(&id.parse::<ConnectRequestId>().unwrap().to_string()));
+    assert!(
+        elicitation["url"].as_str().unwrap().ends_with(&id.parse::<ConnectRequestId>().unwrap().to_string())
+    );
     locked.authorize().await;
     let complete = stream.next().await.unwrap();
-    assert_eq!((&complete["method"], &complete["params"]["elicitationId"]), (&json!("notifications/elicitation/complete"), &json!(id)));
+    assert_eq!(
+        (&complete["method"], &complete["params"]["elicitationId"]),
+        (&json!("notifications/elicitation/complete"), &json!(id))
+    );
 }
 
 #[tokio::test]

@@ -17,7 +17,10 @@ async fn every_url_without_a_token_is_a_401() {
     for path in ["/mcp", "/gateways/up/mcp", "/gateways/none/mcp", "/mcp?access_token=dw_own&token=dw_own"] {
         for method in ["GET", "POST", "DELETE", "OPTIONS", "PUT", "PATCH", "HEAD"] {
             let plain = door.ask(request(method, path, &[("cookie", "session=x")], PING)).await;
-            assert_eq!((plain.status.as_u16(), plain.header("www-authenticate")), (401, "Bearer realm=\"doorward\""));
+            assert_eq!(
+                (plain.status.as_u16(), plain.header("www-authenticate")),
+                (401, "Bearer realm=\"doorward\"")
+            );
             for wrong in ["Bearer dw_unknown", &format!("Bearer {own}")] {
                 let refused = door.ask(request(method, path, &[("authorization", wrong)], PING)).await;
                 assert_eq!(refused.status, 401, "{method} {path}");
@@ -121,7 +124,8 @@ async fn a_modern_request_is_refused_with_its_id() {
     let body = client.modern_body("tools/list", json!({}));
     let answer = door.ask(request("POST", "/mcp", &headers, &body)).await;
     assert_eq!((answer.status.as_u16(), answer.code(), &answer.json()["id"]), (400, -32_020, &json!("m")));
-    let none = [("authorization", bearer.as_str()), ("mcp-protocol-version", "2026-07-28"), ("mcp-method", "ping")];
+    let none =
+        [("authorization", bearer.as_str()), ("mcp-protocol-version", "2026-07-28"), ("mcp-method", "ping")];
     let answer = door.ask(request("POST", "/mcp", &none, PING)).await;
     assert_eq!((answer.status.as_u16(), answer.code()), (400, -32_602));
     let response = r#"{"jsonrpc":"2.0","id":"dw-1","result":{}}"#;

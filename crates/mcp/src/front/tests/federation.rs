@@ -14,7 +14,9 @@ const V11: &str = "2025-11-25";
 async fn offering(revision: Revision) -> Upstream {
     Upstream::with(revision, move |seen| async move {
         let result = match seen.method() {
-            "tools/list" => r#"{"tools":[{"name":"b","n":1.10,"outputSchema":{"type":"array"}},{ "name" : "a" }]}"#,
+            "tools/list" => {
+                r#"{"tools":[{"name":"b","n":1.10,"outputSchema":{"type":"array"}},{ "name" : "a" }]}"#
+            }
             "resources/list" => r#"{"resources":[{"uri":"file:///x"}]}"#,
             "resources/templates/list" => r#"{"resourceTemplates":[{"uriTemplate":"t://{id}"}]}"#,
             "prompts/list" => r#"{"prompts":[{"name":"p"}]}"#,
@@ -49,14 +51,21 @@ async fn lists_are_merged_by_slug_and_one_bad_gateway_spoils_nothing() {
     let tools = client.call("tools/list", "{}").await;
     let expected = ["doorward-connections", "ant-b", "ant-a", "up-connect", "zoo-b", "zoo-a"];
     assert_eq!(names(&tools, "tools", "name"), expected);
-    assert!(!tools.text.contains("outputSchema") && tools.text.contains("\"n\":1.10") && !tools.text.contains("canary"));
+    assert!(
+        !tools.text.contains("outputSchema")
+            && tools.text.contains("\"n\":1.10")
+            && !tools.text.contains("canary")
+    );
     assert_eq!(tools.result()["_meta"]["doorward/unavailable"], json!(["bad"]));
     assert!(tools.result().get("resultType").is_none());
     let modern = door.client(&token, "/mcp").modern("tools/list", json!({"cursor": ""})).await;
     assert_eq!(names(&modern, "tools", "name"), expected);
     assert!(modern.text.contains("outputSchema"));
     let result = modern.result();
-    assert_eq!((&result["resultType"], &result["ttlMs"], &result["cacheScope"]), (&json!("complete"), &json!(0), &json!("private")));
+    assert_eq!(
+        (&result["resultType"], &result["ttlMs"], &result["cacheScope"]),
+        (&json!("complete"), &json!(0), &json!("private"))
+    );
     let uris = names(&client.call("resources/list", "{}").await, "resources", "uri");
     assert_eq!(uris.len(), 2);
     assert!(uris.contains(&"file:///x".to_owned()) && uris.iter().any(|uri| uri.starts_with("doorward+")));
@@ -138,13 +147,17 @@ async fn calls_reach_the_owner_under_its_own_names() {
     ] {
         let params = json!({"ref": reference, "argument": {"name": "a", "value": "v"}});
         let asked = modern.modern("completion/complete", params).await.result()["asked"].clone();
-        assert!(["p", "t://{id}"].iter().any(|own| asked["ref"]["name"] == *own || asked["ref"]["uri"] == *own), "{asked}");
+        assert!(
+            ["p", "t://{id}"].iter().any(|own| asked["ref"]["name"] == *own || asked["ref"]["uri"] == *own),
+            "{asked}"
+        );
     }
     let single = door.client(&token, "/gateways/ant/mcp");
     assert_eq!(single.modern("tools/call", json!({"name": "ant-a"})).await.result()["name"], "ant-a");
     assert_eq!(single.modern("prompts/get", json!({"name": "p"})).await.result()["name"], "p");
     assert_eq!(single.modern("resources/read", json!({"uri": "u:x"})).await.result()["name"], "u:x");
-    let completed = single.modern("completion/complete", json!({"ref": {"type": "ref/prompt", "name": "p"}})).await;
+    let completed =
+        single.modern("completion/complete", json!({"ref": {"type": "ref/prompt", "name": "p"}})).await;
     assert_eq!(completed.result()["asked"]["ref"]["name"], "p");
 }
 

@@ -6,9 +6,7 @@ use axum::Router;
 use axum::body::{Body, BodyDataStream};
 use axum::response::Response;
 use doorward_broker::{Caller, hash_token};
-use doorward_domain::{
-    Actor, ApiToken, ApiTokenPlain, Audience, Entropy, Gateway, GatewayId, NewAuditEvent,
-};
+use doorward_domain::{Actor, ApiToken, ApiTokenPlain, Audience, Entropy, Gateway, GatewayId, NewAuditEvent};
 use doorward_outbound::{EgressPolicy, Outbound};
 use futures_util::StreamExt;
 use http::{HeaderMap, Request, StatusCode};
@@ -33,6 +31,13 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    async fn whole(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let text = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        Self { status: parts.status, headers: parts.headers, text }
+    }
+
     pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("{self:?}"))
     }
@@ -135,11 +140,7 @@ impl Door {
     }
 
     pub(super) async fn ask(&self, request: Request<Body>) -> Answer {
-        let response = self.send(request).await;
-        let (parts, body) = response.into_parts();
-        let text = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        let text = String::from_utf8(text.to_vec()).unwrap();
-        Answer { status: parts.status, headers: parts.headers, text }
+        Answer::whole(self.send(request).await).await
     }
 
     pub(super) fn client<'a>(&'a self, token: &str, path: &str) -> Client<'a> {
@@ -230,13 +231,17 @@ impl<'a> Client<'a> {
 
     /// A modern request with the id "m".
     pub(super) async fn modern(&self, method: &str, params: Value) -> Answer {
+        Answer::whole(self.begin_modern(method, params).await).await
+    }
+
+    pub(super) async fn begin_modern(&self, method: &str, params: Value) -> Response {
         let authorization = self.authorization();
         let name = params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str);
         let name = name.unwrap_or_default().to_owned();
         let mut headers = self.headers(&authorization);
         headers.extend([("mcp-protocol-version", "2026-07-28"), ("mcp-method", method), ("mcp-name", &name)]);
         let body = self.modern_body(method, params);
-        self.door.ask(request("POST", &self.path, &headers, &body)).await
+        self.door.send(request("POST", &self.path, &headers, &body)).await
     }
 
     pub(super) fn modern_body(&self, method: &str, mut params: Value) -> String {

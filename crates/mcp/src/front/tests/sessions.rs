@@ -23,7 +23,10 @@ async fn a_handshake_gives_a_session_and_says_what_is_there() {
     let client = door.client(&token, "/mcp").initialized(V11).await;
     let notification = client.post(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
     assert_eq!((notification.status.as_u16(), notification.text.as_str()), (202, ""));
-    assert_eq!(client.post(r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#).await.status, 202);
+    assert_eq!(
+        client.post(r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#).await.status,
+        202
+    );
     assert_eq!(client.call("ping", "{}").await.text, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
     assert_eq!(client.call("logging/setLevel", r#"{"level":"debug"}"#).await.result(), json!({}));
     assert_eq!(client.call("logging/setLevel", r#"{"level":"loud"}"#).await.code(), -32_602);
@@ -40,7 +43,8 @@ async fn one_gateways_endpoint_speaks_for_its_upstream() {
     let result = door.client(&token, "/gateways/up/mcp").initialize(V11).await.result();
     assert_eq!(result["instructions"], "be kind");
     assert!(result["capabilities"].get("completions").is_none());
-    let discovered = door.client(&token, "/gateways/up/mcp").modern("server/discover", json!({})).await.result();
+    let discovered =
+        door.client(&token, "/gateways/up/mcp").modern("server/discover", json!({})).await.result();
     assert_eq!(discovered["instructions"], "be kind");
     assert_eq!(discovered["supportedVersions"][0], "2026-07-28");
     assert_eq!((&discovered["ttlMs"], &discovered["cacheScope"]), (&json!(0), &json!("private")));
@@ -89,7 +93,8 @@ async fn the_stream_of_a_session_is_one_and_says_what_cannot_be_had() {
     let client = door.client(&token, "/mcp").initialized(V11).await;
     let bearer = format!("Bearer {token}");
     let session = client.session.clone().unwrap();
-    let json_only = [("authorization", bearer.as_str()), ("accept", "application/json"), ("mcp-session-id", &session)];
+    let json_only =
+        [("authorization", bearer.as_str()), ("accept", "application/json"), ("mcp-session-id", &session)];
     assert_eq!(door.ask(super::harness::request("GET", "/mcp", &json_only, "")).await.status, 406);
     assert_eq!(client.bare("GET", &[("last-event-id", "7")]).await.status(), 400);
     assert_eq!(door.client(&token, "/mcp").bare("GET", &[]).await.status(), 400);
@@ -192,4 +197,17 @@ async fn a_call_that_is_cancelled_before_its_answer_begins_gets_an_empty_one() {
     };
     let (answer, _) = tokio::join!(client.post(&call), cancel);
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (202, ""));
+}
+
+#[tokio::test]
+async fn a_modern_client_that_hangs_up_has_cancelled() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    let upstream = slow(std::sync::Arc::default()).await;
+    door.house.gateway(&upstream).await;
+    let client = door.client(&token, "/gateways/up/mcp");
+    let mut stream = Events::of(client.begin_modern("tools/call", json!({"name": "x"})).await);
+    stream.next().await.unwrap();
+    drop(stream);
+    upstream.wait_for(|seen| seen.method() == "notifications/cancelled").await;
 }

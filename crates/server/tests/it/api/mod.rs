@@ -1,0 +1,3 @@
+//! REST, one file per subject.
+
+mod gateways;

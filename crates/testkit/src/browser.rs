@@ -1,0 +1,73 @@
+//! A real Chromium on a leash. Every step waits for what it needs, so that no test sleeps.
+
+use crate::rig::Rig;
+use serde_json::{Value, json};
+
+/// A running browser with a fresh profile; it ends with this value.
+#[derive(Debug)]
+pub struct Browser(Rig);
+
+impl Browser {
+    /// Starts Chromium.
+    pub async fn start() -> Self {
+        let mut rig = Rig::node("browser.mjs", &json!({ "timeout_ms": 60_000 }));
+        rig.next().await;
+        Self(rig)
+    }
+
+    /// Opens a URL and gives the status of the answer.
+    pub async fn open(&mut self, url: &str) -> u64 {
+        self.step(json!({ "do": "goto", "url": url })).await.as_u64().unwrap_or_default()
+    }
+
+    /// Types into a field.
+    pub async fn fill(&mut self, selector: &str, value: &str) {
+        self.step(json!({ "do": "fill", "selector": selector, "value": value })).await;
+    }
+
+    /// Clicks and waits until the page that follows has come.
+    pub async fn click(&mut self, selector: &str) {
+        self.step(json!({ "do": "click", "selector": selector })).await;
+    }
+
+    /// Waits until the page shows a text.
+    pub async fn expect(&mut self, text: &str) {
+        self.step(json!({ "do": "expect", "text": text })).await;
+    }
+
+    /// Waits until the address begins with this.
+    pub async fn expect_url(&mut self, prefix: &str) {
+        self.step(json!({ "do": "expect_url", "prefix": prefix })).await;
+    }
+
+    /// The text that the page shows.
+    pub async fn text(&mut self) -> String {
+        self.step(json!({ "do": "text" })).await.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The address of the page.
+    pub async fn url(&mut self) -> String {
+        self.step(json!({ "do": "url" })).await.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The page as HTML.
+    pub async fn content(&mut self) -> String {
+        self.step(json!({ "do": "content" })).await.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// A browser without cookies: somebody else's.
+    pub async fn forget_everything(&mut self) {
+        self.step(json!({ "do": "new_context" })).await;
+    }
+
+    /// What the console complained about: script errors and violations of the content security policy.
+    pub async fn problems(&mut self) -> Vec<Value> {
+        self.step(json!({ "do": "problems" })).await.as_array().cloned().unwrap_or_default()
+    }
+
+    async fn step(&mut self, step: Value) -> Value {
+        let answer = self.0.ask(&json!([step])).await;
+        assert_eq!(answer["ok"], true, "the browser could not do {step}: {answer:#}");
+        answer["results"][0].clone()
+    }
+}

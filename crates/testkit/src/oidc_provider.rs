@@ -1,0 +1,18 @@
+//! The OpenID-certified npm `oidc-provider`: the main real authorization server, with rotation and reuse
+//! detection.
+
+use crate::provider::{CLIENT_ID, CLIENT_SECRET, Provider};
+use crate::rig::Rig;
+use serde_json::json;
+use url::Url;
+
+/// Starts it; access tokens live for `access_token_seconds`.
+pub async fn start(redirect_uri: &Url, access_token_seconds: u64) -> Provider {
+    let options = json!({
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "redirect_uris": [redirect_uri],
+        "access_token_seconds": access_token_seconds,
+    });
+    Provider::of(Rig::node("oidc_provider.mjs", &options)).await
+}
