@@ -13,10 +13,10 @@ use http::{HeaderMap, HeaderValue, header};
 use load::{Measured, Target};
 use prepare::{AnyError, Prepared, prepare};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 const BINARY: &str = "target/release/doorward";
 const LISTEN: &str = "127.0.0.1:14444";
@@ -27,7 +27,8 @@ const CONNECTIONS: [usize; 2] = [1, 32];
 
 #[tokio::main]
 async fn main() -> Result<(), AnyError> {
-    let directory = TempDir::new()?;
+    let owner_only = std::fs::Permissions::from_mode(0o700);
+    let directory = tempfile::Builder::new().permissions(owner_only).tempdir()?;
     let server =
         AuthorizationServer::start("127.0.0.1:0".parse()?, AuthorizationServerOptions::default()).await?;
     let upstream = format!("http://{}/mcp", upstream::start().await?);

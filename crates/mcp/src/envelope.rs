@@ -81,11 +81,6 @@ impl<'a> Envelope<'a> {
             (None, _) => MessageKind::Response,
         }
     }
-
-    /// The message with another id, everything else byte for byte. A message without an id stays as it is.
-    pub fn with_id(&self, id: &RawValue) -> String {
-        self.id.map_or_else(|| self.text.to_owned(), |old| splice(self.text, &[(old, id.get())]))
-    }
 }
 
 fn not_an_envelope(text: &str, error: &serde_json::Error) -> EnvelopeError {
@@ -237,16 +232,5 @@ mod tests {
         }
         assert_eq!(Envelope::parse(&[0xff]).unwrap_err().code(), -32_700);
         assert_eq!(parse("[{}]").unwrap_err(), EnvelopeError::Batch);
-    }
-
-    #[test]
-    fn another_id_changes_nothing_else() {
-        let text =
-            r#"{ "x" : 1234567890123456789012345 , "id" : 4, "jsonrpc":"2.0", "result":{"b":1.10,"a":"é"} }"#;
-        let envelope = parse(text).unwrap();
-        let id = raw("\"4\"".into()).unwrap();
-        assert_eq!(envelope.with_id(&id), text.replace(": 4,", ": \"4\","));
-        let notification = parse(r#"{"jsonrpc":"2.0","method":"x"}"#).unwrap();
-        assert_eq!(notification.with_id(&id), notification.text);
     }
 }

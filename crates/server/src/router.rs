@@ -4,16 +4,13 @@
 use crate::api::ApiError;
 use crate::extract::Peer;
 use crate::state::AppState;
-use crate::telemetry::{self, REQUEST_ID, RequestIds};
-use crate::{api, ui};
+use crate::{api, telemetry, ui};
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderName, HeaderValue, Method, header};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
-use tower_http::set_header::SetResponseHeaderLayer;
 
 /// What an answer carries unless its handler says otherwise.
 const DEFAULT_HEADERS: [(HeaderName, &str); 5] = [
@@ -26,29 +23,23 @@ const DEFAULT_HEADERS: [(HeaderName, &str); 5] = [
 
 /// Everything that is served on the public listeners.
 pub(crate) fn router(state: AppState, mcp: Router) -> Router {
-    let request_id = HeaderName::from_static(REQUEST_ID);
     let pages = ui::router(&state).layer(from_fn_with_state(state.clone(), to_public_host));
-    let mut router = Router::new()
+    let panicked = |_: Box<dyn std::any::Any + Send>| ApiError::Panicked.into_response();
+    Router::new()
         .merge(api::router())
         .merge(pages)
         .fallback(not_found)
         .with_state(state)
         .merge(mcp)
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| ApiError::Panicked.into_response()));
-    for (name, value) in DEFAULT_HEADERS {
-        router = router.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)));
-    }
-    router
-        .layer(from_fn(telemetry::log_request))
-        .layer(PropagateRequestIdLayer::new(request_id.clone()))
-        .layer(SetRequestIdLayer::new(request_id, RequestIds))
-        .layer(from_fn(without_foreign_request_id))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer((from_fn(telemetry::log_request), map_response(with_default_headers)))
 }
 
-/// A client's own request id would otherwise be taken for ours, and end up in the log as it came.
-async fn without_foreign_request_id(mut request: Request, next: Next) -> Response {
-    request.headers_mut().remove(REQUEST_ID);
-    next.run(request).await
+async fn with_default_headers(mut response: Response) -> Response {
+    for (name, value) in DEFAULT_HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
 }
 
 /// Pages are served under the public host name only: cookies and redirects belong to it. A proxy that is

@@ -6,15 +6,15 @@ use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
 use doorward_domain::UserId;
-use http::Extensions;
+use http::{Extensions, HeaderName, HeaderValue};
 use std::io::{IsTerminal, stderr};
 use std::sync::{Arc, OnceLock};
 use tokio::time::Instant;
-use tower_http::request_id::{MakeRequestId, RequestId};
+use tracing::Instrument;
 use tracing_subscriber::EnvFilter;
 
 /// The header that ties an answer to its log line.
-pub(crate) const REQUEST_ID: &str = "x-request-id";
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Starts logging to standard error, which leaves standard output to the commands.
 pub(crate) fn start(settings: &Settings) -> Result<(), SettingError> {
@@ -34,17 +34,6 @@ pub(crate) fn start(settings: &Settings) -> Result<(), SettingError> {
     Ok(())
 }
 
-/// Request ids of our own: what a client sends is not trusted to be unique, or to be free of secrets.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct RequestIds;
-
-impl MakeRequestId for RequestIds {
-    fn make_request_id<B>(&mut self, _: &http::Request<B>) -> Option<RequestId> {
-        let token = doorward_domain::Entropy.token();
-        token[..16].parse().ok().map(RequestId::new)
-    }
-}
-
 /// Whom a request turned out to come from: the extractors note it, the log line tells it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen(Arc<OnceLock<UserId>>);
@@ -59,36 +48,41 @@ impl Seen {
     }
 }
 
-/// Logs one request by its route template, and counts it.
+/// Names a request, logs it by its route template when it is answered, and counts it. What is logged
+/// meanwhile carries the name, and so does the answer. A client's own name for it is not taken over: it
+/// need not be unique, nor free of secrets.
 pub(crate) async fn log_request(mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
+    let request_id = request_id();
     let seen = Seen::default();
     request.extensions_mut().insert(seen.clone());
-    let extensions = request.extensions();
-    let route = extensions.get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let request_id = extensions.get::<RequestId>().map(|id| id.header_value().clone());
+    let matched = request.extensions().get::<MatchedPath>();
+    let route = matched.map_or("none", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
-    let response = next.run(request).await;
+    let span = tracing::info_span!("request", id = request_id);
+    let mut response = next.run(request).instrument(span).await;
     let status = response.status().as_u16();
     let milliseconds = begun.elapsed().as_secs_f64() * 1_000.0;
     let user = seen.0.get().map(ToString::to_string);
-    let request_id = request_id.as_ref().and_then(|id| id.to_str().ok());
-    tracing::info!(%method, route, status, milliseconds, user, request_id, "request");
-    let labels = [("route", route), ("status", status.to_string())];
-    metrics::counter!("doorward_http_requests_total", &labels).increment(1);
+    tracing::info!(%method, route, status, milliseconds, user, request_id, "answered");
+    metrics::counter!("doorward_http_requests_total", "route" => route, "status" => status.to_string()).increment(1);
+    if let Ok(value) = HeaderValue::try_from(request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
     response
+}
+
+/// 96 random bits.
+fn request_id() -> String {
+    let mut id = doorward_domain::Entropy.token();
+    id.truncate(16);
+    id
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use uuid::Uuid;
-
-    #[test]
-    fn a_request_id_is_ours_and_short() {
-        let made = RequestIds.make_request_id(&http::Request::new(())).unwrap();
-        assert_eq!(made.header_value().len(), 16);
-    }
 
     #[test]
     fn the_first_caller_that_is_noted_stays() {

@@ -50,8 +50,6 @@ pub struct ServerFacts {
     /// Its capabilities object; none where it has not said.
     pub capabilities: Option<Box<RawValue>>,
     pub instructions: Option<String>,
-    /// `serverInfo`, where it gave one.
-    pub info: Option<Box<RawValue>>,
 }
 
 /// An agreement with an upstream.
@@ -217,13 +215,10 @@ fn no_handshake(gateway: &Gateway, status: StatusCode) -> CallError {
 
 /// What an upstream said about itself in its `initialize` or `server/discover` result.
 pub(super) fn server_facts(revision: Revision, result: &RawValue) -> ServerFacts {
-    let info = member(result, "serverInfo")
-        .or_else(|| member(result, "_meta").and_then(|meta| member(meta, names::META_SERVER_INFO)));
     ServerFacts {
         revision,
         capabilities: member(result, "capabilities").map(ToOwned::to_owned),
         instructions: text_member(result, "instructions").map(std::borrow::Cow::into_owned),
-        info: info.map(ToOwned::to_owned),
     }
 }
 

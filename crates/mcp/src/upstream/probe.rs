@@ -58,7 +58,7 @@ fn judge(gateway: &Gateway, whole: &Whole) -> Result<Era, CallError> {
 
 /// A modern upstream that has said nothing about itself.
 fn silent_facts() -> ServerFacts {
-    ServerFacts { revision: Revision::LATEST, capabilities: None, instructions: None, info: None }
+    ServerFacts { revision: Revision::LATEST, capabilities: None, instructions: None }
 }
 
 fn list(versions: &RawValue) -> Option<Vec<Cow<'_, str>>> {

@@ -11,7 +11,7 @@ use crate::ui::parts::Tone;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use doorward_broker::{ConnectAsk, ConnectPage};
+use doorward_broker::{BrokerError, ConnectAsk, ConnectPage};
 use http::{StatusCode, header};
 use std::time::Duration;
 
@@ -88,7 +88,10 @@ pub(super) async fn begin(
     CheckedForm(typed): CheckedForm<Fields>,
 ) -> Result<Response, PageError> {
     let request = typed.filled("request");
-    let began = state.broker.begin_authorization(&session.caller, &slug, request.as_deref()).await?;
+    let began = match state.broker.begin_authorization(&session.caller, &slug, request.as_deref()).await {
+        Err(BrokerError::NotFound { what: "link" }) => return Err(PageError::NOT_YOURS),
+        began => began?,
+    };
     let lifetime = Duration::from_secs(began.seconds);
     let cookie = state.facts.cookies.set(&began.cookie_name, &began.cookie, lifetime);
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(began.redirect.as_str())).into_response())

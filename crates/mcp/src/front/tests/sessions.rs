@@ -120,8 +120,10 @@ async fn slow(released: std::sync::Arc<tokio::sync::Notify>) -> Upstream {
             if seen.method() != "tools/call" {
                 return None;
             }
-            let progress = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"n\":1.10}}\n\n";
-            let result = format!("data: {{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{\"n\":2.20}}}}\n\n", seen.id());
+            let progress =
+                "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/vendor\",\"params\":{\"n\":1.10}}\n\n";
+            let result =
+                format!("data: {{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{\"n\":2.20}}}}\n\n", seen.id());
             let rest = async move {
                 released.notified().await;
                 result

@@ -1,3 +1,13 @@
 //! REST, one file per subject.
 
+mod admin_audit;
+mod admin_users;
+mod api_tokens;
+mod authentication;
+mod bad_input;
+mod catalog;
+mod connections;
+mod gateway_edits;
 mod gateways;
+mod probes;
+mod sign_in;
