@@ -36,8 +36,8 @@ pub struct TestApp {
     pub origin: String,
     administrator: Option<Person>,
     stop: CancellationToken,
-    _directory: TempDir,
-    _postgres: Option<TestPostgres>,
+    directory: TempDir,
+    postgres: Option<TestPostgres>,
 }
 
 /// How a test app differs from the usual one.
@@ -86,11 +86,21 @@ impl TestApp {
         let stop = CancellationToken::new();
         drop(listener::serve(listening, app.router(), stop.clone()));
         let mut started =
-            Self { app, clock, origin, administrator: None, stop, _directory: directory, _postgres: postgres };
+            Self { app, clock, origin, administrator: None, stop, directory, postgres };
         if !options.without_administrator {
             started.administrator = Some(started.person(ADMINISTRATOR).await);
         }
         started
+    }
+
+    /// The PostgreSQL that it runs on.
+    pub fn postgres(&self) -> &TestPostgres {
+        self.postgres.as_ref().expect("this app was started on PostgreSQL")
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &std::path::Path {
+        self.directory.path()
     }
 
     /// The administrator.

@@ -21,6 +21,8 @@ pub struct Provider {
     pub issuer: String,
     pub authorization_url: Url,
     pub token_url: Url,
+    /// Whether it takes RFC 8707 resource indicators as they come.
+    pub binds_resources: bool,
     control: Control,
     _rig: Rig,
 }
@@ -61,7 +63,7 @@ impl ProviderLog {
 
 impl Provider {
     /// Reads the first line of a rig.
-    pub(crate) async fn of(mut rig: Rig) -> Self {
+    pub(crate) async fn of(mut rig: Rig, binds_resources: bool) -> Self {
         let ready = rig.next().await;
         let text = |name: &str| ready[name].as_str().unwrap_or_else(|| panic!("a rig says `{name}`: {ready}")).to_owned();
         let url = |name: &str| text(name).parse().expect("a rig says whole URLs");
@@ -70,6 +72,7 @@ impl Provider {
             issuer: text("issuer"),
             authorization_url: url("authorization_endpoint"),
             token_url: url("token_endpoint"),
+            binds_resources,
             control: Control { url: url("control"), client },
             _rig: rig,
         }
@@ -83,8 +86,31 @@ impl Provider {
     /// An MCP server that believes this authorization server and takes tokens for itself only.
     pub async fn mcp_server(&self, options: McpServerOptions) -> McpServer {
         let any = "127.0.0.1:0".parse().expect("an address is written here");
-        let check = self.control.token_check();
+        let check = self.token_check();
         McpServer::start_trusting(any, &self.issuer, check, options).await.expect("loopback has a free port")
+    }
+
+    fn token_check(&self) -> TokenCheck {
+        let (control, binds_resources) = (self.control.clone(), self.binds_resources);
+        Arc::new(move |token, resource| {
+            let control = control.clone();
+            async move {
+                let found = control.introspect(&token).await;
+                let ours = !binds_resources || found.is_for(&resource);
+                found.account.filter(|_| found.active && ours)
+            }
+            .boxed()
+        })
+    }
+}
+
+impl Introspection {
+    /// Whether the token is for this resource.
+    pub fn is_for(&self, resource: &Url) -> bool {
+        match &self.resource {
+            Value::Array(several) => several.iter().any(|one| one == resource.as_str()),
+            one => one == resource.as_str(),
+        }
     }
 }
 
@@ -113,24 +139,6 @@ impl Control {
         self.post("end_access_tokens", &[]).await;
     }
 
-    fn token_check(&self) -> TokenCheck {
-        let control = self.clone();
-        Arc::new(move |token, resource| {
-            let control = control.clone();
-            async move {
-                let found = control.introspect(&token).await;
-                let ours = match &found.resource {
-                    Value::String(one) => one == resource.as_str(),
-                    Value::Array(several) => several.iter().any(|one| one == resource.as_str()),
-                    // A server that was asked for no resource names none, or the client.
-                    _ => true,
-                };
-                found.account.filter(|_| found.active && ours)
-            }
-            .boxed()
-        })
-    }
-
     async fn post(&self, path: &str, form: &[(&str, &str)]) -> Value {
         let answer = self.client.post(self.at(path)).form(form).send().await.expect("the side door is open");
         answer.json().await.expect("the side door answers JSON")
@@ -143,8 +151,6 @@ impl Control {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[tokio::test]
     async fn both_real_servers_start_and_know_no_made_up_token() {
         let redirect_uri = "http://localhost:4444/oauth/callback".parse().unwrap();

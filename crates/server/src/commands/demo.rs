@@ -102,7 +102,7 @@ fn gateway(providers: &Demo) -> GatewayInput {
             revocation_url: None,
             issuer: Some(server.issuer().to_owned()),
             resource: Some(providers.mcp_server.url().to_string()),
-            scopes: Vec::new(),
+            scopes: ["openid", "notes", "repos"].map(str::to_owned).into(),
             authorize_params: BTreeMap::new(),
             client_id: server.client_id().to_owned(),
             client_secret: Edit::Set(ClientSecret::new(server.client_secret())),

@@ -1,0 +1,12 @@
+//! Whole journeys: real authorization servers, a real browser, official clients, and Doorward between them.
+
+mod callback;
+mod canary;
+mod consent;
+mod demo_command;
+mod fuzz;
+mod link;
+mod own_token;
+mod refresh;
+mod repointing;
+mod walk;
