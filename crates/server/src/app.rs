@@ -32,13 +32,21 @@ pub enum StartError {
     DataDir(#[from] DataDirError),
     #[error("DOORWARD_KEY_RING: {0}")]
     KeyRing(#[from] KeyRingError),
-    #[error("DOORWARD_KEY_RING is required on PostgreSQL: every replica needs the same keys, so set it or DOORWARD_KEY_RING_FILE")]
+    #[error(
+        "DOORWARD_KEY_RING is required on PostgreSQL: every replica needs the same keys, so set it or DOORWARD_KEY_RING_FILE"
+    )]
     KeyRingNeeded,
-    #[error("the data directory has a database but no key ring: put the file key-ring back, for without it nothing that is sealed opens")]
+    #[error(
+        "the data directory has a database but no key ring: put the file key-ring back, for without it nothing that is sealed opens"
+    )]
     KeyRingLost,
-    #[error("the key ring has none of the keys that the database was sealed with ({keys}): give the right DOORWARD_KEY_RING")]
+    #[error(
+        "the key ring has none of the keys that the database was sealed with ({keys}): give the right DOORWARD_KEY_RING"
+    )]
     KeyMissing { keys: String },
-    #[error("key '{key}' of the key ring is not the key of that name that the database was sealed with: give the right DOORWARD_KEY_RING")]
+    #[error(
+        "key '{key}' of the key ring is not the key of that name that the database was sealed with: give the right DOORWARD_KEY_RING"
+    )]
     KeyWrong { key: KeyId },
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -122,7 +130,11 @@ fn facts(settings: Settings) -> Facts {
     }
 }
 
-async fn open_storage(settings: &Settings, directory: &DataDir, clock: Clock) -> Result<Storage, StorageError> {
+async fn open_storage(
+    settings: &Settings,
+    directory: &DataDir,
+    clock: Clock,
+) -> Result<Storage, StorageError> {
     match &settings.database {
         DatabaseSetting::Sqlite => Storage::open_sqlite(&directory.database(), clock).await,
         DatabaseSetting::Postgres(url) => Storage::open_postgres(url.expose_secret(), clock).await,

@@ -58,7 +58,8 @@ impl Cookies {
     fn header(self, name: &str, value: &str, seconds: u64) -> HeaderValue {
         let prefix = self.prefix();
         let secure = if self.secure { "; Secure" } else { "" };
-        let text = format!("{prefix}{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+        let text =
+            format!("{prefix}{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
         HeaderValue::try_from(text).expect("names and values of our cookies are base64url and hyphens")
     }
 

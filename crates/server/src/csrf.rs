@@ -53,7 +53,10 @@ mod tests {
     fn a_request_from_elsewhere_is_not_our_own() {
         let ours = "http://localhost:4444";
         let said = |name: &'static str, value: &'static str| {
-            is_our_own(&HeaderMap::from_iter([(name.parse().unwrap(), HeaderValue::from_static(value))]), ours)
+            is_our_own(
+                &HeaderMap::from_iter([(name.parse().unwrap(), HeaderValue::from_static(value))]),
+                ours,
+            )
         };
         assert!(said("sec-fetch-site", "same-origin") && said("sec-fetch-site", "none"));
         assert!(!said("sec-fetch-site", "cross-site") && !said("sec-fetch-site", "same-site"));

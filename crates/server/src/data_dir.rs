@@ -92,9 +92,10 @@ impl DataDir {
         let path = self.path.clone();
         match (demo, marked) {
             (false, true) => Err(DataDirError::Demo { path }),
-            (true, false) if created || !self.database().exists() => {
-                self.write_new(DEMO_MARK, "This directory belongs to doorward demo. doorward serve refuses it.\n")
-            }
+            (true, false) if created || !self.database().exists() => self.write_new(
+                DEMO_MARK,
+                "This directory belongs to doorward demo. doorward serve refuses it.\n",
+            ),
             (true, false) => Err(DataDirError::NotDemo { path }),
             (true, true) | (false, false) => Ok(()),
         }
@@ -102,16 +103,22 @@ impl DataDir {
 }
 
 fn private_file(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     // A umask can only have taken bits away, but an old file may be wider than it should be.
     file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(file)
 }
 
 fn check_mode(path: &Path, wanted: u32) -> Result<(), DataDirError> {
-    let metadata = std::fs::metadata(path).map_err(|source| DataDirError::Io { path: path.to_owned(), source })?;
+    let metadata =
+        std::fs::metadata(path).map_err(|source| DataDirError::Io { path: path.to_owned(), source })?;
     let mode = metadata.mode() & 0o777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(DataDirError::TooOpen { path: path.to_owned(), mode, wanted }) }
+    if mode & 0o077 == 0 {
+        Ok(())
+    } else {
+        Err(DataDirError::TooOpen { path: path.to_owned(), mode, wanted })
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Where the key ring comes from, and whether it is the one that the database was sealed with.
 
+use crate::app::StartError;
 use crate::data_dir::DataDir;
 use crate::settings::{DatabaseSetting, Settings};
-use crate::app::StartError;
 use doorward_domain::Entropy;
 use doorward_storage::Storage;
 use doorward_vault::{KeyRing, Vault};

@@ -15,7 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 /// What an answer carries unless its handler says otherwise.
 const DEFAULT_HEADERS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    (header::REFERRER_POLICY, "same-origin"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     (header::CACHE_CONTROL, "no-store"),
@@ -46,7 +46,8 @@ async fn with_default_headers(mut response: Response) -> Response {
 /// trusted answers for the names it serves.
 async fn to_public_host(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().map(|Peer(peer)| peer.ip().to_canonical());
-    let trusted = peer.is_some_and(|peer| state.facts.trusted_proxies.iter().any(|network| network.contains(&peer)));
+    let trusted =
+        peer.is_some_and(|peer| state.facts.trusted_proxies.iter().any(|network| network.contains(&peer)));
     let said = request.headers().get(header::HOST).map(HeaderValue::as_bytes);
     let said = said.or_else(|| request.uri().authority().map(|authority| authority.as_str().as_bytes()));
     let public = state.facts.public_origin.split_once("://").map_or("", |(_, host)| host);
@@ -60,7 +61,8 @@ async fn to_public_host(State(state): State<AppState>, request: Request, next: N
 
 /// A browser gets a page, everybody else a problem.
 async fn not_found(State(state): State<AppState>, request: Request) -> Response {
-    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accept =
+        request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.contains("text/html") {
         ui::not_found(State(state)).await
     } else {

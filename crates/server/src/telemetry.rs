@@ -18,10 +18,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Starts logging to standard error, which leaves standard output to the commands.
 pub(crate) fn start(settings: &Settings) -> Result<(), SettingError> {
-    let filter = EnvFilter::try_new(&settings.log_filter).map_err(|error| SettingError::Wrong {
-        name: "RUST_LOG",
-        problem: error.to_string(),
-    })?;
+    let filter = EnvFilter::try_new(&settings.log_filter)
+        .map_err(|error| SettingError::Wrong { name: "RUST_LOG", problem: error.to_string() })?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     let started = match settings.log_format {
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
@@ -65,7 +63,8 @@ pub(crate) async fn log_request(mut request: Request, next: Next) -> Response {
     let milliseconds = begun.elapsed().as_secs_f64() * 1_000.0;
     let user = seen.0.get().map(ToString::to_string);
     tracing::info!(%method, route, status, milliseconds, user, request_id, "answered");
-    metrics::counter!("doorward_http_requests_total", "route" => route, "status" => status.to_string()).increment(1);
+    metrics::counter!("doorward_http_requests_total", "route" => route, "status" => status.to_string())
+        .increment(1);
     if let Ok(value) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

@@ -4,14 +4,15 @@
 //! can do nothing that REST cannot.
 
 mod callback;
+mod confirm;
 mod connect;
 mod connect_client;
 mod connections;
-mod confirm;
 mod error;
 mod form;
 mod gateway;
 mod gateway_action;
+mod gateway_discovery;
 mod gateway_form;
 mod gateways;
 mod login;
@@ -21,6 +22,8 @@ mod page;
 mod parts;
 mod people;
 mod person;
+#[cfg(test)]
+mod sample_pages;
 #[cfg(test)]
 mod samples;
 mod setup;

@@ -85,8 +85,7 @@ impl TestApp {
         let app = App::build(settings, clock.clone(), Entropy).await.expect("the app starts");
         let stop = CancellationToken::new();
         drop(listener::serve(listening, app.router(), stop.clone()));
-        let mut started =
-            Self { app, clock, origin, administrator: None, stop, directory, postgres };
+        let mut started = Self { app, clock, origin, administrator: None, stop, directory, postgres };
         if !options.without_administrator {
             started.administrator = Some(started.person(ADMINISTRATOR).await);
         }
@@ -132,7 +131,8 @@ impl TestApp {
     /// A fresh API token of a person.
     pub async fn api_token(&self, person: &Person, audience: Audience) -> String {
         let new = NewApiToken { name: "test".to_owned(), audience, gateways: None, days: None };
-        let made = self.app.broker().create_api_token(&person.caller, new).await.expect("a token can be made");
+        let made =
+            self.app.broker().create_api_token(&person.caller, new).await.expect("a token can be made");
         made.plain.expose_secret().to_owned()
     }
 
@@ -154,7 +154,10 @@ impl TestApp {
     /// A browser in which a person has signed in: it keeps cookies and follows no redirect.
     pub async fn browser(&self, person: &Person) -> Client {
         let broker = self.app.broker();
-        let login = broker.log_in(&person.email, &Password::new(PASSWORD), None).await.expect("the password is right");
+        let login = broker
+            .log_in(&person.email, &Password::new(PASSWORD), None)
+            .await
+            .expect("the password is right");
         let cookie = format!("doorward-session={}", login.session.expose_secret());
         self.anonymous().with_session(&cookie).await
     }

@@ -50,11 +50,6 @@ impl Browser {
         self.step(json!({ "do": "url" })).await.as_str().unwrap_or_default().to_owned()
     }
 
-    /// The page as HTML.
-    pub async fn content(&mut self) -> String {
-        self.step(json!({ "do": "content" })).await.as_str().unwrap_or_default().to_owned()
-    }
-
     /// A browser without cookies: somebody else's.
     pub async fn forget_everything(&mut self) {
         self.step(json!({ "do": "new_context" })).await;

@@ -38,7 +38,8 @@ impl SdkClient {
             Era::V2025_11_25 => "legacy",
             Era::V2026_07_28 => "2026-07-28",
         };
-        let options = json!({ "url": url, "bearer": bearer, "elicitation": elicitation, "protocol": protocol });
+        let options =
+            json!({ "url": url, "bearer": bearer, "elicitation": elicitation, "protocol": protocol });
         Self::connected(Rig::node("mcp_client.mjs", &options)).await
     }
 
@@ -125,7 +126,10 @@ mod tests {
                 assert!(client.list("tools").await.iter().any(|tool| tool["name"] == "whoami"));
                 let answer = client.call("tools/call", json!({ "name": "whoami" })).await;
                 assert_eq!(answer["result"]["content"][0]["text"], "nobody");
-                assert_eq!(client.call("tools/call", json!({ "name": "none" })).await["error"]["code"], -32602);
+                assert_eq!(
+                    client.call("tools/call", json!({ "name": "none" })).await["error"]["code"],
+                    -32602
+                );
             }
         }
     }

@@ -14,5 +14,5 @@ pub async fn start(redirect_uri: &Url, access_token_seconds: u64) -> Provider {
         "redirect_uris": [redirect_uri],
         "access_token_seconds": access_token_seconds,
     });
-    Provider::of(Rig::node("oidc_provider.mjs", &options), true).await
+    Provider::of(Rig::node("oidc_provider.mjs", &options), true, &["openid", "notes"]).await
 }

@@ -23,6 +23,8 @@ pub struct Provider {
     pub token_url: Url,
     /// Whether it takes RFC 8707 resource indicators as they come.
     pub binds_resources: bool,
+    /// What to ask for.
+    pub scopes: &'static [&'static str],
     control: Control,
     _rig: Rig,
 }
@@ -63,9 +65,11 @@ impl ProviderLog {
 
 impl Provider {
     /// Reads the first line of a rig.
-    pub(crate) async fn of(mut rig: Rig, binds_resources: bool) -> Self {
+    pub(crate) async fn of(mut rig: Rig, binds_resources: bool, scopes: &'static [&'static str]) -> Self {
         let ready = rig.next().await;
-        let text = |name: &str| ready[name].as_str().unwrap_or_else(|| panic!("a rig says `{name}`: {ready}")).to_owned();
+        let text = |name: &str| {
+            ready[name].as_str().unwrap_or_else(|| panic!("a rig says `{name}`: {ready}")).to_owned()
+        };
         let url = |name: &str| text(name).parse().expect("a rig says whole URLs");
         let client = reqwest::Client::builder().no_proxy().build().expect("a client can be built");
         Self {
@@ -73,6 +77,7 @@ impl Provider {
             authorization_url: url("authorization_endpoint"),
             token_url: url("token_endpoint"),
             binds_resources,
+            scopes,
             control: Control { url: url("control"), client },
             _rig: rig,
         }
@@ -124,7 +129,8 @@ impl Control {
     /// Logs an account in, consents, and tells where the browser would be sent.
     pub async fn authorize(&self, url: &Url, account: &str) -> Url {
         let answer = self.post("authorize", &[("url", url.as_str()), ("account", account)]).await;
-        let location = answer["location"].as_str().unwrap_or_else(|| panic!("no way through the consent: {answer}"));
+        let location =
+            answer["location"].as_str().unwrap_or_else(|| panic!("no way through the consent: {answer}"));
         location.parse().expect("redirects are whole URLs")
     }
 

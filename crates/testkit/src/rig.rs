@@ -47,7 +47,9 @@ impl Rig {
         command.arg(folder().join(script)).arg(options.to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap_or_else(|error| {
-            panic!("{program:?} does not start ({error}): run scripts/install-tools, which says what is missing")
+            panic!(
+                "{program:?} does not start ({error}): run scripts/install-tools, which says what is missing"
+            )
         });
         let stdin = process.stdin.take().expect("stdin is piped");
         let complaints = Arc::default();
@@ -103,7 +105,10 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/tests/rigs")
 }
 
-fn facts_of(stdout: impl AsyncRead + Send + Unpin + 'static, complaints: &Arc<Mutex<String>>) -> UnboundedReceiver<Value> {
+fn facts_of(
+    stdout: impl AsyncRead + Send + Unpin + 'static,
+    complaints: &Arc<Mutex<String>>,
+) -> UnboundedReceiver<Value> {
     let (sender, facts) = unbounded_channel();
     let complaints = Arc::clone(complaints);
     tokio::spawn(async move {

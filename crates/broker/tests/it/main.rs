@@ -1,5 +1,7 @@
 //! The use cases against a real database and a real authorization server on loopback.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod authorize;
 mod gateway;
 mod people;

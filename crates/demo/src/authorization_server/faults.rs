@@ -12,6 +12,8 @@ pub enum TokenFault {
     Unavailable { retry_after_seconds: u64 },
     /// An OAuth error of the test's choice; nothing is processed.
     Refused { status: u16, error: String },
+    /// The same, with a description of the test's choice.
+    RefusedSaying { status: u16, error: String, description: String },
     /// Status 200 with an error inside, as GitHub does; nothing is processed.
     OkWithError { error: String },
     /// 307 to another place; nothing is processed.

@@ -55,8 +55,10 @@ pub(super) fn unprocessed(fault: &TokenFault) -> Option<Response> {
             Some((StatusCode::SERVICE_UNAVAILABLE, headers, "Please come back later.").into_response())
         }
         TokenFault::Refused { status, error } => {
-            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST);
-            Some(refused(status, error, "a fault that the test asked for"))
+            Some(refused(fault_status(*status), error, "a fault that the test asked for"))
+        }
+        TokenFault::RefusedSaying { status, error, description } => {
+            Some(refused(fault_status(*status), error, description))
         }
         TokenFault::OkWithError { error } => {
             Some(refused(StatusCode::OK, error, "an error that says it is none"))
@@ -72,6 +74,10 @@ pub(super) fn unprocessed(fault: &TokenFault) -> Option<Response> {
         | TokenFault::Huge { .. }
         | TokenFault::FormEncoded => None,
     }
+}
+
+fn fault_status(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST)
 }
 
 /// The answer of a fault that strikes after the request was processed.
@@ -99,6 +105,7 @@ pub(super) fn spoilt(fault: &TokenFault, outcome: Result<Tokens, TokenRefusal>) 
         TokenFault::FormEncoded => form_answer(&tokens),
         TokenFault::Unavailable { .. }
         | TokenFault::Refused { .. }
+        | TokenFault::RefusedSaying { .. }
         | TokenFault::OkWithError { .. }
         | TokenFault::Redirect { .. }
         | TokenFault::Delayed(_)

@@ -62,7 +62,8 @@ pub(crate) async fn create(
     OwnCaller(caller): OwnCaller,
     JsonBody(body): JsonBody<ApiTokenBody>,
 ) -> Result<(StatusCode, Json<CreatedApiTokenView>), ApiError> {
-    let new = NewApiToken { name: body.name, audience: body.audience, gateways: body.gateways, days: body.days };
+    let new =
+        NewApiToken { name: body.name, audience: body.audience, gateways: body.gateways, days: body.days };
     let made = state.broker.create_api_token(&caller, new).await?;
     let value = crate::reveal::api_token(&made.plain).to_owned();
     Ok((StatusCode::CREATED, Json(CreatedApiTokenView { token: made.token.into(), value })))

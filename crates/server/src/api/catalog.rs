@@ -84,7 +84,11 @@ pub(crate) async fn prompts(
     catalog(&state, &caller, &[CatalogKind::Prompt]).await
 }
 
-async fn catalog(state: &AppState, caller: &Caller, kinds: &[CatalogKind]) -> Result<Json<CatalogView>, ApiError> {
+async fn catalog(
+    state: &AppState,
+    caller: &Caller,
+    kinds: &[CatalogKind],
+) -> Result<Json<CatalogView>, ApiError> {
     let gateways = state.broker.usable_gateways(caller).await?;
     let reads = gateways.iter().map(|gateway| state.catalogs.of(caller, gateway));
     let states = join_all(reads).await;
@@ -118,7 +122,9 @@ async fn items(
     let names = state.catalogs.names().table().await?;
     let owners = ResourceOwners::new(known.iter().cloned());
     let exposed = |kind, gateway: GatewayId, name: &str| match kind {
-        CatalogKind::Tool | CatalogKind::Prompt => names.exposed(kind, gateway, name).unwrap_or(name).to_owned(),
+        CatalogKind::Tool | CatalogKind::Prompt => {
+            names.exposed(kind, gateway, name).unwrap_or(name).to_owned()
+        }
         CatalogKind::Resource | CatalogKind::ResourceTemplate => {
             owners.exposed_uri(kind, gateway, name).into_owned()
         }

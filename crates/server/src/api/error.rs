@@ -135,9 +135,10 @@ fn problem_of(error: ApiError) -> Problem {
             Problem::on(StatusCode::BAD_REQUEST, field, &problem)
         }
         ApiError::BadInput { field: None, problem } => Problem::new(StatusCode::BAD_REQUEST, problem),
-        ApiError::NotJson => {
-            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the body as 'Content-Type: application/json'")
-        }
+        ApiError::NotJson => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "send the body as 'Content-Type: application/json'",
+        ),
         ApiError::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB"),
         ApiError::NoRoute => Problem::new(StatusCode::NOT_FOUND, "there is no such route: see /openapi.json"),
         ApiError::NoMethod => Problem::new(
@@ -238,7 +239,8 @@ mod tests {
 
     #[test]
     fn an_answer_names_the_field_and_when_to_try_again() {
-        let response = ApiError::Broker(BrokerError::Throttled { retry_after: Duration::from_secs(3) }).into_response();
+        let response =
+            ApiError::Broker(BrokerError::Throttled { retry_after: Duration::from_secs(3) }).into_response();
         assert_eq!(response.headers()["retry-after"], "3");
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         let problem = problem_of(ApiError::bad_field("url", "is missing"));

@@ -81,7 +81,10 @@ pub(crate) enum AuthorizationType {
 /// How the document spells the state of a gateway.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "stands for the domain's GatewayState in the OpenAPI document, which knows no OpenAPI")]
+#[expect(
+    dead_code,
+    reason = "stands for the domain's GatewayState in the OpenAPI document, which knows no OpenAPI"
+)]
 pub(crate) enum GatewayStateName {
     Draft,
     Published,
@@ -91,7 +94,10 @@ pub(crate) enum GatewayStateName {
 /// How the document spells catalog sharing.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "stands for the domain's CatalogSharing in the OpenAPI document, which knows no OpenAPI")]
+#[expect(
+    dead_code,
+    reason = "stands for the domain's CatalogSharing in the OpenAPI document, which knows no OpenAPI"
+)]
 pub(crate) enum CatalogSharingName {
     PerUser,
     Shared,
@@ -100,7 +106,10 @@ pub(crate) enum CatalogSharingName {
 /// How the document spells token endpoint authentication.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "stands for the domain's TokenEndpointAuth in the OpenAPI document, which knows no OpenAPI")]
+#[expect(
+    dead_code,
+    reason = "stands for the domain's TokenEndpointAuth in the OpenAPI document, which knows no OpenAPI"
+)]
 pub(crate) enum TokenEndpointAuthName {
     Basic,
     Post,
@@ -177,7 +186,9 @@ impl AuthorizationBody {
         let foreign = match self.kind {
             AuthorizationType::Oauth => &header[..],
             AuthorizationType::StaticHeader => &oauth[..],
-            AuthorizationType::None | AuthorizationType::Discover => &[header.as_slice(), oauth.as_slice()].concat(),
+            AuthorizationType::None | AuthorizationType::Discover => {
+                &[header.as_slice(), oauth.as_slice()].concat()
+            }
         };
         match foreign.iter().find(|(_, given)| *given) {
             Some((name, _)) => Err(ApiError::bad_field(
@@ -202,7 +213,9 @@ mod tests {
     }
 
     fn refused(body: &str) -> String {
-        let Err(ApiError::BadInput { field: Some(field), .. }) = read(body) else { panic!("{body} is refused") };
+        let Err(ApiError::BadInput { field: Some(field), .. }) = read(body) else {
+            panic!("{body} is refused")
+        };
         field
     }
 
@@ -226,12 +239,24 @@ mod tests {
     fn each_type_has_its_own_fields() {
         assert_eq!(refused(r#"{"authorization":{"type":"oauth"}}"#), "authorization.authorization_url");
         assert_eq!(refused(r#"{"authorization":{"type":"oauth","value":null}}"#), "authorization.value");
-        assert_eq!(refused(r#"{"authorization":{"type":"none","client_secret":"s"}}"#), "authorization.client_secret");
+        assert_eq!(
+            refused(r#"{"authorization":{"type":"none","client_secret":"s"}}"#),
+            "authorization.client_secret"
+        );
         assert_eq!(refused(r#"{"authorization":{"type":"static_header"}}"#), "authorization.name");
-        assert_eq!(refused(r#"{"authorization":{"type":"static_header","scopes":[]}}"#), "authorization.scopes");
+        assert_eq!(
+            refused(r#"{"authorization":{"type":"static_header","scopes":[]}}"#),
+            "authorization.scopes"
+        );
         let header = read(r#"{"authorization":{"type":"static_header","name":"x","value":"v"}}"#).unwrap();
-        assert!(matches!(header.authorization, Some(AuthorizationInput::StaticHeader { value: Edit::Set(_), .. })));
-        assert!(matches!(read(r#"{"authorization":{"type":"none"}}"#).unwrap().authorization, Some(AuthorizationInput::None)));
+        assert!(matches!(
+            header.authorization,
+            Some(AuthorizationInput::StaticHeader { value: Edit::Set(_), .. })
+        ));
+        assert!(matches!(
+            read(r#"{"authorization":{"type":"none"}}"#).unwrap().authorization,
+            Some(AuthorizationInput::None)
+        ));
         assert!(read("{}").unwrap().authorization.is_none());
     }
 }

@@ -51,7 +51,8 @@ pub(crate) async fn list(
 ) -> Result<Json<Listed<GatewayView>>, ApiError> {
     let page = query.page()?;
     let gateways = state.broker.gateways(&caller).await?;
-    let after = |gateway: &Gateway| page.cursor.as_deref().is_none_or(|cursor| gateway.slug.as_str() > cursor);
+    let after =
+        |gateway: &Gateway| page.cursor.as_deref().is_none_or(|cursor| gateway.slug.as_str() > cursor);
     let mut rest = gateways.iter().filter(|gateway| after(gateway)).peekable();
     let mut items = Vec::new();
     let mut last = None;
@@ -145,7 +146,11 @@ pub(crate) async fn refresh(
 }
 
 /// A gateway that may be called: a disabled one is not, whoever asks.
-async fn usable(state: &AppState, caller: &Caller, id: GatewayId) -> Result<std::sync::Arc<Gateway>, ApiError> {
+async fn usable(
+    state: &AppState,
+    caller: &Caller,
+    id: GatewayId,
+) -> Result<std::sync::Arc<Gateway>, ApiError> {
     let gateway = state.broker.gateway(caller, id).await?;
     if gateway.state == doorward_domain::GatewayState::Disabled {
         return Err(ApiError::bad_field("id", "names a disabled gateway: publish it first"));

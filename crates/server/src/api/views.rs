@@ -1,7 +1,7 @@
 //! How the words of the domain look in answers: allow lists, without a secret or a part of one.
 
 use doorward_domain::{
-    Actor, ApiToken, ApiTokenId, AuditEvent, AuditEventId, Audience, GatewayId, Page, Role, Timestamp, User,
+    Actor, ApiToken, ApiTokenId, Audience, AuditEvent, AuditEventId, GatewayId, Page, Role, Timestamp, User,
     UserId, UserState,
 };
 use serde::Serialize;
@@ -35,7 +35,10 @@ pub(crate) enum RoleName {
 /// How the document spells the state of a person.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "stands for the domain's UserState in the OpenAPI document, which knows no OpenAPI")]
+#[expect(
+    dead_code,
+    reason = "stands for the domain's UserState in the OpenAPI document, which knows no OpenAPI"
+)]
 pub(crate) enum UserStateName {
     Active,
     Disabled,
@@ -44,7 +47,10 @@ pub(crate) enum UserStateName {
 /// How the document spells an audience.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "stands for the domain's Audience in the OpenAPI document, which knows no OpenAPI")]
+#[expect(
+    dead_code,
+    reason = "stands for the domain's Audience in the OpenAPI document, which knows no OpenAPI"
+)]
 pub(crate) enum AudienceName {
     Mcp,
     #[schema(rename = "self")]

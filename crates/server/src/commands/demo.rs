@@ -52,7 +52,8 @@ fn demo_settings(mut settings: Settings) -> Result<Settings, CommandError> {
     settings.database = crate::settings::DatabaseSetting::Sqlite;
     settings.key_ring = None;
     settings.administrator = None;
-    settings.egress = EgressPolicy::parse("127.0.0.1", "127.0.0.1").map_err(|error| CommandError::Refused(error.to_string()))?;
+    settings.egress = EgressPolicy::parse("127.0.0.1", "127.0.0.1")
+        .map_err(|error| CommandError::Refused(error.to_string()))?;
     let name: String = Entropy.token().chars().filter(char::is_ascii_alphanumeric).take(12).collect();
     settings.data_dir = std::env::temp_dir().join(format!("doorward-demo-{name}"));
     Ok(settings)
@@ -77,7 +78,8 @@ async fn furnish(app: &App, providers: &Demo) -> Result<People, CommandError> {
     };
     broker.create_user(&administrator, user).await?;
     broker.create_gateway(&administrator, gateway(providers)).await?;
-    let token = NewApiToken { name: "demo".to_owned(), audience: Audience::Mcp, gateways: None, days: Some(7) };
+    let token =
+        NewApiToken { name: "demo".to_owned(), audience: Audience::Mcp, gateways: None, days: Some(7) };
     let made = broker.create_api_token(&caller(app, USER).await?, token).await?;
     let api_token = crate::reveal::api_token(&made.plain).to_owned();
     Ok(People { administrator_password, user_password, api_token })
@@ -117,7 +119,8 @@ fn what_to_do(settings: &Settings, providers: &Demo, people: &People) -> String 
     let People { administrator_password, user_password, api_token } = people;
     let mut accounts = String::new();
     for account in providers.authorization_server.accounts() {
-        write!(accounts, "\n         {} / {}", account.name, account.password).expect("a String takes all text");
+        write!(accounts, "\n         {} / {}", account.name, account.password)
+            .expect("a String takes all text");
     }
     format!(
         "Doorward demo, on this machine only. It ends, with all its data, on Ctrl-C.

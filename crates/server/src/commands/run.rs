@@ -29,7 +29,10 @@ impl Listeners {
             }
         }
         if public.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "DOORWARD_LISTEN: no address is available here"));
+            return Err(io::Error::new(
+                io::ErrorKind::AddrNotAvailable,
+                "DOORWARD_LISTEN: no address is available here",
+            ));
         }
         Ok(Self { public, metrics: listener::bind(settings.metrics_listen).await? })
     }
@@ -42,7 +45,8 @@ pub(super) async fn until_stopped(app: &App, listeners: Listeners) -> Result<(),
     tokio::spawn(metrics_listener::upkeep(handle.clone()));
     tokio::spawn(jobs::flush_last_used(app.broker().clone(), stop.clone()));
     let router = app.router();
-    let mut serving = vec![listener::serve(listeners.metrics, metrics_listener::router(handle), stop.clone())];
+    let mut serving =
+        vec![listener::serve(listeners.metrics, metrics_listener::router(handle), stop.clone())];
     for public in listeners.public {
         serving.push(listener::serve(public, router.clone(), stop.clone()));
     }

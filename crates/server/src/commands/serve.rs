@@ -26,7 +26,9 @@ async fn greet(app: &App, settings: &Settings) -> Result<(), CommandError> {
     }
     let link = app.broker().create_setup_link().await?;
     if io::stdout().is_terminal() {
-        say("Nobody administers it yet. Open this link within an hour to become its administrator; it works once:")?;
+        say(
+            "Nobody administers it yet. Open this link within an hour to become its administrator; it works once:",
+        )?;
         say(&format!("\n    {link}\n"))?;
     } else {
         let path = settings.data_dir.join(SETUP_LINK_FILE);
@@ -37,6 +39,7 @@ async fn greet(app: &App, settings: &Settings) -> Result<(), CommandError> {
 }
 
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     writeln!(file, "{text}")
 }

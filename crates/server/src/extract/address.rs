@@ -27,7 +27,8 @@ impl ClientAddress {
             .flat_map(|line| line.split(','))
             .map(str::trim)
             .collect();
-        let trusted = |address: IpAddr| facts.trusted_proxies.iter().any(|network| network.contains(&address));
+        let trusted =
+            |address: IpAddr| facts.trusted_proxies.iter().any(|network| network.contains(&address));
         for said in forwarded.iter().rev() {
             if !trusted(address) {
                 break;
@@ -44,5 +45,50 @@ impl FromRequestParts<AppState> for ClientAddress {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
         Ok(Self(Self::of(&parts.headers, &parts.extensions, &state.facts)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cookies::Cookies;
+
+    fn seen(peer: &str, forwarded: &[&'static str], trusted: &[&str]) -> Option<String> {
+        let facts = Facts {
+            public_url: "http://localhost".parse().unwrap(),
+            public_origin: "http://localhost".into(),
+            cookies: Cookies::new(false),
+            trusted_proxies: trusted.iter().map(|network| network.parse().unwrap()).collect(),
+            demo: false,
+        };
+        let mut headers = HeaderMap::new();
+        for line in forwarded {
+            headers.append("x-forwarded-for", http::HeaderValue::from_static(line));
+        }
+        let mut extensions = Extensions::new();
+        extensions.insert(Peer(peer.parse().unwrap()));
+        ClientAddress::of(&headers, &extensions, &facts)
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_speaks_for_others() {
+        let said = |trusted: &[&str]| seen("10.0.0.1:9", &["6.6.6.6, 203.0.113.7", "10.0.0.2"], trusted);
+        assert_eq!(said(&[]).as_deref(), Some("10.0.0.1"));
+        assert_eq!(said(&["10.0.0.1/32"]).as_deref(), Some("10.0.0.2"));
+        assert_eq!(said(&["10.0.0.0/8"]).as_deref(), Some("203.0.113.7"), "what stands before is hearsay");
+        assert_eq!(seen("[::ffff:10.0.0.1]:9", &["nonsense"], &["10.0.0.0/8"]).as_deref(), Some("10.0.0.1"));
+        assert_eq!(seen("[2001:db8::1]:9", &[], &[]).as_deref(), Some("2001:db8::1"));
+    }
+
+    #[test]
+    fn without_a_connection_there_is_no_address() {
+        let facts = Facts {
+            public_url: "http://localhost".parse().unwrap(),
+            public_origin: String::new(),
+            cookies: Cookies::new(false),
+            trusted_proxies: Vec::new(),
+            demo: false,
+        };
+        assert_eq!(ClientAddress::of(&HeaderMap::new(), &Extensions::new(), &facts), None);
     }
 }

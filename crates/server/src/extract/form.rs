@@ -71,7 +71,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for CheckedForm<T> {
         }
         let cookies = state.facts.cookies;
         let headers = request.headers().clone();
-        let known = [cookies::SESSION, cookies::FORM].into_iter().filter_map(|name| cookies.text(&headers, name));
+        let known =
+            [cookies::SESSION, cookies::FORM].into_iter().filter_map(|name| cookies.text(&headers, name));
         let body = Bytes::from_request(request, state)
             .await
             .map_err(|_| bad_form("the form is larger than 1 MiB, or was cut off"))?;

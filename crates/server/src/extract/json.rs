@@ -20,10 +20,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
         if !is_json(request.headers()) {
             return Err(ApiError::NotJson);
         }
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
-            _ => ApiError::bad_input("the body was cut off"),
-        })?;
+        let body =
+            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
+                _ => ApiError::bad_input("the body was cut off"),
+            })?;
         parse(&body).map(Self)
     }
 }
@@ -101,10 +102,11 @@ mod tests {
 
     #[test]
     fn only_json_types_are_json() {
-        let with = |value: &str| {
-            is_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, value.parse().unwrap())]))
-        };
-        assert!(with("application/json") && with("Application/JSON; charset=utf-8") && with("application/x+json"));
+        let with =
+            |value: &str| is_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, value.parse().unwrap())]));
+        assert!(
+            with("application/json") && with("Application/JSON; charset=utf-8") && with("application/x+json")
+        );
         assert!(!with("text/plain") && !with("text/json+json") && !is_json(&HeaderMap::new()));
     }
 }

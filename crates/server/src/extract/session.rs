@@ -43,10 +43,7 @@ impl FromRequestParts<AppState> for SessionCaller {
 impl OptionalFromRequestParts<AppState> for SessionCaller {
     type Rejection = PageRejection;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        state: &AppState,
-    ) -> Result<Option<Self>, PageRejection> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Option<Self>, PageRejection> {
         let cookies = state.facts.cookies;
         let Some(text) = cookies.text(&parts.headers, cookies::SESSION) else { return Ok(None) };
         let token = doorward_domain::SessionToken::new(text);

@@ -93,7 +93,10 @@ mod tests {
         assert_eq!(of(&[("DOORWARD_KEY_RING", "direct")]).unwrap().as_deref(), Some("direct"));
         assert_eq!(of(&[("DOORWARD_KEY_RING_FILE", path)]).unwrap().as_deref(), Some("from file"));
         let twice = of(&[("DOORWARD_KEY_RING_FILE", path), ("DOORWARD_KEY_RING", "x")]).unwrap_err();
-        assert_eq!(twice.to_string(), "DOORWARD_KEY_RING and DOORWARD_KEY_RING_FILE are both set: keep one of them");
+        assert_eq!(
+            twice.to_string(),
+            "DOORWARD_KEY_RING and DOORWARD_KEY_RING_FILE are both set: keep one of them"
+        );
         let missing = of(&[("DOORWARD_KEY_RING_FILE", "/nonexistent/x")]).unwrap_err().to_string();
         assert!(missing.starts_with("DOORWARD_KEY_RING_FILE: cannot read /nonexistent/x"), "{missing}");
     }

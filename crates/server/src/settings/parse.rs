@@ -21,7 +21,10 @@ fn entries(text: &str) -> impl Iterator<Item = &str> {
 pub(super) fn listen(text: &str) -> Result<Vec<SocketAddr>, SettingError> {
     let address = |entry: &str| {
         entry.parse().map_err(|_| {
-            wrong("DOORWARD_LISTEN", format!("`{entry}` is not an address with a port such as 127.0.0.1:4444"))
+            wrong(
+                "DOORWARD_LISTEN",
+                format!("`{entry}` is not an address with a port such as 127.0.0.1:4444"),
+            )
         })
     };
     let addresses: Vec<SocketAddr> = entries(text).map(address).collect::<Result<_, _>>()?;
@@ -34,8 +37,9 @@ pub(super) fn listen(text: &str) -> Result<Vec<SocketAddr>, SettingError> {
 /// One loopback address: metrics name gateways and are for this machine.
 pub(super) fn metrics_listen(text: &str) -> Result<SocketAddr, SettingError> {
     let name = "DOORWARD_METRICS_LISTEN";
-    let address: SocketAddr =
-        text.parse().map_err(|_| wrong(name, format!("`{text}` is not an address with a port such as 127.0.0.1:4445")))?;
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| wrong(name, format!("`{text}` is not an address with a port such as 127.0.0.1:4445")))?;
     if address.ip().is_loopback() {
         Ok(address)
     } else {
@@ -46,8 +50,9 @@ pub(super) fn metrics_listen(text: &str) -> Result<SocketAddr, SettingError> {
 /// An origin: https, or http on loopback.
 pub(super) fn public_url(text: &str) -> Result<Url, SettingError> {
     let name = "DOORWARD_PUBLIC_URL";
-    let url: Url =
-        text.parse().map_err(|_| wrong(name, format!("`{text}` is not a URL such as https://doorward.example.com")))?;
+    let url: Url = text
+        .parse()
+        .map_err(|_| wrong(name, format!("`{text}` is not a URL such as https://doorward.example.com")))?;
     let loopback = match url.host() {
         Some(Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -72,7 +77,9 @@ pub(super) fn public_url(text: &str) -> Result<Url, SettingError> {
 pub(super) fn networks(name: &'static str, text: &str) -> Result<Vec<IpNet>, SettingError> {
     let network = |entry: &str| {
         let network = entry.parse::<IpNet>().or_else(|_| entry.parse::<IpAddr>().map(IpNet::from));
-        network.map_err(|_| wrong(name, format!("`{entry}` is neither an address nor a network like 10.0.0.0/8")))
+        network.map_err(|_| {
+            wrong(name, format!("`{entry}` is neither an address nor a network like 10.0.0.0/8"))
+        })
     };
     entries(text).map(network).collect()
 }
@@ -91,12 +98,25 @@ mod tests {
 
     #[test]
     fn a_public_url_is_an_origin_and_http_only_on_loopback() {
-        for good in ["https://a.example", "https://a.example:8443/", "http://localhost:1", "http://127.0.0.1", "http://[::1]:4444"] {
+        for good in [
+            "https://a.example",
+            "https://a.example:8443/",
+            "http://localhost:1",
+            "http://127.0.0.1",
+            "http://[::1]:4444",
+        ] {
             assert!(public_url(good).is_ok(), "{good}");
         }
         for bad in [
-            "http://a.example", "https://a.example/path", "https://a.example?x", "https://u@a.example", "ftp://localhost",
-            "localhost:4444", "nonsense", "http://localhost.evil.example", "data:x",
+            "http://a.example",
+            "https://a.example/path",
+            "https://a.example?x",
+            "https://u@a.example",
+            "ftp://localhost",
+            "localhost:4444",
+            "nonsense",
+            "http://localhost.evil.example",
+            "data:x",
         ] {
             let told = public_url(bad).unwrap_err().to_string();
             assert!(told.starts_with("DOORWARD_PUBLIC_URL: "), "{bad}: {told}");
@@ -110,7 +130,10 @@ mod tests {
         assert!(metrics_listen("[::1]:9").is_ok());
         assert!(metrics_listen("0.0.0.0:9").is_err() && metrics_listen("x").is_err());
         assert_eq!(networks("N", "10.0.0.0/8,::1").unwrap().len(), 2);
-        assert_eq!(networks("N", "x").unwrap_err().to_string(), "N: `x` is neither an address nor a network like 10.0.0.0/8");
+        assert_eq!(
+            networks("N", "x").unwrap_err().to_string(),
+            "N: `x` is neither an address nor a network like 10.0.0.0/8"
+        );
         assert_eq!(seconds("S", "30").unwrap(), Duration::from_secs(30));
         assert!(seconds("S", "0").is_err() && seconds("S", "301").is_err() && seconds("S", "-1").is_err());
     }

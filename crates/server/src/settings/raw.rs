@@ -69,7 +69,10 @@ impl RawSettings {
             .map_err(|error| wrong("outbound settings", error))?,
             trusted_proxies: parse::networks("DOORWARD_TRUSTED_PROXIES", &given(&self.trusted_proxies, ""))?,
             metrics_listen: parse::metrics_listen(&given(&self.metrics_listen, "127.0.0.1:4445"))?,
-            request_timeout: parse::seconds("OAUTH_REQUEST_TIMEOUT", &given(&self.oauth_request_timeout, "30"))?,
+            request_timeout: parse::seconds(
+                "OAUTH_REQUEST_TIMEOUT",
+                &given(&self.oauth_request_timeout, "30"),
+            )?,
             log_format: match given(&self.log_format, "text").as_str() {
                 "text" => LogFormat::Text,
                 "json" => LogFormat::Json,
@@ -104,10 +107,13 @@ fn administrator(
         (Some(email), Some(password)) => {
             Ok(Some(AdministratorSetting { email, password: Password::new(password) }))
         }
-        (Some(_), None) => {
-            Err(wrong("DOORWARD_ADMIN_PASSWORD", "DOORWARD_ADMIN_EMAIL is set, so set the password or its _FILE too"))
+        (Some(_), None) => Err(wrong(
+            "DOORWARD_ADMIN_PASSWORD",
+            "DOORWARD_ADMIN_EMAIL is set, so set the password or its _FILE too",
+        )),
+        (None, Some(_)) => {
+            Err(wrong("DOORWARD_ADMIN_EMAIL", "DOORWARD_ADMIN_PASSWORD is set, so set this too"))
         }
-        (None, Some(_)) => Err(wrong("DOORWARD_ADMIN_EMAIL", "DOORWARD_ADMIN_PASSWORD is set, so set this too")),
     }
 }
 

@@ -10,9 +10,7 @@ use crate::ui::page;
 use crate::ui::parts::Tone;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use doorward_broker::{
-    Callback, CallbackProblem, ConnectionStatus, Finished, authorization_cookie_name,
-};
+use doorward_broker::{Callback, CallbackProblem, ConnectionStatus, Finished, authorization_cookie_name};
 use doorward_domain::{AuthorizationCode, SessionToken, Slug, StateToken};
 use http::{HeaderMap, StatusCode, header};
 use std::time::Duration;
@@ -29,7 +27,9 @@ pub(super) async fn receive(
     headers: HeaderMap,
     Asked(asked): Asked,
 ) -> Response {
-    let Some(session) = session else { return Redirect::to("/ui/connect-problem?code=signed_out").into_response() };
+    let Some(session) = session else {
+        return Redirect::to("/ui/connect-problem?code=signed_out").into_response();
+    };
     let cookie_name = asked.filled("state").map(|text| authorization_cookie_name(&text));
     let cookie = cookie_name.as_deref().and_then(|name| state.facts.cookies.read(&headers, name));
     let finished = state.broker.finish_authorization(&session.caller, callback(&asked), cookie).await;
@@ -133,7 +133,10 @@ pub(super) async fn connected(
         return Ok(to("/ui/connections"));
     };
     let account = grant.account.map(|account| account.name.unwrap_or(account.subject));
-    let whose = account.map_or_else(|| "Your key is in safe keeping.".to_owned(), |name| format!("You connected it as {name}."));
+    let whose = account.map_or_else(
+        || "Your key is in safe keeping.".to_owned(),
+        |name| format!("You connected it as {name}."),
+    );
     let next = ("/ui/connections".to_owned(), "My connections");
     let page = Message::new(state.facts.demo, Tone::Ok, format!("{} is connected", gateway.name), next)
         .line(whose)
@@ -177,7 +180,9 @@ fn message(demo: bool, code: &str, detail: Option<String>, again: (String, &'sta
             let (tone, title) = match problem {
                 CallbackProblem::WrongIssuer => (Tone::Bad, "This answer cannot be trusted"),
                 CallbackProblem::Expired => (Tone::Warn, "That took too long"),
-                CallbackProblem::OtherUser | CallbackProblem::OtherBrowser => (Tone::Warn, "This belongs somewhere else"),
+                CallbackProblem::OtherUser | CallbackProblem::OtherBrowser => {
+                    (Tone::Warn, "This belongs somewhere else")
+                }
                 _ => (Tone::Bad, "It was not connected"),
             };
             Message::new(demo, tone, title, again)

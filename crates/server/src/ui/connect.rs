@@ -99,22 +99,27 @@ pub(super) async fn begin(
 
 #[cfg(test)]
 pub(super) fn samples() -> Vec<(&'static str, String)> {
-    let page = AskPage {
+    let own = AskPage {
         demo: true,
         csrf: "token-of-the-form".into(),
         email: "h.tanaka@acme.example".into(),
         name: "GitHub".into(),
         server_host: "api.githubcopilot.com".into(),
-        client: Some("<img src=x> Editor".into()),
+        client: None,
         provider_host: "github.com".into(),
         redirect_host: "http://localhost:4444".into(),
+        scopes: vec![],
+        connected: false,
+        action: "/connect/github-mcp".into(),
+        request: None,
+    };
+    let html = own.render().unwrap();
+    let asked = AskPage {
+        client: Some("<img src=x> Editor".into()),
         scopes: vec![("repo".into(), false), ("read:org".into(), true)],
         connected: true,
-        action: "/connect/github-mcp".into(),
         request: Some("0190f5d2-7c1e-7000-8000-000000000001".into()),
+        ..own
     };
-    let own = AskPage { client: None, connected: false, scopes: vec![], request: None, ..page };
-    let html = own.render().unwrap();
-    let page = AskPage { client: Some("<img src=x> Editor".into()), connected: true, scopes: vec![("repo".into(), false), ("read:org".into(), true)], ..own };
-    vec![("connect", page.render().unwrap()), ("connect-own", html)]
+    vec![("connect-own", html), ("connect", asked.render().unwrap())]
 }

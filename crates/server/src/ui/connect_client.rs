@@ -47,7 +47,9 @@ fn snippets(name: &str, url: &str, token: &str) -> Vec<Snippet> {
         Snippet {
             title: "Claude Code",
             text: "In a terminal, once.",
-            code: format!("claude mcp add --transport http {name} {url} \\\n  --header \"Authorization: Bearer {token}\""),
+            code: format!(
+                "claude mcp add --transport http {name} {url} \\\n  --header \"Authorization: Bearer {token}\""
+            ),
         },
         Snippet { title: "Python SDK", text: "With the package mcp, version 2.", code: python(url, token) },
         Snippet {
@@ -142,7 +144,8 @@ pub(super) async fn show(
     session: SessionCaller,
     Asked(asked): Asked,
 ) -> Result<Response, PageError> {
-    let slug = chosen(&state, &session.caller, asked.filled("gateway").as_deref()).await?.map(|(_, slug)| slug);
+    let slug =
+        chosen(&state, &session.caller, asked.filled("gateway").as_deref()).await?.map(|(_, slug)| slug);
     let form = Form::with([("gateway", slug.as_deref().unwrap_or_default())]);
     Ok(page::page(&the_page(&state, &session, form, slug.as_deref(), None).await?))
 }
@@ -183,7 +186,10 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
         let page = ConnectClientPage {
             frame: Frame::sample(Here::ConnectAClient),
             form: Form::blank(),
-            gateways: vec![("github-mcp".into(), "GitHub <mcp>".into()), ("calendar".into(), "Calendar".into())],
+            gateways: vec![
+                ("github-mcp".into(), "GitHub <mcp>".into()),
+                ("calendar".into(), "Calendar".into()),
+            ],
             snippets: snippets("doorward", url, plain.unwrap_or(PLACEHOLDER)),
             plain: plain.map(str::to_owned),
             url: url.into(),
@@ -201,7 +207,9 @@ mod tests {
     fn every_snippet_holds_address_and_token_and_the_json_is_json() {
         let all = snippets("github-mcp", "http://localhost:4444/gateways/github-mcp/mcp", "dw_x");
         for snippet in &all {
-            assert!(snippet.code.contains("/gateways/github-mcp/mcp") && snippet.code.contains("Bearer dw_x"));
+            assert!(
+                snippet.code.contains("/gateways/github-mcp/mcp") && snippet.code.contains("Bearer dw_x")
+            );
         }
         let json: serde_json::Value = serde_json::from_str(&all[0].code).unwrap();
         assert_eq!(json["mcpServers"]["github-mcp"]["headers"]["Authorization"], "Bearer dw_x");

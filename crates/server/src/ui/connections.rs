@@ -55,7 +55,10 @@ impl Row {
             connect_label: if grant.is_some() { "Authorize again" } else { "Connect" },
             badge: badge(status),
             reason: grant.as_ref().map(|grant| reason(grant, now)).unwrap_or_default(),
-            last_used: grant.as_ref().and_then(|grant| grant.last_used_at).map(|at| Moment::relative(at, now)),
+            last_used: grant
+                .as_ref()
+                .and_then(|grant| grant.last_used_at)
+                .map(|at| Moment::relative(at, now)),
             scopes: grant.map_or(asked, |grant| grant.scopes_granted),
         }
     }
@@ -141,7 +144,8 @@ pub(super) async fn disconnect(
 pub(super) fn samples() -> Vec<(&'static str, String)> {
     let page = |rows| ConnectionsPage { frame: Frame::sample(Here::Connections), rows }.render().unwrap();
     let now = crate::ui::samples::NOW;
-    let rows = crate::ui::samples::connections().into_iter().map(|connection| Row::new(connection, now)).collect();
+    let rows =
+        crate::ui::samples::connections().into_iter().map(|connection| Row::new(connection, now)).collect();
     vec![("connections", page(rows)), ("connections-empty", page(vec![]))]
 }
 
@@ -153,7 +157,9 @@ mod tests {
 
     #[test]
     fn the_reason_says_why_in_a_few_words() {
-        use ReauthorizationReason::{Forced, GatewayChanged, InvalidGrant, NothingToRefreshWith, RefusedFreshToken};
+        use ReauthorizationReason::{
+            Forced, GatewayChanged, InvalidGrant, NothingToRefreshWith, RefusedFreshToken,
+        };
         let later = Some(NOW.plus(Duration::from_secs(41 * 60)));
         let cases = [
             (GrantState::Active, None, "no end"),

@@ -93,8 +93,11 @@ impl From<BrokerError> for PageError {
             BrokerError::Invalid { problem, .. } | BrokerError::Conflict { problem, .. } => {
                 Self::refused(status, "That did not work", problem)
             }
-            BrokerError::VersionMismatch => Self::refused(status, "Somebody else was faster", &error.to_string()),
-            BrokerError::Throttled { retry_after } | BrokerError::Unavailable { retry_after: Some(retry_after), .. } => Self {
+            BrokerError::VersionMismatch => {
+                Self::refused(status, "Somebody else was faster", &error.to_string())
+            }
+            BrokerError::Throttled { retry_after }
+            | BrokerError::Unavailable { retry_after: Some(retry_after), .. } => Self {
                 retry_after: Some(retry_after.as_secs().max(1)),
                 ..Self::refused(status, "Not right now", &error.to_string())
             },
@@ -173,10 +176,15 @@ impl<'a> ErrorPage<'a> {
 #[cfg(test)]
 pub(super) fn samples() -> Vec<(&'static str, String)> {
     let broken = BrokerError::Invalid { field: "x".into(), problem: "<script>no</script>".into() }.into();
-    [("error-404", PageError::NOT_FOUND), ("error-403", PageError::NOT_YOURS), ("error-csrf", PageError::FORGED), ("error-400", broken)]
-        .iter()
-        .map(|(name, error)| (*name, ErrorPage::new(true, error).render().unwrap()))
-        .collect()
+    [
+        ("error-404", PageError::NOT_FOUND),
+        ("error-403", PageError::NOT_YOURS),
+        ("error-csrf", PageError::FORGED),
+        ("error-400", broken),
+    ]
+    .iter()
+    .map(|(name, error)| (*name, ErrorPage::new(true, error).render().unwrap()))
+    .collect()
 }
 
 #[cfg(test)]

@@ -100,10 +100,12 @@ impl Form {
     pub(super) fn refused(typed: &Fields, error: BrokerError) -> Result<Self, PageError> {
         let status = PageError::status_of(&error);
         let (field, text) = match error {
-            BrokerError::Invalid { field, problem } | BrokerError::Conflict { field, problem } => (field, problem),
-            BrokerError::VersionMismatch | BrokerError::Throttled { .. } | BrokerError::Unavailable { .. } => {
-                (String::new(), error.to_string())
+            BrokerError::Invalid { field, problem } | BrokerError::Conflict { field, problem } => {
+                (field, problem)
             }
+            BrokerError::VersionMismatch
+            | BrokerError::Throttled { .. }
+            | BrokerError::Unavailable { .. } => (String::new(), error.to_string()),
             other => return Err(other.into()),
         };
         Ok(Self::again(typed).problem(status, field, &text))

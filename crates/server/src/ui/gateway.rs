@@ -5,13 +5,14 @@ use crate::extract::{CheckedForm, SessionCaller};
 use crate::state::AppState;
 use crate::ui::error::PageError;
 use crate::ui::form::{Asked, Fields, Form};
+use crate::ui::gateway_discovery::{discover, refused};
 use crate::ui::gateway_form::{self, FIELDS, WAYS};
 use crate::ui::page::{self, Frame, Here, Note};
-use crate::ui::parts::{Badge, Moment, Tone};
+use crate::ui::parts::{Badge, Moment};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use doorward_broker::{BrokerError, Caller, DiscoveredGateway};
+use doorward_broker::Caller;
 use doorward_domain::{Gateway, GatewayAuthorization, GatewayId, GatewayState, Permission};
 use std::sync::Arc;
 
@@ -180,7 +181,9 @@ pub(super) async fn update(
         discover(&state, caller, &typed).await?
     } else {
         let updated = match gateway_form::edited_gateway(&typed) {
-            Ok(input) => state.broker.update_gateway(caller, gateway.id, Some(version_of(&typed)), input).await,
+            Ok(input) => {
+                state.broker.update_gateway(caller, gateway.id, Some(version_of(&typed)), input).await
+            }
             Err(error) => Err(error),
         };
         match updated {
@@ -206,53 +209,10 @@ pub(super) fn version_of(typed: &Fields) -> i64 {
     typed.text("version").parse().unwrap_or(-1)
 }
 
-/// Asks the server what it says of itself, and fills the form with it.
-async fn discover(
-    state: &AppState,
-    caller: &Caller,
-    typed: &Fields,
-) -> Result<(Form, Option<Note>), PageError> {
-    match state.broker.discover(caller, typed.text("url")).await {
-        Ok(DiscoveredGateway::Open) => {
-            let note = Note::new(Tone::Ok, "The server answers without authorization. Nothing more is needed.");
-            Ok((Form::again(typed).set("authorization", "none"), Some(note)))
-        }
-        Ok(DiscoveredGateway::OAuth { settings, can_register }) => {
-            let form = gateway_form::with_discovered(Form::again(typed), &settings);
-            let itself = can_register && typed.text("authorization.client_id").is_empty();
-            let (way, note) = if itself {
-                ("discover", Note::new(Tone::Ok, format!("{} guards this server, and Doorward can register itself there when you save. Nothing more is needed.", settings.issuer)))
-            } else {
-                ("oauth", Note::new(Tone::Info, format!("{} guards this server. Its addresses are filled in below; the client ID is yours to give.", settings.issuer)))
-            };
-            Ok((form.set("authorization", way), Some(note)))
-        }
-        Err(error) => Ok((Form::refused(typed, error)?, None)),
-    }
-}
-
-/// The form again, with what is wrong. Where the server registers no clients by itself, the form turns
-/// to typing one, with the rest filled in.
-async fn refused(
-    state: &AppState,
-    caller: &Caller,
-    typed: &Fields,
-    error: BrokerError,
-) -> Result<Form, PageError> {
-    let wants_client = typed.text("authorization") == "discover"
-        && matches!(&error, BrokerError::Invalid { field, .. } if field == "authorization.client_id");
-    let mut form = Form::refused(typed, error)?;
-    if wants_client {
-        form = form.set("authorization", "oauth");
-        if let Ok(DiscoveredGateway::OAuth { settings, .. }) = state.broker.discover(caller, typed.text("url")).await {
-            form = gateway_form::with_discovered(form, &settings);
-        }
-    }
-    Ok(form)
-}
-
 #[cfg(test)]
 pub(super) fn samples() -> Vec<(&'static str, String)> {
+    use crate::ui::parts::Tone;
+    use doorward_broker::BrokerError;
     let page = |form: Form, found: Option<Note>| GatewayPage {
         frame: Frame::sample(Here::Gateways),
         title: "New gateway".into(),
@@ -285,8 +245,12 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
         ..page(gateway_form::of(gateway), None)
     };
     let typed: Fields = serde_urlencoded::from_str("url=ftp%3A%2F%2Fx&authorization=oauth&do=save").unwrap();
-    let error = BrokerError::Invalid { field: "url".into(), problem: "the URL must begin with https://".into() };
-    let refused = page(Form::refused(&typed, error).unwrap(), Some(Note::new(Tone::Info, "<i>https://as.example</i> guards it.")));
+    let error =
+        BrokerError::Invalid { field: "url".into(), problem: "the URL must begin with https://".into() };
+    let refused = page(
+        Form::refused(&typed, error).unwrap(),
+        Some(Note::new(Tone::Info, "<i>https://as.example</i> guards it.")),
+    );
     let new = GatewayPage { more_open: false, ..page(gateway_form::blank(), None) };
     vec![
         ("gateway-new", new.render().unwrap()),

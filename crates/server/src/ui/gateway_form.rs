@@ -133,7 +133,8 @@ fn authorization(typed: &Fields) -> Result<AuthorizationInput, BrokerError> {
         "none" => AuthorizationInput::None,
         "static_header" => AuthorizationInput::StaticHeader {
             name: typed.text("authorization.name").to_owned(),
-            value: secret(typed, "authorization.value").map_or(Edit::Keep, |text| Edit::Set(HeaderSecret::new(text))),
+            value: secret(typed, "authorization.value")
+                .map_or(Edit::Keep, |text| Edit::Set(HeaderSecret::new(text))),
         },
         "oauth" => AuthorizationInput::OAuth(Box::new(oauth(typed)?)),
         _ => return Err(invalid("authorization", "choose one of them")),
@@ -170,7 +171,8 @@ fn authorize_params(text: &str) -> Result<BTreeMap<String, String>, BrokerError>
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines
         .map(|line| {
-            let pair = line.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
+            let pair =
+                line.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
             pair.ok_or_else(|| invalid("authorization.authorize_params", "write one name=value a line"))
         })
         .collect()
@@ -211,12 +213,17 @@ mod tests {
         let start = "authorization=oauth&authorization.client_secret=";
         assert!(matches!(oauth_of(start).client_secret, Edit::Keep));
         assert!(matches!(oauth_of(&format!("{start}&clear_client_secret=yes")).client_secret, Edit::Clear));
-        assert!(matches!(oauth_of(&format!("{start}new&clear_client_secret=yes")).client_secret, Edit::Set(_)));
+        assert!(matches!(
+            oauth_of(&format!("{start}new&clear_client_secret=yes")).client_secret,
+            Edit::Set(_)
+        ));
     }
 
     #[test]
     fn scopes_and_parameters_are_read_line_by_line_and_word_by_word() {
-        let input = oauth_of("authorization=oauth&authorization.scopes=repo,+user%0Aread&authorization.authorize_params=a%3Db%3Dc%0A%0Ad%3D&authorization.token_endpoint_auth=basic");
+        let input = oauth_of(
+            "authorization=oauth&authorization.scopes=repo,+user%0Aread&authorization.authorize_params=a%3Db%3Dc%0A%0Ad%3D&authorization.token_endpoint_auth=basic",
+        );
         assert_eq!(input.scopes, ["repo", "user", "read"]);
         assert_eq!(input.authorize_params["a"], "b=c");
         assert_eq!(input.authorize_params["d"], "");
@@ -234,7 +241,9 @@ mod tests {
             assert!(!format!("{form:?}").contains("Sealed"));
         }
         let oauth = of(&samples::gateways()[0]);
-        assert!(oauth.chosen("authorization", "oauth") && oauth.value("authorization.scopes").contains("repo"));
+        assert!(
+            oauth.chosen("authorization", "oauth") && oauth.value("authorization.scopes").contains("repo")
+        );
         assert_eq!(oauth.value("authorization.authorize_params"), "access_type=offline");
     }
 
@@ -244,6 +253,9 @@ mod tests {
         assert_eq!(state("authorization=none&do=publish"), GatewayState::Published);
         assert_eq!(state("authorization=none&do=draft"), GatewayState::Draft);
         let input = new_gateway(&typed("authorization=none&url=https%3A%2F%2Fa&shared=yes&slug=+")).unwrap();
-        assert_eq!((input.slug, input.name, input.catalog_sharing), (None, None, Some(CatalogSharing::Shared)));
+        assert_eq!(
+            (input.slug, input.name, input.catalog_sharing),
+            (None, None, Some(CatalogSharing::Shared))
+        );
     }
 }

@@ -114,8 +114,11 @@ fn local(next: &str) -> &str {
 
 #[cfg(test)]
 pub(super) fn samples() -> Vec<(&'static str, String)> {
-    let refused = Form::with([("email", "\"><script>@b")])
-        .problem(http::StatusCode::BAD_REQUEST, "password", "the e-mail address or the password is wrong");
+    let refused = Form::with([("email", "\"><script>@b")]).problem(
+        http::StatusCode::BAD_REQUEST,
+        "password",
+        "the e-mail address or the password is wrong",
+    );
     let page = |form, setup_needed| LoginPage {
         demo: true,
         csrf: "token-of-the-form".into(),
@@ -140,7 +143,16 @@ mod tests {
         for ours in ["/", "/ui/tokens", "/connect/a?request=1#x", "/ui?next=//x"] {
             assert_eq!(local(ours), ours);
         }
-        for theirs in ["", "//evil.example", "/\\evil.example", "https://evil.example", "ui", "/\t/evil.example", "/a\\b", "javascript:alert(1)"] {
+        for theirs in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "ui",
+            "/\t/evil.example",
+            "/a\\b",
+            "javascript:alert(1)",
+        ] {
             assert_eq!(local(theirs), HOME, "{theirs}");
         }
     }

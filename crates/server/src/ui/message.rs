@@ -18,7 +18,12 @@ pub(super) struct Message {
 }
 
 impl Message {
-    pub(super) fn new(demo: bool, tone: Tone, title: impl Into<String>, next: (String, &'static str)) -> Self {
+    pub(super) fn new(
+        demo: bool,
+        tone: Tone,
+        title: impl Into<String>,
+        next: (String, &'static str),
+    ) -> Self {
         Self { demo, tone, icon: tone.icon(), title: title.into(), lines: Vec::new(), next, other: None }
     }
 
@@ -37,11 +42,17 @@ impl Message {
 
 #[cfg(test)]
 pub(super) fn samples() -> Vec<(&'static str, String)> {
-    let connected = Message::new(true, Tone::Ok, "GitHub <mcp> is connected", ("/ui/connections".into(), "My connections"))
-        .line("You connected it as htanaka.")
-        .line("Go back to your client: the call that asked goes through now.")
-        .or("/ui/connect-a-client", "Connect a client");
-    let problem = Message::new(true, Tone::Bad, "That did not work", ("/connect/github".into(), "Start again"))
-        .line("This authorization was begun more than ten minutes ago and has expired.");
+    let connected = Message::new(
+        true,
+        Tone::Ok,
+        "GitHub <mcp> is connected",
+        ("/ui/connections".into(), "My connections"),
+    )
+    .line("You connected it as htanaka.")
+    .line("Go back to your client: the call that asked goes through now.")
+    .or("/ui/connect-a-client", "Connect a client");
+    let problem =
+        Message::new(true, Tone::Bad, "That did not work", ("/connect/github".into(), "Start again"))
+            .line("This authorization was begun more than ten minutes ago and has expired.");
     vec![("connected", connected.render().unwrap()), ("connect-problem", problem.render().unwrap())]
 }

@@ -37,7 +37,13 @@ struct Step {
 }
 
 impl Step {
-    const fn new(done: bool, title: &'static str, text: &'static str, href: &'static str, label: &'static str) -> Self {
+    const fn new(
+        done: bool,
+        title: &'static str,
+        text: &'static str,
+        href: &'static str,
+        label: &'static str,
+    ) -> Self {
         Self { title, text, href, label, done, first: false }
     }
 }
@@ -54,11 +60,35 @@ struct Facts {
 fn steps(facts: &Facts) -> Vec<Step> {
     let mut steps = Vec::new();
     if facts.administrator {
-        steps.push(Step::new(facts.registered, "Register a gateway", "Give Doorward the URL of an MCP server; it finds out the rest.", "/ui/gateways/new", "Register"));
-        steps.push(Step::new(facts.published, "Publish it", "Until then only administrators see it.", "/ui/gateways", "Publish"));
+        steps.push(Step::new(
+            facts.registered,
+            "Register a gateway",
+            "Give Doorward the URL of an MCP server; it finds out the rest.",
+            "/ui/gateways/new",
+            "Register",
+        ));
+        steps.push(Step::new(
+            facts.published,
+            "Publish it",
+            "Until then only administrators see it.",
+            "/ui/gateways",
+            "Publish",
+        ));
     }
-    steps.push(Step::new(facts.connected, "Connect your account", "Sign in at the server's provider once; Doorward keeps the key for you.", "/ui/connections", "Connect"));
-    steps.push(Step::new(facts.token, "Make an API token for your client", "With the settings to paste into your editor, agent or script.", "/ui/connect-a-client", "Connect a client"));
+    steps.push(Step::new(
+        facts.connected,
+        "Connect your account",
+        "Sign in at the server's provider once; Doorward keeps the key for you.",
+        "/ui/connections",
+        "Connect",
+    ));
+    steps.push(Step::new(
+        facts.token,
+        "Make an API token for your client",
+        "With the settings to paste into your editor, agent or script.",
+        "/ui/connect-a-client",
+        "Connect a client",
+    ));
     if let Some(first) = steps.iter_mut().find(|step| !step.done) {
         first.first = true;
     }
@@ -93,7 +123,14 @@ pub(super) async fn show(
         frame,
         gateways: gateways.len(),
         connected,
-        attention: count(|status| !matches!(status, ConnectionStatus::NotConnected | ConnectionStatus::NotNeeded | ConnectionStatus::Connected(Health::Valid))),
+        attention: count(|status| {
+            !matches!(
+                status,
+                ConnectionStatus::NotConnected
+                    | ConnectionStatus::NotNeeded
+                    | ConnectionStatus::Connected(Health::Valid)
+            )
+        }),
         tokens,
         open_steps: steps.iter().filter(|step| !step.done).count(),
         steps,
@@ -117,7 +154,8 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
         };
         overview.render().unwrap()
     };
-    let some = Facts { administrator: true, registered: true, published: false, connected: false, token: false };
+    let some =
+        Facts { administrator: true, registered: true, published: false, connected: false, token: false };
     let all = Facts { administrator: false, registered: true, published: true, connected: true, token: true };
     vec![("overview", page(&some, 1)), ("overview-done", page(&all, 0))]
 }

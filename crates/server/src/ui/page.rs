@@ -134,7 +134,10 @@ impl Note {
 
     fn moved(people: u64) -> Self {
         let who = if people == 1 { "1 person has".to_owned() } else { format!("{people} people have") };
-        Self::new(Tone::Warn, format!("Saved. The gateway points elsewhere now, so {who} to authorize it again."))
+        Self::new(
+            Tone::Warn,
+            format!("Saved. The gateway points elsewhere now, so {who} to authorize it again."),
+        )
     }
 }
 
@@ -158,9 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn the_connect_page_may_lead_to_its_provider() {
-        let broken = crate::ui::error::samples();
-        assert!(!broken.is_empty());
-        assert!(POLICY.ends_with("form-action 'self'"), "the provider's origin is appended there");
+    fn only_the_connect_page_leads_a_form_elsewhere() {
+        let message = || crate::ui::message::Message::new(false, Tone::Info, "x", ("/ui".into(), "y"));
+        let policy = |response: Response| {
+            response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned()
+        };
+        assert!(policy(page(&message())).ends_with("form-action 'self'"));
+        let leads = policy(page_that_leads_to("http://127.0.0.1:9", &message()));
+        assert!(leads.ends_with("form-action 'self' http://127.0.0.1:9 https:"));
     }
 }

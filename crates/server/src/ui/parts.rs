@@ -27,7 +27,9 @@ impl Icon {
     const fn path(self) -> &'static str {
         match self {
             Self::Bang => "M8 2.5v7M8 13v.1",
-            Self::Broken => "M6.5 9.5 5 11a2.5 2.5 0 0 1-3.5-3.5L3 6M9.5 6.5 11 5a2.5 2.5 0 0 1 3.5 3.5L13 10M3 3l10 10",
+            Self::Broken => {
+                "M6.5 9.5 5 11a2.5 2.5 0 0 1-3.5-3.5L3 6M9.5 6.5 11 5a2.5 2.5 0 0 1 3.5 3.5L13 10M3 3l10 10"
+            }
             Self::Check => "m3 8.5 3.5 3.5L13 4.5",
             Self::Clock => "M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2zM8 5v3.2l2 1.3",
             Self::Copy => "M6 6h7.5v7.5H6zM3.5 10H2.5V2.5H10v1",
@@ -226,7 +228,9 @@ mod tests {
         ];
         let badges: Vec<Badge> = all.into_iter().map(Badge::health).collect();
         for (at, badge) in badges.iter().enumerate() {
-            assert!(badges[at + 1..].iter().all(|other| other.icon != badge.icon && other.word != badge.word));
+            assert!(
+                badges[at + 1..].iter().all(|other| other.icon != badge.icon && other.word != badge.word)
+            );
             assert!(badge.to_string().contains(badge.word) && badge.to_string().contains("<svg"));
         }
     }

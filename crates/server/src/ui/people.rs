@@ -44,7 +44,9 @@ impl Row {
             email: user.email.clone(),
             role: role_name(user.role),
             badge: match user.state {
-                UserState::Active if user.password_hash.is_none() => Badge::new(Tone::Info, Icon::Clock, "Invited"),
+                UserState::Active if user.password_hash.is_none() => {
+                    Badge::new(Tone::Info, Icon::Clock, "Invited")
+                }
                 UserState::Active => Badge::new(Tone::Ok, Icon::Check, "Active"),
                 UserState::Disabled => Badge::new(Tone::Mute, Icon::Off, "Disabled"),
             },

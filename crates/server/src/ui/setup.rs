@@ -43,8 +43,13 @@ pub(super) async fn show_setup(
     Asked(asked): Asked,
 ) -> Result<Response, PageError> {
     if !state.broker.setup_needed().await? {
-        let page = Message::new(state.facts.demo, Tone::Info, "Doorward is set up already", ("/ui/login".into(), "Sign in"))
-            .line("It has an administrator. Sign in, or ask them for an account.");
+        let page = Message::new(
+            state.facts.demo,
+            Tone::Info,
+            "Doorward is set up already",
+            ("/ui/login".into(), "Sign in"),
+        )
+        .line("It has an administrator. Sign in, or ask them for an account.");
         return Ok(page::page(&page));
     }
     let token = asked.text("token").to_owned();
@@ -112,16 +117,25 @@ pub(super) async fn complete_reset(
 }
 
 fn spent(state: &AppState, remedy: &str) -> Response {
-    let page = Message::new(state.facts.demo, Tone::Warn, "This link does not work any more", ("/ui/login".into(), "Sign in"))
-        .line("A link works once, for an hour.")
-        .line(remedy);
+    let page = Message::new(
+        state.facts.demo,
+        Tone::Warn,
+        "This link does not work any more",
+        ("/ui/login".into(), "Sign in"),
+    )
+    .line("A link works once, for an hour.")
+    .line(remedy);
     page::with_status(StatusCode::GONE, &page)
 }
 
 #[cfg(test)]
 pub(super) fn samples() -> Vec<(&'static str, String)> {
     let csrf = || "token-of-the-form".to_owned();
-    let form = Form::with([("email", "a@b")]).problem(StatusCode::BAD_REQUEST, "password", "use at least 10 characters");
+    let form = Form::with([("email", "a@b")]).problem(
+        StatusCode::BAD_REQUEST,
+        "password",
+        "use at least 10 characters",
+    );
     let setup = SetupPage { demo: true, csrf: csrf(), form: Form::blank(), token: "link".into() };
     let reset = ResetPage { demo: true, csrf: csrf(), form, token: "link".into() };
     vec![("setup", setup.render().unwrap()), ("reset", reset.render().unwrap())]

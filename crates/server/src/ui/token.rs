@@ -126,7 +126,10 @@ mod tests {
     fn a_token_opens_what_was_ticked_and_everything_when_nothing_was() {
         let id = "0190f5d2-7c1e-7000-8000-000000000001";
         let narrow = wanted_of(&format!("name=a&audience=self&days=7&gateways={id}")).unwrap();
-        assert_eq!((narrow.audience, narrow.days, narrow.gateways.unwrap().len()), (Audience::Own, Some(7), 1));
+        assert_eq!(
+            (narrow.audience, narrow.days, narrow.gateways.unwrap().len()),
+            (Audience::Own, Some(7), 1)
+        );
         assert!(wanted_of("name=a&audience=admin&days=7").unwrap().gateways.is_none());
         for bad in ["audience=x&days=7", "audience=mcp&days=x", "audience=mcp&days=7&gateways=x"] {
             assert!(wanted_of(bad).is_err(), "{bad}");

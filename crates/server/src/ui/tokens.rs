@@ -97,7 +97,10 @@ pub(super) async fn ask(
     Ok(page::page(&Confirm {
         frame: Frame::new(&state, &session, Here::ApiTokens),
         title: format!("End “{}”?", token.name),
-        lines: vec!["Whatever uses it is refused from then on. It cannot be brought back; you can make a new one.".to_owned()],
+        lines: vec![
+            "Whatever uses it is refused from then on. It cannot be brought back; you can make a new one."
+                .to_owned(),
+        ],
         action: format!("/ui/tokens/{id}/end"),
         button: "End the token",
         danger: true,

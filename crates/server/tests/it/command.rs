@@ -101,7 +101,8 @@ async fn serve_says_where_to_go_and_keeps_the_setup_link_out_of_the_log() {
     let client = doorward_testkit::client::Client::new(&running.public);
     assert_eq!(client.get("/ready").await.json["status"], "ready");
 
-    let second = run(&directory, &["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"], "");
+    let second =
+        run(&directory, &["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"], "");
     assert!(!second.success && second.err.contains("is used by another doorward"), "{}", second.err);
     let beside = run(&directory, &["token", "list", "--email", "a@b"], "");
     assert!(!beside.success && beside.err.contains("control socket"), "{}", beside.err);
@@ -127,7 +128,11 @@ fn people_and_tokens_are_made_on_the_machine() {
     assert!(reset.out.contains("/ui/reset?token="), "{}", reset.err);
 
     let email = ["--email", "a@test.example"];
-    let made = run(&directory, &[&["token", "create", "--name", "laptop", "--audience", "self"][..], &email].concat(), "");
+    let made = run(
+        &directory,
+        &[&["token", "create", "--name", "laptop", "--audience", "self"][..], &email].concat(),
+        "",
+    );
     assert!(made.out.starts_with("dw_") && made.out.lines().count() == 1, "{}", made.err);
     let listed = run(&directory, &[&["token", "list"][..], &email].concat(), "");
     assert!(listed.out.contains("\tself\tuntil ") && !listed.out.contains(made.out.trim()), "{}", listed.out);
@@ -158,7 +163,9 @@ async fn the_demo_prints_three_things_to_do_and_leaves_nothing_behind() {
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"demo-whoami","arguments":{},"_meta":{
         "io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
     let call = client.request(reqwest::Method::POST, "/mcp").header("content-type", "application/json");
-    let call = call.header("accept", "application/json, text/event-stream").header("mcp-protocol-version", "2026-07-28");
+    let call = call
+        .header("accept", "application/json, text/event-stream")
+        .header("mcp-protocol-version", "2026-07-28");
     let call = call.header("mcp-method", "tools/call").header("mcp-name", "demo-whoami").body(body);
     let asked = client.send(call).await;
     assert!(asked.text.contains(&format!("{}/connect/demo?request=", running.public)), "{asked:?}");
@@ -176,15 +183,23 @@ fn a_wrong_setting_or_a_wrong_ring_stops_the_start_with_one_sentence() {
         assert!(!said.success && said.err.lines().count() == 1, "{name}: {}", said.err);
         said.err
     };
-    assert_eq!(refused("DOORWARD_PUBLIC_URL", "http://a.example"), "doorward: DOORWARD_PUBLIC_URL: plain http is for loopback only: use https\n");
+    assert_eq!(
+        refused("DOORWARD_PUBLIC_URL", "http://a.example"),
+        "doorward: DOORWARD_PUBLIC_URL: plain http is for loopback only: use https\n"
+    );
     assert!(refused("DOORWARD_LISTN", "x").contains("did you mean DOORWARD_LISTEN?"));
     assert!(refused("DOORWARD_KEY_RING", "nonsense").starts_with("doorward: DOORWARD_KEY_RING: "));
-    assert!(refused("DATABASE_URL", "postgres://localhost/x").contains("DOORWARD_KEY_RING is required on PostgreSQL"));
+    assert!(
+        refused("DATABASE_URL", "postgres://localhost/x")
+            .contains("DOORWARD_KEY_RING is required on PostgreSQL")
+    );
     assert!(refused("RUST_LOG", "=nonsense=").starts_with("doorward: RUST_LOG: "));
 
     assert!(run(&directory, &["keys", "list"], "").success);
     let other = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
-    assert!(refused("DOORWARD_KEY_RING", other).contains("key 'k1' of the key ring is not the key of that name"));
+    assert!(
+        refused("DOORWARD_KEY_RING", other).contains("key 'k1' of the key ring is not the key of that name")
+    );
     assert!(refused("DOORWARD_KEY_RING", &other.replace("k1", "k9")).contains("none of the keys"));
     std::fs::remove_file(directory.path().join("data/key-ring")).unwrap();
     let lost = run(&directory, &["keys", "list"], "");

@@ -1,5 +1,12 @@
 //! Tests of the whole thing over the network, in folders that mirror URLs: one binary, one app a test.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of tests fail like tests; clippy allows it in test functions only"
+)]
+
 mod api;
-mod journey;
 mod command;
+mod house;
+mod journey;
+mod ui;

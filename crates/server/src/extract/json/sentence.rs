@@ -41,7 +41,8 @@ impl From<BadInput> for ApiError {
 
 /// The path of a field inside another; where the path already ends with its name it stands.
 fn within(path: &str, name: &str) -> String {
-    let ends_with_it = path.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'));
+    let ends_with_it =
+        path.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'));
     match path {
         "" => name.to_owned(),
         _ if ends_with_it => path.to_owned(),
@@ -72,7 +73,8 @@ mod tests {
 
     #[test]
     fn a_wrong_value_is_not_repeated() {
-        let (field, problem) = told("a.b", "invalid type: string \"hunter2\", expected u32 at line 1 column 9");
+        let (field, problem) =
+            told("a.b", "invalid type: string \"hunter2\", expected u32 at line 1 column 9");
         assert_eq!((field.as_deref(), problem.as_str()), (Some("a.b"), "invalid type: expected u32"));
         let (_, problem) = told("a", "unknown variant `hunter2`, expected `x` or `y`");
         assert_eq!(problem, "unknown variant: expected `x` or `y`");
@@ -82,7 +84,10 @@ mod tests {
     #[test]
     fn an_unknown_field_is_named_once() {
         let (field, problem) = told("inner.x", "unknown field `x`, expected `a` or `b`");
-        assert_eq!((field.as_deref(), problem.as_str()), (Some("inner.x"), "is not known here (expected a or b)"));
+        assert_eq!(
+            (field.as_deref(), problem.as_str()),
+            (Some("inner.x"), "is not known here (expected a or b)")
+        );
         assert_eq!(told(".", "unknown field `x`").0.as_deref(), Some("x"));
         assert_eq!(told("inner", "missing field `x`").0.as_deref(), Some("inner.x"));
     }

@@ -9,7 +9,10 @@ async fn a_person_is_created_edited_listed_and_deleted() {
     let app = TestApp::start().await;
     let admin = app.admin_client().await;
     let made = admin.post("/admin/users", &json!({"email": "bob@test.example"})).await;
-    assert_eq!((made.status, &made.json["role"], &made.json["has_password"]), (201, &json!("user"), &json!(false)));
+    assert_eq!(
+        (made.status, &made.json["role"], &made.json["has_password"]),
+        (201, &json!("user"), &json!(false))
+    );
     assert_eq!(made.json["name"], "bob@test.example");
     let path = format!("/admin/users/{}", made.json["id"].as_str().unwrap());
     let edited = admin.put(&path, &json!({"name": "Bob", "role": "administrator"})).await;
@@ -20,7 +23,10 @@ async fn a_person_is_created_edited_listed_and_deleted() {
     let first = admin.get("/admin/users?limit=1").await;
     let cursor = first.json["next_cursor"].as_str().unwrap();
     let second = admin.get(&format!("/admin/users?limit=1&cursor={cursor}")).await;
-    assert_eq!((&second.json["items"][0]["name"], &second.json["next_cursor"]), (&json!("Bob"), &json!(null)));
+    assert_eq!(
+        (&second.json["items"][0]["name"], &second.json["next_cursor"]),
+        (&json!("Bob"), &json!(null))
+    );
     assert_eq!(admin.delete(&path).await.status, 204);
     assert_eq!(admin.get(&path).await.status, 404);
 }
@@ -47,7 +53,11 @@ async fn disabling_a_person_ends_their_tokens_and_sessions_at_once() {
     assert_eq!(admin.put(&path, &json!({"state": "disabled"})).await.status, 200);
     assert_eq!((token.get("/me").await.status, browser.get("/me").await.status), (401, 401));
     assert_eq!(admin.put(&path, &json!({"state": "active"})).await.status, 200);
-    assert_eq!((token.get("/me").await.status, browser.get("/me").await.status), (401, 401), "what ended stays ended");
+    assert_eq!(
+        (token.get("/me").await.status, browser.get("/me").await.status),
+        (401, 401),
+        "what ended stays ended"
+    );
 }
 
 #[tokio::test]
@@ -68,6 +78,7 @@ async fn a_reset_link_is_for_one_person_and_comes_from_the_public_url() {
     let made = admin.post(&format!("/admin/users/{}/reset-link", alice.id), &json!({})).await;
     let url = made.json["url"].as_str().unwrap();
     assert!(made.status == 201 && url.starts_with(&format!("{}/ui/reset?token=", app.origin)), "{made:?}");
-    let unknown = admin.post("/admin/users/0190f5d2-7c1e-7000-8000-000000000001/reset-link", &json!({})).await;
+    let unknown =
+        admin.post("/admin/users/0190f5d2-7c1e-7000-8000-000000000001/reset-link", &json!({})).await;
     assert_eq!(unknown.status, 404);
 }

@@ -6,7 +6,8 @@ use doorward_testkit::app::TestApp;
 use reqwest::Method;
 use serde_json::json;
 
-const OWN: [&str; 7] = ["/me", "/tools", "/resources", "/prompts", "/connections", "/api-tokens", "/gateways"];
+const OWN: [&str; 7] =
+    ["/me", "/tools", "/resources", "/prompts", "/connections", "/api-tokens", "/gateways"];
 const ADMIN: [&str; 2] = ["/admin/users", "/admin/audit"];
 
 #[tokio::test]
@@ -15,7 +16,11 @@ async fn without_an_identity_no_url_answers() {
     let nobody = app.anonymous();
     for path in OWN.into_iter().chain(ADMIN) {
         let refused = nobody.get(path).await;
-        assert_eq!((refused.status, refused.header("www-authenticate")), (401, "Bearer realm=\"doorward\""), "{path}");
+        assert_eq!(
+            (refused.status, refused.header("www-authenticate")),
+            (401, "Bearer realm=\"doorward\""),
+            "{path}"
+        );
         refused.problem();
     }
     for path in ["/mcp", "/gateways/demo/mcp", "/gateways/nothing/mcp"] {
@@ -87,7 +92,8 @@ async fn a_browser_session_needs_the_token_and_our_own_pages() {
     assert_eq!(browser.post("/api-tokens", &body).await.status, 201);
     let plain = app.anonymous();
     let attempt = async |headers: &[(&str, &str)]| {
-        let mut request = plain.request(Method::POST, "/api-tokens").header("cookie", browser.cookie()).json(&body);
+        let mut request =
+            plain.request(Method::POST, "/api-tokens").header("cookie", browser.cookie()).json(&body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -111,7 +117,7 @@ async fn every_answer_carries_the_protective_headers_and_its_name() {
         let request = nobody.request(Method::GET, path).header("x-request-id", "mine");
         let answer = nobody.send(request).await;
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
-        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "same-origin", "{path}");
         assert_eq!(answer.header("cache-control"), "no-store", "{path}");
         assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
         assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
@@ -121,4 +127,20 @@ async fn every_answer_carries_the_protective_headers_and_its_name() {
     names.dedup();
     assert_eq!(names.len(), 5, "each answer has a name of its own");
     assert!(!names.contains(&"mine".to_owned()));
+}
+
+#[tokio::test]
+async fn pages_are_served_under_the_public_host_name_only() {
+    let app = TestApp::start().await;
+    let nobody = app.anonymous();
+    let under = async |host: &str, path: &str| {
+        nobody.send(nobody.request(Method::GET, path).header("host", host)).await
+    };
+    let led = under("evil.example", "/ui/login?next=%2Fui").await;
+    assert_eq!(
+        (led.status, led.header("location")),
+        (307, format!("{}/ui/login?next=%2Fui", app.origin).as_str())
+    );
+    assert_eq!(under(app.origin.trim_start_matches("http://"), "/ui/login").await.status, 200);
+    assert_eq!(under("evil.example", "/health").await.status, 200);
 }

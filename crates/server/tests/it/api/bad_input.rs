@@ -20,9 +20,21 @@ async fn malformed_json_wrong_types_and_unknown_fields_are_told_apart() {
         (json!({"url": 5}), 400, "url"),
         (json!({"url": "https://a.example", "urls": "x"}), 400, "urls"),
         (json!({"url": "https://a.example", "authorization": {"type": "magic"}}), 400, "authorization.type"),
-        (json!({"url": "https://a.example", "authorization": {"type": "oauth", "scopes": "all"}}), 400, "authorization.scopes"),
-        (json!({"url": "https://a.example", "authorization": {"type": "oauth", "scope": []}}), 400, "authorization.scope"),
-        (json!({"url": "https://a.example", "authorization": {"type": "none", "client_id": "x"}}), 400, "authorization.client_id"),
+        (
+            json!({"url": "https://a.example", "authorization": {"type": "oauth", "scopes": "all"}}),
+            400,
+            "authorization.scopes",
+        ),
+        (
+            json!({"url": "https://a.example", "authorization": {"type": "oauth", "scope": []}}),
+            400,
+            "authorization.scope",
+        ),
+        (
+            json!({"url": "https://a.example", "authorization": {"type": "none", "client_id": "x"}}),
+            400,
+            "authorization.client_id",
+        ),
         (json!({"url": "javascript:alert(1)", "authorization": {"type": "none"}}), 400, "url"),
         (json!({"url": "https://u:p@a.example", "authorization": {"type": "none"}}), 400, "url"),
         (json!({"url": "https://a.example", "slug": "a/b", "authorization": {"type": "none"}}), 400, "slug"),
@@ -61,11 +73,13 @@ async fn oauth_settings_cannot_carry_scripts_or_protocol_parameters() {
     }
     for name in ["host", "Mcp-Session-Id", "connection", "a b", ""] {
         let header = json!({"type": "static_header", "name": name, "value": "v"});
-        let refused = admin.post("/gateways", &json!({"url": "https://a.example/mcp", "authorization": header})).await;
+        let refused =
+            admin.post("/gateways", &json!({"url": "https://a.example/mcp", "authorization": header})).await;
         assert_eq!((refused.status, refused.problem().0), (400, Some("authorization.name")), "{name}");
     }
     let split = json!({"type": "static_header", "name": "x-key", "value": "a\r\nhost: b"});
-    let refused = admin.post("/gateways", &json!({"url": "https://a.example/mcp", "authorization": split})).await;
+    let refused =
+        admin.post("/gateways", &json!({"url": "https://a.example/mcp", "authorization": split})).await;
     assert_eq!((refused.status, refused.problem().0), (400, Some("authorization.value")));
 }
 
@@ -73,7 +87,16 @@ async fn oauth_settings_cannot_carry_scripts_or_protocol_parameters() {
 async fn an_unknown_query_parameter_is_named_on_every_route() {
     let app = TestApp::start().await;
     let admin = app.admin_client().await;
-    for path in ["/gateways", "/tools", "/connections", "/api-tokens", "/me", "/health", "/admin/users", "/admin/audit"] {
+    for path in [
+        "/gateways",
+        "/tools",
+        "/connections",
+        "/api-tokens",
+        "/me",
+        "/health",
+        "/admin/users",
+        "/admin/audit",
+    ] {
         let refused = admin.get(&format!("{path}?colour=red")).await;
         let (field, sentence) = refused.problem();
         assert_eq!((refused.status, field), (400, Some("colour")), "{path}");
@@ -92,7 +115,13 @@ async fn unknown_ids_routes_and_methods_are_a_problem_each() {
     let app = TestApp::start().await;
     let admin = app.admin_client().await;
     let id = "0190f5d2-7c1e-7000-8000-000000000001";
-    for path in [format!("/gateways/{id}"), format!("/admin/users/{id}"), format!("/oauth/status/{id}"), "/nothing".into(), "/gateways/a/b".into()] {
+    for path in [
+        format!("/gateways/{id}"),
+        format!("/admin/users/{id}"),
+        format!("/oauth/status/{id}"),
+        "/nothing".into(),
+        "/gateways/a/b".into(),
+    ] {
         let missing = admin.get(&path).await;
         assert_eq!(missing.status, 404, "{path}");
         missing.problem();

@@ -18,7 +18,10 @@ async fn a_connection_is_shown_without_its_tokens_and_ended_by_its_owner() {
 
     app.connect(&alice, "demo", &demo, "alice").await;
     let connected = client.get(&status).await;
-    assert_eq!((&connected.json["status"], &connected.json["health"]), (&json!("connected"), &json!("valid")));
+    assert_eq!(
+        (&connected.json["status"], &connected.json["health"]),
+        (&json!("connected"), &json!("valid"))
+    );
     let listed = client.get("/connections").await;
     assert_eq!(listed.json["items"][0], connected.json);
     let used = demo.mcp_server.log().iter().filter_map(|seen| seen.bearer.clone()).collect::<Vec<_>>();
@@ -39,7 +42,10 @@ async fn the_authorize_url_leads_to_the_connect_page_by_the_login() {
     let gateway = app.register(&demo, "demo").await;
     let path = format!("/oauth/authorize/{}", gateway.id);
     let nobody = app.anonymous().get(&path).await;
-    assert_eq!((nobody.status, nobody.header("location")), (303, format!("/ui/login?next=%2Foauth%2Fauthorize%2F{}", gateway.id).as_str()));
+    assert_eq!(
+        (nobody.status, nobody.header("location")),
+        (303, format!("/ui/login?next=%2Foauth%2Fauthorize%2F{}", gateway.id).as_str())
+    );
     let browser = app.browser(&app.user("alice").await).await;
     let led = browser.get(&path).await;
     assert_eq!((led.status, led.header("location")), (303, "/connect/demo"));

@@ -42,11 +42,13 @@ async fn an_edit_keeps_a_secret_that_is_left_out_and_clears_one_that_is_null() {
     let app = TestApp::start().await;
     let (admin, demo) = (app.admin_client().await, app.demo().await);
     let path = oauth_gateway(&admin, &demo).await;
-    let has_secret = |answer: &doorward_testkit::client::Answer| answer.json["authorization"]["has_client_secret"].clone();
+    let has_secret =
+        |answer: &doorward_testkit::client::Answer| answer.json["authorization"]["has_client_secret"].clone();
 
     let renamed = admin.put(&path, &json!({"name": "Renamed"})).await;
     assert_eq!((renamed.status, has_secret(&renamed)), (200, json!(true)));
-    let scoped = admin.put(&path, &json!({"authorization": authorization(&demo, json!({"scopes": ["notes"]}))})).await;
+    let scoped =
+        admin.put(&path, &json!({"authorization": authorization(&demo, json!({"scopes": ["notes"]}))})).await;
     assert_eq!((scoped.status, has_secret(&scoped)), (200, json!(true)), "{scoped:?}");
     assert_eq!(scoped.json["authorization"]["scopes"], json!(["notes"]));
     assert_eq!(scoped.json["must_reauthorize"], 0);
@@ -81,7 +83,11 @@ async fn pointing_elsewhere_asks_for_the_secret_again_and_parks_the_grants() {
     let status = client.get(&format!("/oauth/status/{}", gateway.id)).await;
     assert_eq!(status.json["health"], "needs_authorization", "{status:?}");
     assert!(elsewhere.mcp_server.log().is_empty(), "the new place has been sent nothing");
-    assert_eq!(client.get("/tools").await.json["missing"][0]["reason"], "must_authorize");
+    assert_eq!(
+        client.post(&format!("{path}/refresh"), &json!({})).await.status,
+        409,
+        "nothing is read with a parked grant"
+    );
     assert!(elsewhere.mcp_server.log().iter().all(|seen| seen.bearer.is_none()));
 }
 
@@ -91,7 +97,10 @@ async fn a_static_header_is_kept_at_its_origin_and_given_again_for_another() {
     let admin = app.admin_client().await;
     let body = json!({"url": "http://127.0.0.1:9/mcp", "authorization": {"type": "static_header", "name": "X-Key", "value": SECRET}});
     let made = admin.post("/gateways", &body).await;
-    assert_eq!((made.status, &made.json["authorization"]), (201, &json!({"type": "static_header", "name": "x-key"})));
+    assert_eq!(
+        (made.status, &made.json["authorization"]),
+        (201, &json!({"type": "static_header", "name": "x-key"}))
+    );
     let path = format!("/gateways/{}", made.json["id"].as_str().unwrap());
     let same_origin = admin.put(&path, &json!({"url": "http://127.0.0.1:9/other"})).await;
     assert_eq!(same_origin.status, 200, "{same_origin:?}");
@@ -99,7 +108,9 @@ async fn a_static_header_is_kept_at_its_origin_and_given_again_for_another() {
     assert_eq!((moved.status, moved.problem().0), (400, Some("authorization.value")));
     let id = made.json["id"].as_str().unwrap().parse().unwrap();
     let stored = app.app.storage().gateway(id).await.unwrap().unwrap();
-    let GatewayAuthorization::StaticHeader(header) = stored.authorization else { panic!("the header is kept") };
+    let GatewayAuthorization::StaticHeader(header) = stored.authorization else {
+        panic!("the header is kept")
+    };
     assert!(!format!("{header:?}").contains(SECRET));
     assert!(header.value.bytes.windows(SECRET.len()).all(|window| window != SECRET.as_bytes()));
 }

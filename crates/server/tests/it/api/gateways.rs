@@ -1,7 +1,7 @@
 //! `/gateways`: create, list, read, discover, delete.
 
 use doorward_domain::Audience;
-use doorward_testkit::app::TestApp;
+use doorward_testkit::app::{TestApp, TestAppOptions};
 use serde_json::json;
 
 #[tokio::test]
@@ -9,9 +9,13 @@ async fn a_new_gateway_is_a_draft_for_administrators_until_it_is_published() {
     let app = TestApp::start().await;
     let admin = app.admin_client().await;
     let alice = app.client(&app.user("alice").await, Audience::Own).await;
-    let body = json!({"url": "http://127.0.0.1:9/mcp", "name": "Nine Lives", "authorization": {"type": "none"}});
+    let body =
+        json!({"url": "http://127.0.0.1:9/mcp", "name": "Nine Lives", "authorization": {"type": "none"}});
     let made = admin.post("/gateways", &body).await;
-    assert_eq!((made.status, &made.json["state"], &made.json["slug"]), (201, &json!("draft"), &json!("nine-lives")));
+    assert_eq!(
+        (made.status, &made.json["state"], &made.json["slug"]),
+        (201, &json!("draft"), &json!("nine-lives"))
+    );
     assert_eq!(made.header("etag"), "\"1\"");
     let path = format!("/gateways/{}", made.json["id"].as_str().unwrap());
     assert_eq!(admin.get(&path).await.json, made.json);
@@ -38,10 +42,18 @@ async fn the_list_is_paged_by_slug() {
         items.iter().map(|item| item["slug"].as_str().unwrap().to_owned()).collect()
     };
     let first = admin.get("/gateways?limit=2").await;
-    assert_eq!((slugs(&first), &first.json["next_cursor"]), (vec!["a".to_owned(), "b".to_owned()], &json!("b")));
+    assert_eq!(
+        (slugs(&first), &first.json["next_cursor"]),
+        (vec!["a".to_owned(), "b".to_owned()], &json!("b"))
+    );
     let rest = admin.get("/gateways?limit=2&cursor=b").await;
     assert_eq!((slugs(&rest), &rest.json["next_cursor"]), (vec!["c".to_owned()], &json!(null)));
-    let again = admin.post("/gateways", &json!({"url": "http://127.0.0.1:9/mcp", "slug": "a", "authorization": {"type": "none"}})).await;
+    let again = admin
+        .post(
+            "/gateways",
+            &json!({"url": "http://127.0.0.1:9/mcp", "slug": "a", "authorization": {"type": "none"}}),
+        )
+        .await;
     assert_eq!((again.status, again.problem().0), (409, Some("slug")));
 }
 
@@ -92,4 +104,16 @@ async fn a_deleted_gateway_is_gone() {
     assert_eq!(admin.delete(&path).await.status, 204);
     assert_eq!(admin.get(&path).await.status, 404);
     assert_eq!(admin.delete(&path).await.status, 404);
+}
+
+#[tokio::test]
+async fn on_postgresql_a_gateway_is_connected_and_served_all_the_same() {
+    let app = TestApp::with(TestAppOptions { postgres: true, ..TestAppOptions::default() }).await;
+    let demo = app.demo().await;
+    app.register(&demo, "demo").await;
+    let alice = app.user("alice").await;
+    app.connect(&alice, "demo", &demo, "alice").await;
+    let client = app.client(&alice, Audience::Own).await;
+    assert_eq!(client.get("/connections").await.json["items"][0]["health"], "valid");
+    assert_eq!(client.get("/tools").await.json["missing"], json!([]));
 }

@@ -33,7 +33,8 @@ async fn without_its_database_the_server_is_not_ready_but_alive() {
 
 #[tokio::test]
 async fn the_document_names_every_operation_once_and_says_how_to_authenticate() {
-    let app = TestApp::with(TestAppOptions { without_administrator: true, ..TestAppOptions::default() }).await;
+    let app =
+        TestApp::with(TestAppOptions { without_administrator: true, ..TestAppOptions::default() }).await;
     let document = app.anonymous().get("/openapi.json").await.json;
     assert_eq!(document["openapi"], "3.1.0");
     let mut ids = HashSet::new();

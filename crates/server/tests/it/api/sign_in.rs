@@ -8,7 +8,8 @@ use std::time::Duration;
 
 #[tokio::test]
 async fn a_setup_link_makes_one_administrator_and_works_once() {
-    let app = TestApp::with(TestAppOptions { without_administrator: true, ..TestAppOptions::default() }).await;
+    let app =
+        TestApp::with(TestAppOptions { without_administrator: true, ..TestAppOptions::default() }).await;
     let broker = app.app.broker();
     assert!(broker.setup_needed().await.unwrap());
     let link = broker.create_setup_link().await.unwrap();

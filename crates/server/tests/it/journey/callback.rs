@@ -1,18 +1,13 @@
 //! Coming back from the provider: what is not the very round trip of this browser is refused with a page
 //! that says so, and stores nothing.
 
-use super::walk::{SetOut, audited, come_back, published, set_out};
+use super::walk::{Process, SetOut, audited, come_back, modern, published, set_out, tool_text};
 use doorward_broker::AuthorizationInput;
 use doorward_demo::{Demo, IssuerInRedirect};
-use doorward_domain::{Audience, Clock, Entropy};
-use doorward_server::settings::DatabaseSetting;
-use doorward_server::{App, listener};
-use doorward_testkit::app::{self, KEY_RING, Person, TestApp, TestAppOptions};
+use doorward_domain::{Audience, Entropy};
+use doorward_testkit::app::{Person, TestApp, TestAppOptions};
 use doorward_testkit::client::{Answer, Client};
-use doorward_testkit::postgres::TestPostgres;
-use secrecy::SecretString;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 use url::Url;
 
 struct Stage {
@@ -45,7 +40,11 @@ impl Stage {
         assert_eq!(place, format!("/ui/connect-problem?code={code}"));
         let page: Answer = browser.get(place).await;
         assert_eq!(page.status, 400);
-        assert!(page.text.contains("Nothing was stored") && page.text.contains("My connections"), "{}", page.text);
+        assert!(
+            page.text.contains("Nothing was stored") && page.text.contains("My connections"),
+            "{}",
+            page.text
+        );
         let last = &audited(&self.app, "authorization.refused").await[0];
         assert_eq!(last["actor_id"], serde_json::json!(self.alice.id));
     }
@@ -131,24 +130,13 @@ async fn a_callback_with_a_wrong_or_missing_issuer_is_refused() {
 #[tokio::test]
 async fn a_callback_that_was_never_begun_here_is_refused() {
     let stage = Stage::set().await;
-    for (query, code) in [("", "no_state"), ("?state=made-up&code=c", "unknown_state"), ("?error=access_denied", "no_state")] {
+    for (query, code) in
+        [("", "no_state"), ("?state=made-up&code=c", "unknown_state"), ("?error=access_denied", "no_state")]
+    {
         let answer = stage.browser.get(&format!("/oauth/callback{query}")).await;
         stage.refused(&stage.browser, answer.header("location"), code).await;
     }
     assert_eq!(stage.exchanges(), 0);
-}
-
-/// One more process on a database, under the same public URL.
-async fn process(database: &TestPostgres, clock: &Clock, origin: &str) -> (App, Client, tempfile::TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    let mut settings = app::settings(&directory, origin);
-    settings.database = DatabaseSetting::Postgres(SecretString::from(database.url()));
-    settings.key_ring = Some(SecretString::from(KEY_RING));
-    let app = App::build(settings, clock.clone(), Entropy).await.unwrap();
-    let listening = listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let own = format!("http://{}", listening.local_addr().unwrap());
-    drop(listener::serve(listening, app.router(), CancellationToken::new()));
-    (app, Client::new(&own), directory)
 }
 
 #[tokio::test]
@@ -161,22 +149,23 @@ async fn what_was_begun_in_one_process_is_finished_in_another() {
     let out = set_out(&browser, "demo", None).await;
     let location: Url = browser.consent(out.url.as_str(), &demo, "alice").await.parse().unwrap();
 
-    let (other, client, _directory) = process(app.postgres(), &app.clock, &app.origin).await;
+    let other = Process::beside(&app).await;
+    // The two stand behind one public name.
     let host = app.origin.strip_prefix("http://").unwrap();
     let cookies = format!("{}; {}", browser.cookie(), out.binding);
     let path = &location[url::Position::BeforePath..];
-    let request = client.request(reqwest::Method::GET, path).header("host", host).header("cookie", cookies);
-    let answer = client.send(request).await;
+    let request =
+        other.client.request(reqwest::Method::GET, path).header("host", host).header("cookie", cookies);
+    let answer = other.client.send(request).await;
     assert_eq!((answer.status, answer.header("location")), (303, "/ui/connected/demo"), "{answer:?}");
     // Both serve the same token now.
     let token = app.api_token(&alice, Audience::Mcp).await;
-    for client in [app.anonymous(), client] {
+    for client in [app.anonymous(), other.client.clone()] {
         let client = client.with_bearer(&token);
         let params = serde_json::json!({ "name": "demo-whoami" });
-        let answer = super::walk::modern(&client, "/mcp", "tools/call", &params).await;
-        assert_eq!(super::walk::tool_text(&answer), "alice");
+        let answer = modern(&client, "/mcp", "tools/call", &params).await;
+        assert_eq!(tool_text(&answer), "alice");
     }
     let tokens: Vec<_> = demo.mcp_server.log().into_iter().filter_map(|seen| seen.bearer).collect();
     assert!(tokens.iter().all(|token| *token == tokens[0]));
-    other.close().await.unwrap();
 }

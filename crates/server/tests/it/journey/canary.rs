@@ -112,7 +112,11 @@ impl Stage {
 
     /// Every way in which the token endpoint was seen to misbehave, at a refresh and at an exchange.
     async fn let_the_provider_misbehave(&mut self, client: &Client) {
-        let refused = |error: &str| TokenFault::Refused { status: 400, error: error.to_owned() };
+        let refused = |error: &str| TokenFault::RefusedSaying {
+            status: 400,
+            error: error.to_owned(),
+            description: format!("{PROVIDER} is what it says"),
+        };
         let faults = [
             TokenFault::Unavailable { retry_after_seconds: 1 },
             TokenFault::FormEncoded,
@@ -152,15 +156,35 @@ impl Stage {
         let boss = self.app.browser(self.app.administrator()).await;
         let hers = self.app.browser(&self.alice).await;
         let mut paths: Vec<String> = [
-            "/gateways", "/connections", "/tools", "/resources", "/prompts", "/me", "/api-tokens", "/admin/users",
-            "/admin/audit?limit=200", "/openapi.json", "/health", "/ready", "/ui", "/ui/gateways", "/ui/connections",
-            "/ui/tokens", "/ui/connect-a-client", "/ui/people", "/nowhere",
+            "/gateways",
+            "/connections",
+            "/tools",
+            "/resources",
+            "/prompts",
+            "/me",
+            "/api-tokens",
+            "/admin/users",
+            "/admin/audit?limit=200",
+            "/openapi.json",
+            "/health",
+            "/ready",
+            "/ui",
+            "/ui/gateways",
+            "/ui/connections",
+            "/ui/tokens",
+            "/ui/connect-a-client",
+            "/ui/people",
+            "/nowhere",
         ]
         .map(str::to_owned)
         .into();
         for gateway in &self.gateways {
             let id = gateway.id;
-            paths.extend([format!("/gateways/{id}"), format!("/oauth/status/{id}"), format!("/ui/gateways/{id}")]);
+            paths.extend([
+                format!("/gateways/{id}"),
+                format!("/oauth/status/{id}"),
+                format!("/ui/gateways/{id}"),
+            ]);
             paths.push(format!("/connect/{}", gateway.slug));
         }
         for path in paths {
@@ -219,18 +243,27 @@ async fn planted_secrets_are_in_no_log_no_answer_no_page_and_not_in_the_database
     stage.let_the_provider_misbehave(&client).await;
     stage.look_everywhere().await;
     stage.secrets.push(token);
+    for request in stage.demo.authorization_server.log().token_requests {
+        stage.secrets.extend(request.form.get("code_verifier").cloned());
+    }
     for shown in &stage.shown {
         stage.is_clean("something that was shown", shown);
     }
     let mut found = Vec::new();
     files(stage.app.directory(), &mut found);
-    assert!(found.iter().any(|(name, _)| name.ends_with("-wal")), "{:?}", found.iter().map(|(name, _)| name).collect::<Vec<_>>());
+    assert!(
+        found.iter().any(|(name, _)| name.ends_with("-wal")),
+        "{:?}",
+        found.iter().map(|(name, _)| name).collect::<Vec<_>>()
+    );
     for (name, bytes) in &found {
         stage.is_clean(name, &String::from_utf8_lossy(bytes));
     }
     // The password of everybody in tests was typed and hashed, too.
     stage.secrets.push(doorward_testkit::app::PASSWORD.to_owned());
     let log = captured.text();
-    assert!(log.contains("/oauth/callback"), "the log was captured");
+    for part in ["TRACE", "DEBUG", "doorward", "sqlx", "/oauth/callback"] {
+        assert!(log.contains(part), "the log was captured at trace level: {part}");
+    }
     stage.is_clean("the log", &log);
 }

@@ -83,8 +83,8 @@ impl Stage {
     }
 
     /// The same client gets tool, resource and prompt, and the upstream saw this account's token on all.
+    /// (A resource that the client has read already may come from the client's own cache.)
     async fn gets_everything(&self, client: &mut SdkClient, account: &str) {
-        self.upstream.clear_log();
         let mut tokens = Vec::new();
         for (method, params) in calls() {
             let answer = client.call(method, params).await;
@@ -126,7 +126,10 @@ async fn s11_a_2025_11_25_client_is_asked_on_its_stream_and_its_call_goes_throug
     let asked = client.next_of_interest().await;
     assert_eq!(asked["elicitation"]["mode"], "url", "{asked:#}");
     assert!(stage.is_link(&asked["elicitation"]["url"]), "{asked:#}");
-    assert!(stage.upstream.log().iter().all(|seen| seen.bearer.is_none()), "nothing was sent on anyone's behalf");
+    assert!(
+        stage.upstream.log().iter().all(|seen| seen.bearer.is_none()),
+        "nothing was sent on anyone's behalf"
+    );
     client.answer("accept").await;
     stage.browser.open(asked["elicitation"]["url"].as_str().unwrap()).await;
     stage.agree("alice").await;

@@ -27,12 +27,15 @@ impl RunningDemo {
             .args(["--metrics-listen", "127.0.0.1:0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut demo = Self { process, lines, origin, printed: String::new() };
-        tokio::time::timeout(PATIENCE, demo.read_until("Before step 2")).await.expect("the demo says what to do");
+        tokio::time::timeout(PATIENCE, demo.read_until("Before step 2"))
+            .await
+            .expect("the demo says what to do");
         demo
     }
 
@@ -49,9 +52,13 @@ impl RunningDemo {
 
     /// The password that is printed behind `{name} / `.
     fn password_of(&self, name: &str) -> String {
-        let mut lines = self.printed.lines().map(|line| line.trim().trim_start_matches("(or as its administrator: "));
+        let mut lines =
+            self.printed.lines().map(|line| line.trim().trim_start_matches("(or as its administrator: "));
         let found = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(" / "));
-        found.unwrap_or_else(|| panic!("no password of {name} in:\n{}", self.printed)).trim_end_matches(')').to_owned()
+        found
+            .unwrap_or_else(|| panic!("no password of {name} in:\n{}", self.printed))
+            .trim_end_matches(')')
+            .to_owned()
     }
 
     fn api_token(&self) -> String {
@@ -82,12 +89,15 @@ async fn sign_in(demo: &RunningDemo) -> Client {
     let page = anonymous.get("/ui/login").await;
     assert!(page.text.to_lowercase().contains("demo"), "every page says that this is a demo");
     let (csrf, password) = (hidden(&page.text, "csrf"), demo.password_of("alice@demo.example"));
-    let fields = [("email", "alice@demo.example"), ("password", &*password), ("csrf", &*csrf), ("next", "/ui")];
+    let fields =
+        [("email", "alice@demo.example"), ("password", &*password), ("csrf", &*csrf), ("next", "/ui")];
     let request = anonymous.request(Method::POST, "/ui/login").header(COOKIE, cookie(&page.headers));
     let signed_in = anonymous.send(request.header("sec-fetch-site", "same-origin").form(&fields)).await;
     assert_eq!(signed_in.status, 303, "{signed_in:?}");
     let cookies = signed_in.headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let session = cookies.filter_map(|value| value.split(';').next()).find(|pair| pair.starts_with("doorward-session="));
+    let session = cookies
+        .filter_map(|value| value.split(';').next())
+        .find(|pair| pair.starts_with("doorward-session="));
     anonymous.with_session(session.expect("a session cookie")).await
 }
 
@@ -103,7 +113,7 @@ async fn connect(demo: &RunningDemo, browser: &Client) {
     let location = consented.header("location").parse().unwrap();
     let (_, place) = super::walk::come_back(browser, &location, &out.binding).await;
     assert_eq!(place, "/ui/connected/demo");
-    assert!(browser.get(&place).await.text.contains("is connected"));
+    assert!(browser.get(&place).await.text.contains("You connected it as alice"));
 }
 
 #[tokio::test]
@@ -113,7 +123,8 @@ async fn the_three_steps_that_the_demo_prints_lead_to_an_answer() {
         assert!(demo.printed.contains(expected), "{expected} in:\n{}", demo.printed);
     }
     let url = format!("{}/mcp", demo.origin);
-    let mut client = SdkClient::typescript(&url, &demo.api_token(), Era::V2026_07_28, Elicitation::None).await;
+    let mut client =
+        SdkClient::typescript(&url, &demo.api_token(), Era::V2026_07_28, Elicitation::None).await;
     let asked = client.call("tools/call", json!({ "name": "demo-whoami" })).await;
     assert_eq!(asked["result"]["isError"], true, "{asked:#}");
 

@@ -35,7 +35,11 @@ async fn opening_a_connect_link_consumes_nothing_whoever_opens_it() {
     let (app, demo, alice, link) = stage().await;
     let browser = app.browser(&alice).await;
     for method in [Method::GET, Method::HEAD, Method::GET] {
-        assert_eq!(look(&app.anonymous(), method.clone(), &link.path).await, 303, "a scanner meets the login");
+        assert_eq!(
+            look(&app.anonymous(), method.clone(), &link.path).await,
+            303,
+            "a scanner meets the login"
+        );
         assert_eq!(look(&browser, method, &link.path).await, 200);
     }
     assert!(audited(&app, "authorization.").await.is_empty());
@@ -61,7 +65,7 @@ async fn a_link_opened_by_somebody_else_is_refused_and_audited_and_leaves_no_row
     assert_eq!(events.len(), 1);
     assert_eq!((&events[0]["actor_id"], &events[0]["user_id"]), (&json!(bob.id), &json!(alice.id)));
     let pressed = browser.form("/connect/demo", &[("request", &link.request)]).await;
-    assert_eq!(pressed.status, 404, "{pressed:?}");
+    assert_eq!(pressed.status, 403, "{pressed:?}");
     assert!(audited(&app, "authorization.").await.is_empty());
     assert!(demo.authorization_server.log().authorize_requests.is_empty());
     assert!(!connected(&app, &bob).await && !connected(&app, &alice).await);

@@ -2,9 +2,7 @@
 
 use super::walk::{self, modern, tool_text};
 use doorward_broker::AuthorizationInput;
-use doorward_demo::{
-    Account, AuthorizationServerOptions, Demo, McpServer, McpServerOptions, SeenRequest,
-};
+use doorward_demo::{Account, AuthorizationServerOptions, Demo, McpServer, McpServerOptions, SeenRequest};
 use doorward_domain::{Audience, Entropy, GrantOwner};
 use doorward_testkit::app::{Person, TestApp, oauth_input};
 use doorward_testkit::client::Client;
@@ -112,7 +110,8 @@ fn everything(seen: &SeenRequest) -> String {
 
 fn calls() -> impl Strategy<Value = (u64, Vec<Call>)> {
     let what = prop_oneof![Just(What::Tool), Just(What::ToolOfOne), Just(What::Resource), Just(What::Prompt)];
-    let call = (0..NAMES.len(), 0..SLUGS.len(), what).prop_map(|(user, gateway, what)| Call { user, gateway, what });
+    let call =
+        (0..NAMES.len(), 0..SLUGS.len(), what).prop_map(|(user, gateway, what)| Call { user, gateway, what });
     (0_u64..4_000, proptest::collection::vec(call, 1..12))
 }
 
@@ -147,14 +146,22 @@ async fn connections(app: &TestApp, person: &Person) -> Value {
 async fn s13_a_token_belongs_to_one_user_and_shows_the_account_at_the_provider() {
     let app = TestApp::start().await;
     let demo = app.demo().await;
-    let gateway = app.register(&demo, "github-mcp").await;
+    let mut settings = oauth_input(&demo);
+    settings.scopes = vec!["openid".to_owned(), "notes".to_owned()];
+    let authorization = AuthorizationInput::OAuth(Box::new(settings));
+    let gateway =
+        app.register_input(walk::published("github-mcp", demo.mcp_server.url(), authorization)).await;
     let (alice, bob, carol) = (app.user("alice").await, app.user("bob").await, app.user("carol").await);
     // The account is the provider's, whatever the person is called here.
     app.connect(&alice, "github-mcp", &demo, "bob").await;
     app.connect(&bob, "github-mcp", &demo, "alice").await;
     for (person, account) in [(&alice, "bob"), (&bob, "alice")] {
-        let grant = app.app.storage().grant_of(GrantOwner::User(person.id), gateway.id).await.unwrap().unwrap();
-        assert_eq!((grant.owner, grant.account.unwrap().subject.as_str()), (GrantOwner::User(person.id), account));
+        let grant =
+            app.app.storage().grant_of(GrantOwner::User(person.id), gateway.id).await.unwrap().unwrap();
+        assert_eq!(
+            (grant.owner, grant.account.unwrap().subject.as_str()),
+            (GrantOwner::User(person.id), account)
+        );
         let shown = connections(&app, person).await;
         assert_eq!(shown[0]["status"], "connected");
         assert!(shown[0]["account"].as_str().unwrap().starts_with(account), "{shown:#}");

@@ -1,9 +1,11 @@
 //! Eight calls on a token that has ended, at the two real authorization servers that rotate refresh tokens
 //! and punish reuse: one refresh, eight answers, and the grant lives.
 
-use super::walk::{self, modern, tool_text};
+use super::walk::{self, Process, modern};
 use doorward_demo::McpServerOptions;
-use doorward_testkit::app::TestApp;
+use doorward_domain::Audience;
+use doorward_testkit::app::{TestApp, TestAppOptions};
+use doorward_testkit::client::Client;
 use doorward_testkit::provider::Provider;
 use doorward_testkit::{glewlwyd, oidc_provider};
 use futures_util::future::join_all;
@@ -18,17 +20,14 @@ async fn eight_calls_cause_one_refresh(app: TestApp, provider: Provider) {
     let alice = app.user("alice").await;
     walk::connect(&app, &alice, "awkward", &provider, "alice").await;
     let client = walk::mcp(&app, &alice).await;
-    let params = json!({ "name": "awkward-whoami" });
-    let call = || modern(&client, "/mcp", "tools/call", &params);
-    assert_eq!(tool_text(&call().await), "alice");
+    let call = |number| as_alice(&client, number);
+    call(0).await;
     assert_eq!(provider.control().log().await.refreshes(), 0);
 
     // The clock is Doorward's: it believes that the token has ended. The provider counts what it is asked.
     app.clock.advance(Duration::from_secs(LIFETIME + 1));
     upstream.clear_log();
-    for answer in join_all((0..8).map(|_| call())).await {
-        assert_eq!(tool_text(&answer), "alice");
-    }
+    join_all((0..8).map(call)).await;
     let log = provider.control().log().await;
     assert_eq!(log.refreshes(), 1);
     assert!(log.token_requests.get("refresh_token").is_none_or(|asked| *asked == 1), "{log:?}");
@@ -37,8 +36,19 @@ async fn eight_calls_cause_one_refresh(app: TestApp, provider: Provider) {
 
     // The ninth: reuse would have killed the grant.
     app.clock.advance(Duration::from_secs(LIFETIME + 1));
-    assert_eq!(tool_text(&call().await), "alice");
+    call(8).await;
     assert_eq!(provider.control().log().await.refreshes(), 2);
+}
+
+/// One call of the three methods in turn (S11), answered for alice.
+async fn as_alice(client: &Client, number: usize) {
+    let (method, params) = match number % 3 {
+        0 => ("tools/call", json!({ "name": "awkward-whoami" })),
+        1 => ("resources/read", json!({ "uri": "demo://repo-list" })),
+        _ => ("prompts/get", json!({ "name": "awkward-pr-summary", "arguments": { "repo": "keyring" } })),
+    };
+    let answer = modern(client, "/mcp", method, &params).await;
+    assert!(answer["result"].to_string().contains("alice"), "{answer:#}");
 }
 
 #[tokio::test]
@@ -64,12 +74,29 @@ async fn a_token_that_the_upstream_refuses_early_is_replaced_once_for_eight_call
     let alice = app.user("alice").await;
     walk::connect(&app, &alice, "awkward", &provider, "alice").await;
     let client = walk::mcp(&app, &alice).await;
-    let params = json!({ "name": "awkward-whoami" });
-    let call = || modern(&client, "/mcp", "tools/call", &params);
-    assert_eq!(tool_text(&call().await), "alice");
+    as_alice(&client, 0).await;
     provider.control().end_access_tokens().await;
-    for answer in join_all((0..8).map(|_| call())).await {
-        assert_eq!(tool_text(&answer), "alice");
-    }
+    join_all((0..8).map(|number| as_alice(&client, number))).await;
     assert_eq!(provider.control().log().await.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn two_processes_with_four_calls_each_cause_one_refresh() {
+    let app = TestApp::with(TestAppOptions { postgres: true, ..Default::default() }).await;
+    let provider = oidc_provider::start(&walk::redirect_uri(&app), LIFETIME).await;
+    let upstream = provider.mcp_server(McpServerOptions::default()).await;
+    walk::register(&app, "awkward", &provider, &upstream).await;
+    let alice = app.user("alice").await;
+    walk::connect(&app, &alice, "awkward", &provider, "alice").await;
+    let other = Process::beside(&app).await;
+    let token = app.api_token(&alice, Audience::Mcp).await;
+    let clients = [app.anonymous(), other.client.clone()].map(|client| client.with_bearer(&token));
+    for client in &clients {
+        as_alice(client, 0).await;
+    }
+    for round in 1..=2 {
+        app.clock.advance(Duration::from_secs(LIFETIME + 1));
+        join_all((0..8).map(|number| as_alice(&clients[number % 2], number))).await;
+        assert_eq!(provider.control().log().await.refreshes(), round);
+    }
 }

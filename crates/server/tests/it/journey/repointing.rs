@@ -30,7 +30,8 @@ impl Recorder {
                     let mut buffer = [0; 4096];
                     while let Ok(read @ 1..) = stream.read(&mut buffer).await {
                         notes.lock().unwrap().extend_from_slice(&buffer[..read]);
-                        let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
+                        let _ =
+                            stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
                     }
                 });
             }
@@ -75,7 +76,11 @@ async fn re_pointing_a_gateway_at_another_host_sends_that_host_nothing() {
         };
         let refused = admin.put(&at, &without).await;
         assert_eq!(refused.problem().0, Some("authorization.client_secret"), "{refused:?}");
-        assert_eq!(tool_text(&modern(&client, "/mcp", "tools/call", &call).await), "alice", "nothing was changed");
+        assert_eq!(
+            tool_text(&modern(&client, "/mcp", "tools/call", &call).await),
+            "alice",
+            "nothing was changed"
+        );
 
         let mut authorization = edited(&shown, "client_secret", "a-secret-for-the-new-place");
         let mut edit = json!({});
@@ -93,7 +98,10 @@ async fn re_pointing_a_gateway_at_another_host_sends_that_host_nothing() {
             app.clock.advance(Duration::from_secs(4_000));
         }
         let own = app.client(&alice, Audience::Own).await;
-        assert_eq!(own.get(&format!("/oauth/status/{}", gateway.id)).await.json["health"], "needs_authorization");
+        assert_eq!(
+            own.get(&format!("/oauth/status/{}", gateway.id)).await.json["health"],
+            "needs_authorization"
+        );
         assert_eq!(recorder.heard(), "");
     }
 }

@@ -3,14 +3,19 @@
 
 use doorward_broker::{AuthorizationInput, Edit, GatewayInput, OAuthInput};
 use doorward_demo::McpServer;
-use doorward_domain::{Audience, ClientSecret, Gateway, GatewayState, TokenEndpointAuth};
-use doorward_testkit::app::{Person, TestApp};
+use doorward_domain::{Audience, ClientSecret, Entropy, Gateway, GatewayState, TokenEndpointAuth};
+use doorward_server::settings::DatabaseSetting;
+use doorward_server::{App, listener};
+use doorward_testkit::app::{KEY_RING, Person, TestApp, settings};
 use doorward_testkit::client::{Answer, Client};
 use doorward_testkit::provider::{CLIENT_ID, CLIENT_SECRET, Provider};
 use reqwest::Method;
 use reqwest::header::{COOKIE, SET_COOKIE};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use url::{Position, Url};
 
 /// Where providers send browsers back to.
@@ -20,19 +25,19 @@ pub fn redirect_uri(app: &TestApp) -> Url {
 
 /// A gateway that anyone may use, in front of an MCP server that believes a real authorization server.
 pub async fn register(app: &TestApp, slug: &str, provider: &Provider, upstream: &McpServer) -> Arc<Gateway> {
-    let settings = OAuthInput {
+    let oauth = OAuthInput {
         authorization_url: provider.authorization_url.to_string(),
         token_url: provider.token_url.to_string(),
         revocation_url: None,
         issuer: Some(provider.issuer.clone()),
         resource: provider.binds_resources.then(|| upstream.url().to_string()),
-        scopes: vec!["openid".to_owned(), "notes".to_owned()],
+        scopes: provider.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         authorize_params: [].into(),
         client_id: CLIENT_ID.to_owned(),
         client_secret: Edit::Set(ClientSecret::new(CLIENT_SECRET)),
         token_endpoint_auth: Some(TokenEndpointAuth::Basic),
     };
-    let authorization = AuthorizationInput::OAuth(Box::new(settings));
+    let authorization = AuthorizationInput::OAuth(Box::new(oauth));
     app.register_input(published(slug, upstream.url(), authorization)).await
 }
 
@@ -81,7 +86,37 @@ pub async fn connect(app: &TestApp, person: &Person, slug: &str, provider: &Prov
     let out = set_out(&browser, slug, None).await;
     let location = provider.control().authorize(&out.url, account).await;
     let (_, place) = come_back(&browser, &location, &out.binding).await;
-    assert_eq!(place, format!("/ui/connected/{slug}"));
+    assert_eq!(place, format!("/ui/connected/{slug}"), "{location} is refused");
+}
+
+/// One more process on the PostgreSQL database of an app, under the same public URL; it ends with this value.
+pub struct Process {
+    /// A client of it without any credential.
+    pub client: Client,
+    _app: App,
+    stop: CancellationToken,
+    _directory: TempDir,
+}
+
+impl Process {
+    pub async fn beside(app: &TestApp) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut settings = settings(&directory, &app.origin);
+        settings.database = DatabaseSetting::Postgres(SecretString::from(app.postgres().url()));
+        settings.key_ring = Some(SecretString::from(KEY_RING));
+        let process = App::build(settings, app.clock.clone(), Entropy).await.unwrap();
+        let listening = listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let client = Client::new(&format!("http://{}", listening.local_addr().unwrap()));
+        let stop = CancellationToken::new();
+        drop(listener::serve(listening, process.router(), stop.clone()));
+        Self { client, _app: process, stop, _directory: directory }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
 }
 
 /// An MCP client of a person, by hand.
@@ -126,7 +161,9 @@ fn message(answer: &Answer) -> Value {
 
 /// The text of a tool's answer.
 pub fn tool_text(message: &Value) -> &str {
-    message["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no tool's answer: {message:#}"))
+    message["result"]["content"][0]["text"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no tool's answer: {message:#}"))
 }
 
 /// The link of a tool's answer that asks to authorize.

@@ -35,7 +35,8 @@ async fn a_token_is_shown_once_and_ended_after_a_question() {
     assert!(browser.get("/ui/tokens").await.text.contains("No API tokens yet"));
     let bad = browser.form("/ui/tokens/new", &[("name", ""), ("audience", "mcp"), ("days", "0")]).await;
     assert_eq!(bad.status, 400);
-    let made = browser.form("/ui/tokens/new", &[("name", "Editor"), ("audience", "self"), ("days", "7")]).await;
+    let made =
+        browser.form("/ui/tokens/new", &[("name", "Editor"), ("audience", "self"), ("days", "7")]).await;
     let token = made.text.split_once("dw_").unwrap().1.split('<').next().unwrap();
     let token = format!("dw_{token}");
     assert_eq!(app.anonymous().with_bearer(&token).get("/me").await.status, 200);
@@ -69,5 +70,8 @@ async fn connecting_a_client_makes_a_narrow_token_with_snippets_around_it() {
     assert_eq!(app.anonymous().with_bearer(token).get("/me").await.status, 403, "it opens MCP alone");
     let all = browser.form("/ui/connect-a-client", &[("name", "Editor"), ("gateway", "")]).await;
     assert!(all.text.contains(&format!("{}/mcp", app.origin)));
-    assert_eq!(browser.form("/ui/connect-a-client", &[("name", "x"), ("gateway", "nowhere")]).await.status, 400);
+    assert_eq!(
+        browser.form("/ui/connect-a-client", &[("name", "x"), ("gateway", "nowhere")]).await.status,
+        400
+    );
 }

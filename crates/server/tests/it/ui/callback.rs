@@ -112,9 +112,16 @@ async fn who_says_no_or_lost_their_session_is_told_how_to_go_on() {
     let trip = set_out(&app, &demo, &alice).await;
     let signed_out = come_back(&app, "x=y", &trip.back).await;
     assert_eq!(signed_out.header("location"), "/ui/connect-problem?code=signed_out");
-    assert!(app.anonymous().get("/ui/connect-problem?code=signed_out").await.text.contains("Sign in and start again"));
+    assert!(
+        app.anonymous()
+            .get("/ui/connect-problem?code=signed_out")
+            .await
+            .text
+            .contains("Sign in and start again")
+    );
 
-    let denied = come_back(&app, &trip.cookies, &trip.back.replace("code=", "error=access_denied&was=")).await;
+    let denied =
+        come_back(&app, &trip.cookies, &trip.back.replace("code=", "error=access_denied&was=")).await;
     assert_eq!(denied.header("location"), "/ui/connect-problem?code=denied&gateway=demo");
     let page = trip.browser.get("/ui/connect-problem?code=denied&gateway=demo").await;
     assert_eq!(page.status, 200);

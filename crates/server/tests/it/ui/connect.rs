@@ -46,7 +46,14 @@ async fn the_page_names_who_asks_for_what_and_where_the_browser_goes() {
     let gateway = app.register(&demo, "demo").await;
     let alice = app.user("alice").await;
     let shown = app.browser(&alice).await.get(&link(&app, &alice, &gateway).await).await;
-    for said in ["Editor &#60;b&#62;7&#60;/b&#62;", "Connect demo", "127.0.0.1", &app.origin, "alice@test.example", "Continue to"] {
+    for said in [
+        "Editor &#60;b&#62;7&#60;/b&#62;",
+        "Connect demo",
+        "127.0.0.1",
+        &app.origin,
+        "alice@test.example",
+        "Continue to",
+    ] {
         assert!(shown.text.contains(said), "{said}: {}", shown.text);
     }
     let policy = shown.header("content-security-policy");

@@ -54,6 +54,9 @@ async fn a_refused_form_says_what_to_do() {
     let answer = request.form(&[("x", "y")]).send().await.unwrap();
     assert_eq!(answer.status(), 403);
     let text = answer.text().await.unwrap();
-    assert!(text.contains("This form could not be trusted") && text.contains("Nothing was changed"), "{text}");
+    assert!(
+        text.contains("This form could not be trusted") && text.contains("Nothing was changed"),
+        "{text}"
+    );
     assert_eq!(browser.get("/ui").await.status, 200, "the session lives on");
 }

@@ -39,12 +39,22 @@ async fn discovery_fills_the_form_and_saves_nothing() {
     let demo = app.demo().await;
     let browser = app.browser(app.administrator()).await;
     let url = demo.mcp_server.url().to_string();
-    let shown = browser.form("/ui/gateways/new", &[("url", &url), ("authorization", "discover"), ("do", "discover")]).await;
+    let shown = browser
+        .form("/ui/gateways/new", &[("url", &url), ("authorization", "discover"), ("do", "discover")])
+        .await;
     assert_eq!(shown.status, 200);
-    assert!(shown.text.contains("guards this server") && shown.text.contains(demo.authorization_server.token_url().as_str()));
+    assert!(
+        shown.text.contains("guards this server")
+            && shown.text.contains(demo.authorization_server.token_url().as_str())
+    );
     assert!(browser.get("/ui/gateways").await.text.contains("No gateways yet"));
 
-    let made = browser.form("/ui/gateways/new", &[("url", &url), ("slug", "demo"), ("authorization", "discover"), ("do", "publish")]).await;
+    let made = browser
+        .form(
+            "/ui/gateways/new",
+            &[("url", &url), ("slug", "demo"), ("authorization", "discover"), ("do", "publish")],
+        )
+        .await;
     let page = browser.get(&path(&made)).await;
     assert!(page.text.contains("Published") && page.text.contains("/gateways/demo/mcp"), "{}", page.text);
     let list = browser.get("/ui/gateways").await;
@@ -55,13 +65,25 @@ async fn discovery_fills_the_form_and_saves_nothing() {
 async fn a_problem_stands_beside_its_field_and_what_was_typed_stays() {
     let app = TestApp::start().await;
     let browser = app.browser(app.administrator()).await;
-    let refused = browser.form("/ui/gateways/new", &typed("javascript:alert(1)", &[("authorization.client_secret", SECRET), ("do", "draft")])).await;
+    let refused = browser
+        .form(
+            "/ui/gateways/new",
+            &typed("javascript:alert(1)", &[("authorization.client_secret", SECRET), ("do", "draft")]),
+        )
+        .await;
     assert_eq!(refused.status, 400);
     assert!(refused.text.contains("id=\"url-problem\"") && refused.text.contains("value=\"acme\""));
     assert!(!refused.text.contains(SECRET));
-    let unreachable = browser.form("/ui/gateways/new", &[("url", "http://127.0.0.1:9/mcp"), ("authorization", "discover"), ("do", "discover")]).await;
+    let unreachable = browser
+        .form(
+            "/ui/gateways/new",
+            &[("url", "http://127.0.0.1:9/mcp"), ("authorization", "discover"), ("do", "discover")],
+        )
+        .await;
     assert_eq!(unreachable.status, 400);
-    let choice = browser.form("/ui/gateways/new", &[("url", "http://127.0.0.1:9/mcp"), ("authorization", "magic")]).await;
+    let choice = browser
+        .form("/ui/gateways/new", &[("url", "http://127.0.0.1:9/mcp"), ("authorization", "magic")])
+        .await;
     assert!(choice.status == 400 && choice.text.contains("id=\"authorization-problem\""));
 }
 
@@ -70,7 +92,9 @@ async fn an_edit_keeps_the_secret_and_no_page_ever_shows_it() {
     let app = TestApp::start().await;
     let browser = app.browser(app.administrator()).await;
     let url = "http://127.0.0.1:9/mcp";
-    let made = browser.form("/ui/gateways/new", &typed(url, &[("authorization.client_secret", SECRET), ("do", "draft")])).await;
+    let made = browser
+        .form("/ui/gateways/new", &typed(url, &[("authorization.client_secret", SECRET), ("do", "draft")]))
+        .await;
     let path = path(&made);
     let shown = browser.get(&path).await;
     assert!(shown.text.contains("One is set.") && !shown.text.contains(SECRET));
@@ -85,7 +109,8 @@ async fn an_edit_keeps_the_secret_and_no_page_ever_shows_it() {
     assert!(stale.text.contains("changed in the meantime"));
 
     let now = version(&browser, &path).await;
-    let moved = browser.form(&path, &typed("http://127.0.0.1:10/mcp", &[("version", &now), ("do", "save")])).await;
+    let moved =
+        browser.form(&path, &typed("http://127.0.0.1:10/mcp", &[("version", &now), ("do", "save")])).await;
     assert_eq!(moved.status, 400);
     assert!(moved.text.contains("id=\"authorization.client_secret-problem\""), "{}", moved.text);
 }
@@ -94,7 +119,17 @@ async fn an_edit_keeps_the_secret_and_no_page_ever_shows_it() {
 async fn publishing_disabling_and_deleting_come_after_a_question() {
     let app = TestApp::start().await;
     let browser = app.browser(app.administrator()).await;
-    let made = browser.form("/ui/gateways/new", &[("url", "http://127.0.0.1:9/mcp"), ("slug", "nine"), ("authorization", "none"), ("do", "draft")]).await;
+    let made = browser
+        .form(
+            "/ui/gateways/new",
+            &[
+                ("url", "http://127.0.0.1:9/mcp"),
+                ("slug", "nine"),
+                ("authorization", "none"),
+                ("do", "draft"),
+            ],
+        )
+        .await;
     let path = path(&made);
     for (verb, then) in [("publish", "Published"), ("disable", "Disabled")] {
         let asked = browser.get(&format!("{path}/{verb}")).await;
@@ -104,7 +139,11 @@ async fn publishing_disabling_and_deleting_come_after_a_question() {
         assert!(browser.get(done.header("location")).await.text.contains(then));
     }
     assert_eq!(browser.get(&format!("{path}/explode")).await.status, 404);
-    assert_eq!(browser.form(&format!("{path}/delete"), &[]).await.status, 412, "without the version that was shown");
+    assert_eq!(
+        browser.form(&format!("{path}/delete"), &[]).await.status,
+        412,
+        "without the version that was shown"
+    );
     let version = super::hidden(&browser.get(&format!("{path}/delete")).await.text, "version");
     let gone = browser.form(&format!("{path}/delete"), &[("version", &version)]).await;
     assert_eq!(gone.header("location"), "/ui/gateways?note=deleted");
@@ -125,7 +164,11 @@ async fn a_header_for_everyone_is_write_only_too() {
     ];
     let path = path(&browser.form("/ui/gateways/new", &fields).await);
     let shown = browser.get(&path).await;
-    assert!(shown.text.contains("x-api-key") && shown.text.contains("One is set.") && !shown.text.contains(SECRET));
+    assert!(
+        shown.text.contains("x-api-key")
+            && shown.text.contains("One is set.")
+            && !shown.text.contains(SECRET)
+    );
     assert!(browser.get("/ui/gateways").await.text.contains("One header for everyone"));
 }
 
@@ -141,9 +184,15 @@ async fn the_pages_of_gateways_are_for_those_who_manage_them() {
     };
     let gateway = app.register_input(gateway).await;
     let browser = app.browser(&app.user("alice").await).await;
-    let changed = browser.form("/ui/gateways/new", &typed("http://127.0.0.1:9/mcp", &[("do", "publish")])).await;
+    let changed =
+        browser.form("/ui/gateways/new", &typed("http://127.0.0.1:9/mcp", &[("do", "publish")])).await;
     assert_eq!(changed.status, 403);
-    for path in ["/ui/gateways", "/ui/gateways/new", &format!("/ui/gateways/{}", gateway.id), &format!("/ui/gateways/{}/delete", gateway.id)] {
+    for path in [
+        "/ui/gateways",
+        "/ui/gateways/new",
+        &format!("/ui/gateways/{}", gateway.id),
+        &format!("/ui/gateways/{}/delete", gateway.id),
+    ] {
         let answer = browser.get(path).await;
         assert_eq!(answer.status, 403, "{path}");
         assert!(answer.text.contains("This is for administrators"));

@@ -20,10 +20,21 @@ const PAGES: [&str; 10] = [
 async fn every_page_comes_under_a_policy_that_lets_only_our_own_files_run() {
     let app = TestApp::start().await;
     let browser = app.browser(app.administrator()).await;
-    for path in PAGES.into_iter().chain(["/ui/setup?token=x", "/ui/reset?token=x", "/ui/connect-problem?code=expired"]) {
+    for path in PAGES.into_iter().chain([
+        "/ui/setup?token=x",
+        "/ui/reset?token=x",
+        "/ui/connect-problem?code=expired",
+    ]) {
         let page = browser.get(path).await;
         let policy = page.header("content-security-policy");
-        for part in ["default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
+        for part in [
+            "default-src 'none'",
+            "script-src 'self';",
+            "style-src 'self';",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+        ] {
             assert!(policy.contains(part), "{path}: {policy}");
         }
         assert!(!policy.contains("unsafe"), "{path}");

@@ -14,7 +14,8 @@ async fn a_new_person_gets_a_link_and_chooses_a_password() {
     let token = made.text.split_once("/ui/reset?token=").unwrap().1.split('<').next().unwrap();
     assert!(browser.get("/ui/people").await.text.contains("Invited"));
     let page = format!("/ui/reset?token={token}");
-    let done = anonymous_form(&app, &page, "/ui/reset", &[("token", token), ("password", "long enough now")]).await;
+    let done =
+        anonymous_form(&app, &page, "/ui/reset", &[("token", token), ("password", "long enough now")]).await;
     assert_eq!(done.status, 303);
     let taken = browser.form("/ui/people/new", &[("email", "NEW@a.example"), ("role", "user")]).await;
     assert!(taken.status == 409 && taken.text.contains("Another person has this e-mail address."));

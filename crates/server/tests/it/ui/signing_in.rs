@@ -109,7 +109,8 @@ async fn a_reset_link_sets_a_password_once_and_ends_what_was_open() {
 
     let short = anonymous_form(&app, &page, "/ui/reset", &[("token", &link), ("password", "short")]).await;
     assert_eq!(short.status, 400);
-    let reset = anonymous_form(&app, &page, "/ui/reset", &[("token", &link), ("password", "a new long one")]).await;
+    let reset =
+        anonymous_form(&app, &page, "/ui/reset", &[("token", &link), ("password", "a new long one")]).await;
     assert_eq!((reset.status, reset.header("location")), (303, "/ui"));
     assert_eq!(before.get("/ui").await.status, 303, "the session from before has ended");
     assert_eq!(app.anonymous().get(&page).await.status, 410);
