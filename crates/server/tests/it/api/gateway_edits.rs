@@ -69,6 +69,8 @@ async fn pointing_elsewhere_asks_for_the_secret_again_and_parks_the_grants() {
     let alice = app.user("alice").await;
     app.connect(&alice, "demo", &demo, "alice").await;
     let client = app.client(&alice, Audience::Own).await;
+    // The catalog is read by itself after the consent; from here on that reading is over.
+    assert_eq!(client.get("/tools").await.json["missing"], json!([]));
     let path = format!("/gateways/{}", gateway.id);
 
     let elsewhere = app.demo().await;

@@ -214,7 +214,7 @@ impl Stage {
     }
 }
 
-/// Every byte of every file below, but for the key ring, which is the key and no copy of a secret.
+/// Every byte of every file below.
 fn files(directory: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
         let path = entry.path();

@@ -155,8 +155,8 @@ fn message(answer: &Answer) -> Value {
         assert!(answer.json.is_object(), "{answer:?}");
         return answer.json.clone();
     }
-    let data = answer.text.lines().filter_map(|line| line.strip_prefix("data:"));
-    serde_json::from_str(data.last().unwrap()).unwrap()
+    let mut data = answer.text.lines().filter_map(|line| line.strip_prefix("data:"));
+    serde_json::from_str(data.next_back().unwrap()).unwrap()
 }
 
 /// The text of a tool's answer.
