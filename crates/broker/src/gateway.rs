@@ -108,6 +108,9 @@ impl Broker {
         let update = self.storage().update_gateway(&after, park, event).await?;
         match update.outcome {
             Updated::Yes => {
+                if before.url != after.url {
+                    self.storage().drop_catalogs(id).await?;
+                }
                 let gateway = self.gateway(caller, id).await?;
                 Ok(UpdatedGateway { gateway, must_reauthorize: update.parked })
             }

@@ -108,8 +108,8 @@ struct Inner {
     /// Grows with every change of a catalog, so that what was read before a change is not kept after it.
     changes: AtomicU64,
     failures: moka::sync::Cache<(GatewayId, UserId), CallError>,
-    /// One reading at a time per caller and gateway. It goes on when those who asked have left.
-    reading: Mutex<HashMap<(GatewayId, UserId), Reading>>,
+    /// One reading at a time per caller and gateway as it stands. It goes on when those who asked have left.
+    reading: Mutex<HashMap<(GatewayId, UserId, i64), Reading>>,
 }
 
 impl Catalogs {
@@ -214,8 +214,9 @@ impl Inner {
     /// Begins a reading, or joins the one that is under way.
     fn read(self: &Arc<Self>, caller: &Caller, gateway: &Arc<Gateway>) -> Reading {
         let key = (gateway.id, caller.user.id);
+        let as_it_stands = (gateway.id, caller.user.id, gateway.version);
         let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(under_way) = reading.get(&key) {
+        if let Some(under_way) = reading.get(&as_it_stands) {
             return under_way.clone();
         }
         let (inner, caller, gateway) = (Arc::clone(self), caller.clone(), Arc::clone(gateway));
@@ -223,11 +224,11 @@ impl Inner {
             let within = tokio::time::timeout(READ_WITHIN, inner.read_now(&caller, &gateway)).await;
             let result = within.unwrap_or_else(|_| Err(too_slow(&gateway)));
             inner.note(key, &gateway, &result);
-            inner.reading.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            inner.reading.lock().unwrap_or_else(PoisonError::into_inner).remove(&as_it_stands);
             result
         };
         let work = work.boxed().shared();
-        reading.insert(key, work.clone());
+        reading.insert(as_it_stands, work.clone());
         tokio::spawn(work.clone());
         work
     }
@@ -253,6 +254,11 @@ impl Inner {
             instructions: read.instructions,
             fetched_at: self.clock.now(),
         };
+        // A gateway that was edited meanwhile may point elsewhere: what the old place said is not kept.
+        let now_there = self.storage.gateway(gateway.id).await.map_err(BrokerError::from)?;
+        if now_there.is_none_or(|now_there| now_there.version != gateway.version) {
+            return Ok(Arc::new(IndexedCatalog::new(catalog)));
+        }
         self.names.register(&gateway.slug, &catalog).await?;
         let before = self.storage.catalog(owner.0, owner.1).await.map_err(BrokerError::from)?;
         let changed = before.is_none_or(|before| {
