@@ -4,6 +4,7 @@
 //! new token goes through the one flight in `refresh`.
 
 use crate::refresh::{Need, Refreshed};
+use crate::refresh_failure::changed_meanwhile;
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
     AccessToken, Gateway, GatewayAuthorization, Grant, GrantId, GrantOwner, GrantState, HeaderSecret,
@@ -121,6 +122,10 @@ impl Broker {
         let found = self.storage().grant_of(GrantOwner::User(user), gateway.id).await?;
         let Some(grant) = found else { return Ok(Access::MustAuthorize) };
         if gateway.fingerprint().as_ref() != Some(&grant.fingerprint) {
+            if self.points_at_gateway(&grant).await? {
+                // The caller holds the gateway as it was before an edit; the grant is for what it is now.
+                return Ok(Access::Unavailable { problem: changed_meanwhile(), retry_after: None });
+            }
             self.park(&grant, ReauthorizationReason::GatewayChanged, None).await?;
             return Ok(Access::MustAuthorize);
         }
@@ -145,6 +150,13 @@ impl Broker {
                 self.opened(user, gateway, &grant, stamp)
             }
         }
+    }
+
+    /// Whether a grant was given for the gateway as it stands now, whatever a call still holds of it.
+    pub(crate) async fn points_at_gateway(&self, grant: &Grant) -> Result<bool, BrokerError> {
+        let directory = self.directory().await?;
+        let stands = directory.get(grant.gateway_id).and_then(|gateway| gateway.fingerprint());
+        Ok(stands.as_ref() == Some(&grant.fingerprint))
     }
 
     async fn outcome(

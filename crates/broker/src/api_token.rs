@@ -78,6 +78,9 @@ impl Broker {
 
     /// Ends one of the caller's own tokens; somebody else's is as good as unknown.
     pub async fn end_api_token(&self, caller: &Caller, id: ApiTokenId) -> Result<(), BrokerError> {
+        if caller.is_narrowed() && caller.api_token().is_some_and(|own| own.id != id) {
+            return Err(BrokerError::NotFound { what: "API token" });
+        }
         let event = caller.event("api_token.end").subject(id).concerning(caller.user.id);
         let ended = self.storage().end_api_token(id, caller.user.id, self.now(), event).await?;
         if ended { Ok(()) } else { Err(BrokerError::NotFound { what: "API token" }) }

@@ -1,6 +1,7 @@
 //! Coming back from the provider: every answer ends on a page that says what happened and what to do.
 
 use crate::grant::Consent;
+use crate::refresh::interrupted;
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
     AuthorizationCode, AuthorizationRequest, Gateway, GatewayState, GrantId, GrantOwner, PkceVerifier,
@@ -99,7 +100,13 @@ impl Broker {
             return self.refused(caller, CallbackProblem::GatewayChanged).await;
         };
         match self.checked(&request, &gateway, callback) {
-            Checked::Code(code) => self.redeem(caller, &request, gateway, &code).await,
+            Checked::Code(code) => {
+                let (broker, caller) = (self.clone(), caller.clone());
+                // Detached: a browser that hangs up must not stop a request that spends the code.
+                let task =
+                    tokio::spawn(async move { broker.redeem(&caller, &request, gateway, &code).await });
+                task.await.unwrap_or_else(|_| Err(interrupted()))
+            }
             Checked::Denied => Ok(Finished::Denied { gateway }),
             Checked::Problem(problem) => self.refused(caller, problem).await,
         }

@@ -56,6 +56,11 @@ impl Caller {
         }
     }
 
+    /// Whether the caller's API token opens some gateways only.
+    pub(crate) fn is_narrowed(&self) -> bool {
+        self.api_token().is_some_and(|token| token.gateways.is_some())
+    }
+
     pub(crate) fn event(&self, action: &'static str) -> doorward_domain::NewAuditEvent {
         doorward_domain::NewAuditEvent::new(self.actor(), action).from_address(self.address.clone())
     }

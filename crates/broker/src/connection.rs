@@ -54,6 +54,9 @@ impl Broker {
     /// Ends the caller's own grant at a gateway: no later call is served.
     pub async fn disconnect(&self, caller: &Caller, id: GatewayId) -> Result<(), BrokerError> {
         let missing = BrokerError::NotFound { what: "connection" };
+        if caller.api_token().is_some_and(|token| !token.allows(id)) {
+            return Err(missing);
+        }
         let owner = GrantOwner::User(caller.user.id);
         let grant = self.storage().grant_of(owner, id).await?.ok_or(missing)?;
         let event = caller.event("grant.revoke").subject(grant.id).concerning(caller.user.id);

@@ -2,8 +2,9 @@
 
 use crate::client_registration::kept_secret;
 use crate::gateway_input::{
-    checked_authorize_params, checked_header_name, checked_header_value, checked_identifier, checked_name,
-    checked_optional_url, checked_scopes, checked_slug, checked_text, checked_url, slug_from_name,
+    checked_authorize_params, checked_authorize_query, checked_header_name, checked_header_value,
+    checked_identifier, checked_name, checked_optional_url, checked_scopes, checked_slug, checked_text,
+    checked_url, slug_from_name,
 };
 use crate::{AuthorizationInput, Broker, BrokerError, Caller, Edit, GatewayInput, OAuthInput};
 use doorward_domain::{
@@ -54,6 +55,10 @@ impl Broker {
         input: GatewayInput,
     ) -> Result<Arc<Gateway>, BrokerError> {
         caller.require(Permission::ManageGateways)?;
+        if caller.is_narrowed() {
+            // It could not even see what it has made.
+            return Err(BrokerError::Forbidden { need: Permission::ManageGateways });
+        }
         let url = input.url.ok_or_else(|| BrokerError::invalid("url", "give the URL of the MCP server"))?;
         let url = self.checked_upstream(&url)?;
         let name = input.name.as_deref().or_else(|| url.host_str()).unwrap_or_default();
@@ -214,6 +219,7 @@ impl Broker {
     ) -> Result<GatewayAuthorization, BrokerError> {
         let authorization_url =
             self.checked_outbound("authorization.authorization_url", &typed.authorization_url)?;
+        checked_authorize_query(&authorization_url)?;
         let token_url = self.checked_outbound("authorization.token_url", &typed.token_url)?;
         let revocation_url =
             checked_optional_url("authorization.revocation_url", typed.revocation_url.as_deref())?;

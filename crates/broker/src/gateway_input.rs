@@ -193,6 +193,19 @@ pub(crate) fn checked_authorize_params(
     Ok(params.clone())
 }
 
+/// The query of an authorization endpoint may not name what the protocol sets itself, either.
+pub(crate) fn checked_authorize_query(url: &Url) -> Result<(), BrokerError> {
+    let planted =
+        url.query_pairs().find(|(name, _)| PROTOCOL_PARAMETERS.contains(&name.to_ascii_lowercase().as_str()));
+    match planted {
+        None => Ok(()),
+        Some((name, _)) => Err(BrokerError::invalid(
+            "authorization.authorization_url",
+            format!("Doorward sets the parameter '{name}' itself: remove it from the URL"),
+        )),
+    }
+}
+
 /// A header name that an administrator may set.
 pub(crate) fn checked_header_name(name: &str) -> Result<String, BrokerError> {
     let field = "authorization.name";
@@ -270,6 +283,12 @@ mod tests {
         }
         let fine = BTreeMap::from([("access_type".to_owned(), "offline".to_owned())]);
         assert_eq!(checked_authorize_params(&fine).unwrap(), fine);
+        let planted =
+            Url::parse("https://as.example/authorize?tenant=t&Redirect_uri=https://evil.example").unwrap();
+        assert_eq!(
+            problem_field(&checked_authorize_query(&planted).unwrap_err()),
+            "authorization.authorization_url"
+        );
         let empty = BTreeMap::from([("prompt".to_owned(), "a\nb".to_owned())]);
         assert!(checked_authorize_params(&empty).is_err());
     }

@@ -28,6 +28,7 @@ impl Broker {
         if let Some(retry_after) = self.throttle.wait(email, address.as_deref(), now) {
             return Err(BrokerError::Throttled { retry_after });
         }
+        self.throttle.attempted(email, address.as_deref(), now);
         let found = self.storage().user_by_email(email).await?;
         let hash = found.as_ref().and_then(|user| user.password_hash.as_ref());
         let right = match hash {
@@ -39,11 +40,10 @@ impl Broker {
         };
         match found.filter(|user| right && user.state == UserState::Active) {
             Some(user) => {
-                self.throttle.succeeded(email);
+                self.throttle.succeeded(email, address.as_deref());
                 self.open_session(user, "login", address).await
             }
             None => {
-                self.throttle.failed(email, address.as_deref(), now);
                 let event = NewAuditEvent::new(Actor::Anonymous, "login.refused").from_address(address);
                 self.storage().record(event).await?;
                 Err(BrokerError::invalid("password", "the e-mail address or the password is wrong"))

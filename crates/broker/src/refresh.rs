@@ -37,6 +37,21 @@ pub(crate) enum Refreshed {
 
 type Flight = Shared<BoxFuture<'static, Result<Refreshed, Arc<BrokerError>>>>;
 
+/// For so long a token counts as just issued.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// Takes a flight off the list when it has ended, however it ended.
+struct Landing {
+    flights: Flights,
+    grant: GrantId,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.flights.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.grant);
+    }
+}
+
 /// The token number that the last forced refresh of each grant brought.
 #[derive(Clone)]
 struct Forced(moka::sync::Cache<GrantId, i64>);
@@ -94,9 +109,8 @@ impl Broker {
         let gateway = Arc::clone(gateway);
         // Detached: a caller that hangs up must not stop a request that may have spent the token (R12).
         let task = tokio::spawn(async move {
-            let result = broker.refresh_under_lease(grant, &gateway, need).await;
-            broker.flights.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&grant);
-            result.map_err(Arc::new)
+            let _landing = Landing { flights: broker.flights.clone(), grant };
+            broker.refresh_under_lease(grant, &gateway, need).await.map_err(Arc::new)
         });
         let flight =
             task.map(|joined| joined.unwrap_or_else(|_| Err(Arc::new(interrupted())))).boxed().shared();
@@ -123,6 +137,11 @@ impl Broker {
             Verdict::Serve => Ok(Refreshed::Usable(Arc::new(grant))),
             Verdict::Ask => Ok(Refreshed::MustAuthorize),
             Verdict::Wait { problem, retry_after } => Ok(Refreshed::Later { problem, retry_after }),
+            Verdict::Park(ReauthorizationReason::GatewayChanged)
+                if self.points_at_gateway(&grant).await? =>
+            {
+                Ok(Refreshed::Later { problem: changed_meanwhile(), retry_after: None })
+            }
             Verdict::Park(reason) => {
                 self.park(&grant, reason, None).await?;
                 Ok(Refreshed::MustAuthorize)
@@ -140,9 +159,11 @@ impl Broker {
         let now = self.now();
         match grant.state {
             GrantState::NeedsAuthorization(_) | GrantState::Orphaned { .. } => return Verdict::Ask,
-            GrantState::Uncertain if need == Need::Renew && grant.access_token_lives(now) => {
-                return Verdict::Serve;
+            // What was refused is not sent again, and the refresh token may be spent: nothing is left to try.
+            GrantState::Uncertain if need == (Need::Replace { refused: grant.refresh_number }) => {
+                return Verdict::Park(ReauthorizationReason::RefusedFreshToken);
             }
+            GrantState::Uncertain if grant.access_token_lives(now) => return Verdict::Serve,
             GrantState::Uncertain => return Verdict::Ask,
             GrantState::Active => {}
         }
@@ -157,12 +178,15 @@ impl Broker {
             return Verdict::Serve;
         }
         if let Need::Replace { refused } = need
-            && self.was_forced(grant.id, refused)
+            && self.was_forced(grant, refused)
         {
             return Verdict::Park(ReauthorizationReason::RefusedFreshToken);
         }
         if grant.redeeming_number.is_some() {
-            return Verdict::Interrupted;
+            return match need {
+                Need::Renew => Verdict::Interrupted,
+                Need::Replace { .. } => Verdict::Park(ReauthorizationReason::RefusedFreshToken),
+            };
         }
         match (&grant.tokens.refresh_token, grant.retry_at) {
             (None, _) if need == Need::Renew && grant.access_token_lives(now) => Verdict::Serve,
@@ -247,8 +271,11 @@ impl Broker {
         Ok(Refreshed::Usable(Arc::new(Grant { version: fresh.version + 1, ..fresh })))
     }
 
-    fn was_forced(&self, id: GrantId, number: i64) -> bool {
-        self.flights.forced.0.get(&id) == Some(number)
+    /// Whether a token that the upstream refuses was brought by a forced refresh just now: then another
+    /// refresh is no cure. One that has worked for a while may simply have ended.
+    fn was_forced(&self, grant: &Grant, number: i64) -> bool {
+        let fresh = grant.issued_at.until(self.now()) < FRESH;
+        fresh && self.flights.forced.0.get(&grant.id) == Some(number)
     }
 
     fn note_forced(&self, id: GrantId, number: i64) {
@@ -270,9 +297,10 @@ enum Verdict {
     Redeem,
 }
 
-fn interrupted() -> BrokerError {
+/// Work that stopped in the middle.
+pub(crate) fn interrupted() -> BrokerError {
     BrokerError::Unavailable {
-        problem: "The refresh was interrupted; try again.".to_owned(),
+        problem: "The request to the provider was interrupted; try again.".to_owned(),
         retry_after: None,
     }
 }

@@ -32,6 +32,11 @@ impl Broker {
             }
             TokenError::Unanswered { why } => {
                 count("unanswered");
+                if let Need::Replace { .. } = need {
+                    // The upstream refuses the token there is, and the refresh token may be spent.
+                    self.park(&grant, ReauthorizationReason::RefusedFreshToken, None).await?;
+                    return Ok(Refreshed::MustAuthorize);
+                }
                 self.uncertain(&grant, &why).await?;
                 Ok(self.still_usable(grant, need))
             }

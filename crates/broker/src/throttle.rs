@@ -6,8 +6,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Failures that cost nothing.
-const FREE: u32 = 5;
+/// Failures of an account that cost nothing.
+const ACCOUNT_FREE: u32 = 5;
+/// Failures from an address that cost nothing: many people may share one.
+const ADDRESS_FREE: u32 = 20;
 /// The longest wait for an address.
 const ADDRESS_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
 /// The longest wait for an account, whoever guesses: short, so that nobody is locked out by a stranger.
@@ -24,6 +26,13 @@ enum Key {
 }
 
 impl Key {
+    fn free(&self) -> u32 {
+        match self {
+            Self::Account(_) => ACCOUNT_FREE,
+            Self::Address(_) => ADDRESS_FREE,
+        }
+    }
+
     fn wait_max(&self) -> Duration {
         match self {
             Self::Account(_) => ACCOUNT_WAIT_MAX,
@@ -51,14 +60,14 @@ impl LoginThrottle {
         keys(email, address)
             .filter_map(|key| {
                 let seen = failures.get(&key)?;
-                let open_at = seen.last.plus(delay(seen.count, key.wait_max()));
+                let open_at = seen.last.plus(delay(seen.count, &key));
                 (now < open_at).then(|| now.until(open_at))
             })
             .max()
     }
 
-    /// Notes a failed attempt.
-    pub(crate) fn failed(&self, email: &str, address: Option<&str>, now: Timestamp) {
+    /// Notes an attempt as failed, before it is judged: so attempts at the same time do not slip past.
+    pub(crate) fn attempted(&self, email: &str, address: Option<&str>, now: Timestamp) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if failures.len() > KEYS_MAX {
             failures.retain(|_, seen| seen.last.until(now) < FORGET_AFTER);
@@ -72,11 +81,15 @@ impl LoginThrottle {
         }
     }
 
-    /// Forgets an account's failures after a success; the address keeps its own, so that one good
-    /// account does not buy guesses at others.
-    pub(crate) fn succeeded(&self, email: &str) {
+    /// Forgets an account's failures after a success; the address keeps its own but for this attempt, so
+    /// that one good account does not buy guesses at others.
+    pub(crate) fn succeeded(&self, email: &str, address: Option<&str>) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         failures.remove(&Key::Account(email.to_lowercase()));
+        let address = address.map(|address| Key::Address(address.to_owned()));
+        if let Some(seen) = address.and_then(|address| failures.get_mut(&address)) {
+            seen.count = seen.count.saturating_sub(1);
+        }
     }
 }
 
@@ -86,10 +99,10 @@ fn keys(email: &str, address: Option<&str>) -> impl Iterator<Item = Key> {
 }
 
 /// Nothing for the first failures, then 1, 2, 4, ... seconds.
-fn delay(count: u32, max: Duration) -> Duration {
-    match count.checked_sub(FREE) {
+fn delay(count: u32, key: &Key) -> Duration {
+    match count.checked_sub(key.free()) {
         None => Duration::ZERO,
-        Some(beyond) => Duration::from_secs(1 << beyond.min(20)).min(max),
+        Some(beyond) => Duration::from_secs(1 << beyond.min(20)).min(key.wait_max()),
     }
 }
 
@@ -105,13 +118,13 @@ mod tests {
     fn the_wait_grows_with_failures_and_an_account_is_never_locked_for_long() {
         let throttle = LoginThrottle::default();
         for _ in 0..4 {
-            throttle.failed("A@x", Some("10.0.0.1"), at(0));
+            throttle.attempted("A@x", Some("10.0.0.1"), at(0));
         }
         assert_eq!(throttle.wait("a@x", Some("10.0.0.1"), at(0)), None);
-        throttle.failed("a@x", Some("10.0.0.1"), at(0));
+        throttle.attempted("a@x", Some("10.0.0.1"), at(0));
         assert_eq!(throttle.wait("a@x", Some("10.0.0.1"), at(0)), Some(Duration::from_secs(1)));
         for _ in 0..40 {
-            throttle.failed("a@x", Some("10.0.0.1"), at(0));
+            throttle.attempted("a@x", Some("10.0.0.1"), at(0));
         }
         assert_eq!(throttle.wait("a@x", Some("10.0.0.1"), at(0)), Some(ADDRESS_WAIT_MAX));
         assert_eq!(throttle.wait("a@x", Some("10.0.0.2"), at(0)), Some(ACCOUNT_WAIT_MAX));
@@ -121,13 +134,13 @@ mod tests {
     #[test]
     fn success_forgets_the_account_and_an_hour_forgets_all() {
         let throttle = LoginThrottle::default();
-        for _ in 0..9 {
-            throttle.failed("a@x", Some("10.0.0.1"), at(0));
+        for _ in 0..30 {
+            throttle.attempted("a@x", Some("10.0.0.1"), at(0));
         }
-        throttle.succeeded("a@x");
+        throttle.succeeded("a@x", Some("10.0.0.1"));
         assert_eq!(throttle.wait("a@x", None, at(0)), None);
         assert!(throttle.wait("a@x", Some("10.0.0.1"), at(0)).is_some());
-        throttle.failed("c@x", Some("10.0.0.1"), at(3_600));
+        throttle.attempted("c@x", Some("10.0.0.1"), at(3_600));
         assert_eq!(throttle.wait("c@x", Some("10.0.0.1"), at(3_600)), None);
     }
 }

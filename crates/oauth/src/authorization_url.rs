@@ -15,8 +15,13 @@ pub fn authorization_url(
     scopes: &[String],
 ) -> Url {
     let mut url = settings.authorization_url.clone();
+    let own: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    url.set_query(None);
     {
         let mut query = url.query_pairs_mut();
+        // Checked when they were saved; skipped here as well, so that no way leads past the check.
+        let ours = |name: &str| PROTOCOL_PARAMETERS.contains(&name.to_ascii_lowercase().as_str());
+        query.extend_pairs(own.iter().filter(|(name, _)| !ours(name)));
         query
             .append_pair("response_type", "code")
             .append_pair("client_id", &settings.registration.client_id)
@@ -30,11 +35,7 @@ pub fn authorization_url(
         if let Some(resource) = &settings.resource {
             query.append_pair("resource", resource);
         }
-        // Checked when they were saved; skipped here as well, so that no way leads past the check.
-        let extra = settings.authorize_params.iter();
-        for (name, value) in extra.filter(|(name, _)| !PROTOCOL_PARAMETERS.contains(&name.as_str())) {
-            query.append_pair(name, value);
-        }
+        query.extend_pairs(settings.authorize_params.iter().filter(|(name, _)| !ours(name)));
     }
     url
 }
@@ -47,7 +48,8 @@ mod tests {
     #[test]
     fn the_request_carries_pkce_resource_and_extras_but_no_override() {
         let mut settings = settings("https://as.example");
-        settings.authorization_url = "https://as.example/authorize?tenant=t".parse().unwrap();
+        settings.authorization_url =
+            "https://as.example/authorize?tenant=t&redirect_uri=https://evil.example".parse().unwrap();
         settings.authorize_params.insert("access_type".into(), "offline".into());
         settings.authorize_params.insert("state".into(), "planted".into());
         let redirect = "http://localhost:4444/oauth/callback".parse().unwrap();

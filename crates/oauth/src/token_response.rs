@@ -36,16 +36,12 @@ pub(crate) fn read(answer: &OutboundResponse, now: Timestamp) -> Result<TokenSet
     };
     // RFC 6749 §5.1 requires token_type; some leave it out. What it names must be ours to send.
     if text(&members, "token_type").is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
-        return Err(TokenError::Refused {
-            kind: crate::RefusalKind::Registration,
-            code: "unsupported_token_type".to_owned(),
-            description: Some("the provider gave a token that is not of type Bearer".to_owned()),
-        });
+        return Err(unreadable("the token is not of type Bearer"));
     }
-    let expires_at = match members.get("expires_in") {
-        None | Some(Value::Null) => jwt_end(access_token),
-        Some(given) => end(given, now).ok_or_else(|| unreadable("expires_in is not a number of seconds"))?,
-    };
+    // A lifetime that is none is refused by itself: to drop the tokens for it would lose a grant whose
+    // refresh token is spent by now.
+    let lifetime = members.get("expires_in").and_then(|given| end(given, now));
+    let expires_at = lifetime.unwrap_or_else(|| jwt_end(access_token));
     Ok(TokenSet {
         access_token: AccessToken::new(access_token),
         refresh_token: text(&members, "refresh_token").map(RefreshToken::new),

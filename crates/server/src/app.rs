@@ -67,7 +67,10 @@ impl App {
         let storage = open_storage(&settings, &directory, clock.clone()).await?;
         let vault = Vault::new(ring);
         key_ring::check(&vault, &storage).await?;
-        storage.recover_interrupted_refreshes(clock.now()).await?;
+        if let DatabaseSetting::Sqlite = settings.database {
+            // On SQLite this process is alone, so nobody is at work on these. Replicas find them under the lease.
+            storage.recover_interrupted_refreshes(clock.now()).await?;
+        }
         let outbound = Outbound::new(settings.egress.clone(), settings.request_timeout)?;
         let broker = Broker::new(BrokerParts {
             storage: storage.clone(),

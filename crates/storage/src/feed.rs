@@ -70,10 +70,11 @@ impl Feed {
             match self.apply_new(database).await {
                 Ok(applied) => {
                     failing = false;
-                    *self.heard_at.lock().unwrap_or_else(PoisonError::into_inner) = asked_at;
+                    // With more to read the caches are still behind, and not to be trusted.
                     if applied == BATCH {
                         continue;
                     }
+                    *self.heard_at.lock().unwrap_or_else(PoisonError::into_inner) = asked_at;
                 }
                 Err(error) if !failing => {
                     failing = true;
