@@ -158,6 +158,9 @@ async fn an_api_token_opens_what_it_says_until_it_ends() {
             BrokerError::Invalid { .. }
         ));
     }
+    let unseen = broker.disconnect(&caller, other.id).await.unwrap_err();
+    assert!(matches!(unseen, BrokerError::NotFound { .. }), "nor does it end what it does not see");
+    assert!(broker.end_api_token(&caller, inherited.token.id).await.is_err(), "nor another token");
     assert_eq!(broker.api_tokens(alice).await.unwrap().len(), 2);
     assert!(
         broker.end_api_token(&world.admin, inherited.token.id).await.is_err(),

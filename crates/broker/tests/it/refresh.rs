@@ -250,3 +250,76 @@ async fn use_is_noted_in_batches() {
     assert_eq!(world.grant(&gateway).await.unwrap().last_used_at, Some(world.clock.now()));
     world.broker.flush_last_used().await.unwrap();
 }
+
+#[tokio::test]
+async fn r17_a_forced_token_that_worked_for_a_while_is_renewed_again() {
+    let world = World::start().await;
+    let gateway = world.connected().await;
+    let first = world.access(&gateway).await;
+    let second = world.broker.access_after_refusal(&world.alice, &gateway, &used(&first)).await.unwrap();
+    world.advance(120);
+    let third = world.broker.access_after_refusal(&world.alice, &gateway, &used(&second)).await.unwrap();
+    assert_ne!(bearer(&second), bearer(&third));
+    assert_eq!(world.refreshes(), 2);
+}
+
+#[tokio::test]
+async fn a_refused_token_of_an_uncertain_grant_is_not_sent_again() {
+    let world = World::start().await;
+    let gateway = world.connected().await;
+    world.advance(250);
+    let mut changes = world.storage.changes();
+    world.demo.authorization_server.faults().next_token_answer(TokenFault::AnswerLost);
+    let access = world.access(&gateway).await;
+    changes.recv().await.unwrap();
+    assert_eq!(world.grant(&gateway).await.unwrap().state, GrantState::Uncertain);
+    let after = world.broker.access_after_refusal(&world.alice, &gateway, &used(&access)).await.unwrap();
+    assert!(matches!(after, Access::MustAuthorize));
+    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize));
+}
+
+#[tokio::test]
+async fn an_answer_lost_while_the_upstream_refuses_leaves_nothing_to_try() {
+    let world = World::start().await;
+    let gateway = world.connected().await;
+    let access = world.access(&gateway).await;
+    world.demo.authorization_server.faults().next_token_answer(TokenFault::AnswerLost);
+    let after = world.broker.access_after_refusal(&world.alice, &gateway, &used(&access)).await.unwrap();
+    assert!(matches!(after, Access::MustAuthorize));
+    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize));
+}
+
+#[tokio::test]
+async fn an_intent_left_behind_is_parked_when_the_upstream_refuses_the_token() {
+    let world = World::start().await;
+    let gateway = world.connected().await;
+    let access = world.access(&gateway).await;
+    let grant = world.grant(&gateway).await.unwrap();
+    world.storage.begin_refresh(grant.id, grant.version).await.unwrap().unwrap();
+    let after = world.broker.access_after_refusal(&world.alice, &gateway, &used(&access)).await.unwrap();
+    assert!(matches!(after, Access::MustAuthorize));
+    assert_eq!(world.refreshes(), 0);
+}
+
+#[tokio::test]
+async fn a_call_that_holds_the_gateway_as_it_was_parks_no_new_grant() {
+    let world = World::start().await;
+    let before = world.connected().await;
+    let used_before = used(&world.access(&before).await);
+    let edit = GatewayInput {
+        authorization: Some(AuthorizationInput::OAuth(Box::new(doorward_broker::OAuthInput {
+            issuer: None,
+            client_secret: Edit::Set(doorward_domain::ClientSecret::new(
+                world.demo.authorization_server.client_secret(),
+            )),
+            ..world.oauth_input()
+        }))),
+        ..Default::default()
+    };
+    let after = world.broker.update_gateway(&world.admin, before.id, None, edit).await.unwrap().gateway;
+    world.connect(&world.broker, &world.alice, None).await;
+    assert!(matches!(world.access(&before).await, Access::Unavailable { .. }));
+    let late = world.broker.access_after_refusal(&world.alice, &before, &used_before).await.unwrap();
+    assert!(!matches!(late, Access::MustAuthorize));
+    bearer(&world.access(&after).await);
+}
