@@ -148,13 +148,19 @@ async fn start(directory: &Path, key_ring: &str) -> Result<Gateway, AnyError> {
         .spawn()
         .map_err(|error| format!("{BINARY}: {error}; run `make bench`, which builds it"))?;
     let gateway = Gateway(child);
-    while tokio::net::TcpStream::connect(LISTEN).await.is_err() {
+    let client = reqwest::Client::builder().build()?;
+    while !client
+        .get(format!("http://{LISTEN}/health"))
+        .send()
+        .await
+        .is_ok_and(|answer| answer.status().is_success())
+    {
         if started.elapsed() > Duration::from_secs(10) {
-            return Err("the gateway does not listen".into());
+            return Err("the gateway does not answer".into());
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     std::io::stdout()
-        .write_all(format!("listening after {} ms\n", started.elapsed().as_millis()).as_bytes())?;
+        .write_all(format!("answers /health after {} ms\n", started.elapsed().as_millis()).as_bytes())?;
     Ok(gateway)
 }

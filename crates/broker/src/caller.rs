@@ -117,6 +117,28 @@ impl Broker {
         }))
     }
 
+    /// Whether a caller who was let in a while ago would be let in again, in the same role: the token or
+    /// session lives, and the user is active.
+    pub async fn still_may(&self, caller: &Caller) -> Result<bool, BrokerError> {
+        let now = self.now();
+        let shown_lives = match &caller.credential {
+            Credential::ApiToken(token) => {
+                let found = self.storage().api_token_by_hash(token.hash).await?;
+                found.is_some_and(|found| found.id == token.id && found.lives(now))
+            }
+            Credential::BrowserSession(hash) => {
+                let found = self.storage().browser_session(*hash).await?;
+                found.is_some_and(|found| {
+                    now < found.expires_at && now < found.last_seen_at.plus(BROWSER_SESSION_IDLE)
+                })
+            }
+            Credential::CommandLine => true,
+        };
+        let user = self.storage().user(caller.user.id).await?;
+        let is_same = |user: User| user.state == UserState::Active && user.role == caller.user.role;
+        Ok(shown_lives && user.is_some_and(is_same))
+    }
+
     async fn active_user(&self, id: doorward_domain::UserId) -> Result<Option<Arc<User>>, BrokerError> {
         let storage = self.storage();
         let load = async { Ok::<_, BrokerError>(storage.user(id).await?.map(Arc::new)) };

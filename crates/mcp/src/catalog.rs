@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use std::collections::HashMap;
 use std::ops::Deref;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -221,8 +222,7 @@ impl Inner {
         }
         let (inner, caller, gateway) = (Arc::clone(self), caller.clone(), Arc::clone(gateway));
         let work = async move {
-            let within = tokio::time::timeout(READ_WITHIN, inner.read_now(&caller, &gateway)).await;
-            let result = within.unwrap_or_else(|_| Err(too_slow(&gateway)));
+            let result = in_bounds(&gateway, inner.read_now(&caller, &gateway)).await;
             inner.note(key, &gateway, &result);
             inner.reading.lock().unwrap_or_else(PoisonError::into_inner).remove(&as_it_stands);
             result
@@ -271,6 +271,20 @@ impl Inner {
         let catalog = Arc::new(IndexedCatalog::new(catalog));
         self.keep(owner, &catalog, self.changes.load(Ordering::SeqCst));
         Ok(catalog)
+    }
+}
+
+/// A reading that ends, whatever happens in it: the next one waits for its end.
+async fn in_bounds(gateway: &Gateway, reading: impl Future<Output = ReadResult>) -> ReadResult {
+    // Whatever a reading leaves behind half done is dropped with it: it owns all that it changes.
+    let unwound = AssertUnwindSafe(tokio::time::timeout(READ_WITHIN, reading)).catch_unwind().await;
+    match unwound {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(too_slow(gateway)),
+        Err(_) => Err(CallError::Broken {
+            gateway: gateway.slug.to_string(),
+            problem: "Doorward failed on it; its log says more".to_owned(),
+        }),
     }
 }
 

@@ -246,3 +246,11 @@ async fn a_changed_list_replaces_what_was_known_on_every_side() {
     let names = there.names().table().await.unwrap();
     assert_eq!(names.original(CatalogKind::Tool, "up-new"), Some((gateway.id, "new")));
 }
+
+#[tokio::test]
+async fn a_reading_that_fails_on_the_inside_has_an_end() {
+    let house = House::new().await;
+    let gateway = house.gateway(&full().await).await;
+    let error = in_bounds(&gateway, async { panic!("a test's own") }).await.unwrap_err();
+    assert!(error.to_string().contains("its log says more"), "{error}");
+}

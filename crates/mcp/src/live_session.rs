@@ -9,7 +9,7 @@ use doorward_domain::{
     ApiTokenId, Change, ConnectRequestId, Entropy, GatewayId, McpSession, TokenHash, UserId,
 };
 use serde_json::value::RawValue;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -17,6 +17,9 @@ use tokio::time::Instant;
 
 /// Messages that may wait for a slow reader of the session's stream.
 const STREAM_BACKLOG: usize = 32;
+
+/// Links of one session that may be pending.
+const MAX_ANNOUNCED: usize = 100;
 
 /// A client's answer to a request of ours.
 #[derive(Debug)]
@@ -45,7 +48,7 @@ struct State {
     running: HashMap<String, (u64, oneshot::Sender<()>)>,
     next_run: u64,
     /// Links handed out whose completion the client waits to hear of.
-    announced: HashSet<ConnectRequestId>,
+    announced: BTreeSet<ConnectRequestId>,
     /// Gateways of which the client was shown the connect tool alone.
     unconnected: HashSet<GatewayId>,
 }
@@ -72,7 +75,7 @@ impl LiveSession {
             questions: HashMap::new(),
             running: HashMap::new(),
             next_run: 0,
-            announced: HashSet::new(),
+            announced: BTreeSet::new(),
             unconnected: HashSet::new(),
         };
         Self {
@@ -102,6 +105,11 @@ impl LiveSession {
         self.state().checked_at = Instant::now();
     }
 
+    /// When it was last used, within a few seconds.
+    pub(crate) fn used_at(&self) -> Instant {
+        self.state().checked_at
+    }
+
     pub(crate) fn close_stream(&self) {
         self.state().stream = None;
     }
@@ -109,7 +117,8 @@ impl LiveSession {
     /// Whether something would be lost with it.
     pub(crate) fn is_awaited(&self) -> bool {
         let state = self.state();
-        state.stream.is_some() || !state.announced.is_empty() || !state.unconnected.is_empty()
+        let is_heard = state.stream.as_ref().is_some_and(|stream| !stream.is_closed());
+        is_heard || !state.announced.is_empty() || !state.unconnected.is_empty()
     }
 
     /// Opens the stream for what belongs to no request. An older one ends: its client has left it.
@@ -157,7 +166,12 @@ impl LiveSession {
 
     /// The client will be told when the user has followed this link.
     pub(crate) fn announce(&self, link: ConnectRequestId) {
-        self.state().announced.insert(link);
+        let mut state = self.state();
+        state.announced.insert(link);
+        if state.announced.len() > MAX_ANNOUNCED {
+            // Ids grow with time: this link is the oldest, and has expired long ago.
+            state.announced.pop_first();
+        }
     }
 
     /// The client was shown lists in which these gateways are only to be connected.
@@ -180,10 +194,32 @@ impl LiveSession {
                     state.notify(message.into());
                 }
             }
+            Change::ApiToken(id) if *id == self.api_token => {
+                drop(state);
+                self.abandon();
+            }
             // Whoever still may comes back with another request.
-            Change::ApiToken(id) if *id == self.api_token => state.stream = None,
             Change::User(id) if *id == self.user => state.stream = None,
             _ => {}
+        }
+    }
+
+    /// Ends the stream and all that runs: nobody may have an answer any more.
+    fn abandon(&self) {
+        let running = {
+            let mut state = self.state();
+            state.stream = None;
+            std::mem::take(&mut state.running)
+        };
+        for (_, cancelled) in running.into_values() {
+            let _ = cancelled.send(());
+        }
+    }
+
+    /// Abandons the session if it is this user's.
+    pub(crate) fn user_left(&self, user: UserId) {
+        if self.user == user {
+            self.abandon();
         }
     }
 

@@ -1,7 +1,7 @@
 //! The second way (2026-07-28, multi round-trip requests): an `input_required` result, and the retry that
 //! brings our sealed state back. The state names user, gateway and call, so it serves nobody and nothing else.
 
-use super::{Ask, Refusal, TOO_QUICK, in_words};
+use super::{Ask, Refusal, TOO_QUICK, after_wait, in_words};
 use crate::envelope::{edit, json_string, member, members, text, text_member};
 use crate::errors::ProtocolError;
 use crate::front::{ClientRequest, Front, Method, OwnResult, Reply, object};
@@ -103,7 +103,7 @@ pub(crate) async fn resume(
         Some("accept") => {
             // Whether or not they came in time: the attempt that follows knows, and asks again.
             front.broker.wait_for_grant(&plain.caller, state.gateway, HOLD).await?;
-            Ok(Resumed::Request(plain))
+            after_wait(front, &plain).await.map(Resumed::Request)
         }
         None => Ok(Resumed::Request(plain)),
         Some(action) => {

@@ -141,6 +141,18 @@ pub(crate) async fn ask(
     reply
 }
 
+/// The request as it may go on after a wait, in which the API token may have ended, the user may have
+/// been disabled and the gateway may have been edited or closed.
+async fn after_wait(
+    front: &Front,
+    request: &Arc<ClientRequest>,
+) -> Result<Arc<ClientRequest>, ProtocolError> {
+    if !front.broker.still_may(&request.caller).await? {
+        return Err(ProtocolError::Unauthorized { presented: true });
+    }
+    Ok(Arc::new(request.at(front.endpoint_now(&request.caller, &request.endpoint).await?)))
+}
+
 /// The error that carries the link; the client hears on its own stream when the user is back.
 fn open_url(request: &ClientRequest, ask: Ask) -> ProtocolError {
     if let Some(session) = &request.session {

@@ -1,7 +1,7 @@
 //! The first way (2025-11-25): `elicitation/create` on the stream of the call itself, a wait for the user,
 //! and then the call's own answer on the same stream.
 
-use super::{Ask, Refusal, TOO_QUICK, in_words, open_url};
+use super::{Ask, Refusal, TOO_QUICK, after_wait, in_words, open_url};
 use crate::envelope::{json_string, text_member};
 use crate::errors::ProtocolError;
 use crate::front::{Attempt, ClientRequest, Front, Method, Reply, attempt};
@@ -50,20 +50,14 @@ async fn settle_and_run(
     ask: Ask,
     question: Question,
 ) -> BoxStream<'static, Bytes> {
-    let settled = settle(&front, &request, &ask, question).await;
     let mut before = Vec::new();
+    let settled = settle(&front, &request, &ask, question).await;
+    if matches!(settled, Ok(Settled::Granted)) {
+        before.push(elicitation_complete(&ask.id.to_string()));
+    }
     let reply = match settled {
+        Ok(settled) => go_on(&front, &request, method, ask, settled).await,
         Err(error) => Err(error),
-        Ok(Settled::Granted) => {
-            before.push(elicitation_complete(&ask.id.to_string()));
-            run(&front, &request, method).await
-        }
-        Ok(Settled::Refused(refusal)) => refusal.answer(&request, method, &ask.gateway),
-        Ok(Settled::Unable) => {
-            front.reluctant.remember(&request);
-            in_words(&request, method, ask, true)
-        }
-        Ok(Settled::TimedOut) => Err(open_url(&request, ask)),
     };
     let answer = reply.map_or_else(
         |error| {
@@ -74,6 +68,26 @@ async fn settle_and_run(
         Reply::into_stream,
     );
     stream::iter(before).chain(answer).boxed()
+}
+
+/// Answers the call by what the wait came to, if its client may still have an answer.
+async fn go_on(
+    front: &Arc<Front>,
+    request: &Arc<ClientRequest>,
+    method: Method,
+    ask: Ask,
+    settled: Settled,
+) -> Result<Reply, ProtocolError> {
+    let request = &after_wait(front, request).await?;
+    match settled {
+        Settled::Granted => run(front, request, method).await,
+        Settled::Refused(refusal) => refusal.answer(request, method, &ask.gateway),
+        Settled::Unable => {
+            front.reluctant.remember(request);
+            in_words(request, method, ask, true)
+        }
+        Settled::TimedOut => Err(open_url(request, ask)),
+    }
 }
 
 /// Whether the user authorizes in time. They may do so without the client's help.

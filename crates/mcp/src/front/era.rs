@@ -14,6 +14,9 @@ use std::borrow::Cow;
 /// Names and versions of clients are kept up to this many characters.
 const WORD_MAX: usize = 100;
 
+/// The largest capabilities object that a client may declare, in bytes.
+pub(super) const MAX_CAPABILITIES: usize = 16 << 10;
+
 /// Whether a message is to be judged by the rules of the modern era.
 pub(super) fn is_modern(headers: &HeaderMap, message: Option<&Envelope<'_>>) -> bool {
     let in_body = message.and_then(meta).is_some_and(|meta| member(meta, wire::META_VERSION).is_some());
@@ -50,6 +53,11 @@ pub(super) fn modern_facts(
     let revision = revision.ok_or_else(|| ProtocolError::Version { requested: cut(&version) })?;
     let capabilities = member(meta, wire::META_CAPABILITIES).filter(|all| all.get().starts_with('{'));
     let capabilities = capabilities.ok_or(ProtocolError::MissingMeta(wire::META_CAPABILITIES))?;
+    if capabilities.get().len() > MAX_CAPABILITIES {
+        let name = wire::META_CAPABILITIES;
+        let problem = format!("`params._meta[\"{name}\"]` must have at most {MAX_CAPABILITIES} bytes");
+        return Err(ProtocolError::InvalidParams(problem));
+    }
     let (name, version) = client_words(member(meta, wire::META_CLIENT_INFO));
     Ok(ClientFacts { revision, name, version, capabilities: capabilities.to_owned() })
 }
@@ -195,6 +203,19 @@ mod tests {
         let mut twice = headers(&[version, method]);
         twice.append("mcp-method", HeaderValue::from_static("tools/call"));
         assert!(agree(&twice, "mcp-method", "tools/call", "method").is_err());
+    }
+
+    #[test]
+    fn capabilities_have_a_size() {
+        let pairs = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "ping")];
+        let of_bytes = |bytes: usize| {
+            let all = format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - 8));
+            facts(&pairs, "ping", &format!("{{{}}}", META.replace(r#"{"elicitation":{}}"#, &all)))
+        };
+        assert_eq!(of_bytes(MAX_CAPABILITIES).unwrap().capabilities.get().len(), MAX_CAPABILITIES);
+        let error = of_bytes(MAX_CAPABILITIES + 1).unwrap_err();
+        assert_eq!(error.code(true), -32_602);
+        assert!(error.to_string().contains(wire::META_CAPABILITIES), "{error}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use super::Front;
 use super::answer::{self, OwnResult, Reply, object, server_info};
-use super::era::client_words;
+use super::era::{MAX_CAPABILITIES, client_words};
 use super::request::{ClientRequest, Endpoint};
 use crate::envelope::{self, Envelope, edit, json_string, member, text_member};
 use crate::errors::ProtocolError;
@@ -19,9 +19,6 @@ use std::time::Duration;
 
 /// A slow upstream must not keep its clients from beginning.
 const UPSTREAM_WITHIN: Duration = Duration::from_secs(5);
-
-/// The largest capabilities object that a session keeps, in bytes.
-const MAX_CAPABILITIES: usize = 16 << 10;
 
 const INSTRUCTIONS: &str = "Doorward stands in front of several MCP servers. The names of tools and prompts \
     begin with the name of their server. A server that the user has not connected answers with a link for \

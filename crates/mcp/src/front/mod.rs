@@ -30,7 +30,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use doorward_broker::{Broker, BrokerError, Caller};
-use doorward_domain::{Clock, Entropy, GatewayState};
+use doorward_domain::{Clock, Entropy, Gateway, GatewayState};
 use doorward_outbound::Outbound;
 use doorward_storage::Storage;
 use gate::Doors;
@@ -97,7 +97,7 @@ async fn tell_sessions(
         let received = changes.recv().await;
         let Some(front) = front.upgrade() else { return };
         match received {
-            Ok(applied) => front.sessions.apply(&applied.change),
+            Ok(applied) => front.sessions.apply(&applied.change).await,
             Err(RecvError::Lagged(missed)) => {
                 tracing::warn!(missed, "sessions were not told of some changes");
             }
@@ -159,7 +159,23 @@ impl Front {
     }
 
     async fn endpoint(&self, caller: &Caller, slug: &str) -> Result<Endpoint, ProtocolError> {
-        match self.broker.gateway_by_slug(caller, slug).await {
+        Self::open_endpoint(self.broker.gateway_by_slug(caller, slug).await)
+    }
+
+    /// The endpoint as it stands now, after a wait in which the gateway may have changed.
+    pub(crate) async fn endpoint_now(
+        &self,
+        caller: &Caller,
+        endpoint: &Endpoint,
+    ) -> Result<Endpoint, ProtocolError> {
+        match endpoint {
+            Endpoint::All => Ok(Endpoint::All),
+            Endpoint::One(gateway) => Self::open_endpoint(self.broker.gateway(caller, gateway.id).await),
+        }
+    }
+
+    fn open_endpoint(found: Result<Arc<Gateway>, BrokerError>) -> Result<Endpoint, ProtocolError> {
+        match found {
             Ok(gateway) if gateway.state != GatewayState::Disabled => Ok(Endpoint::One(gateway)),
             Ok(_) | Err(BrokerError::NotFound { .. }) => Err(ProtocolError::NoSuchGateway),
             Err(error) => Err(error.into()),

@@ -80,16 +80,21 @@ impl ClientRequest {
 
     /// The same request with other `params`.
     pub(crate) fn with_params(&self, params: String) -> Self {
+        Self { params: envelope::raw(params), ..self.at(self.endpoint.clone()) }
+    }
+
+    /// The same request at another endpoint.
+    pub(crate) fn at(&self, endpoint: Endpoint) -> Self {
         Self {
             caller: self.caller.clone(),
-            endpoint: self.endpoint.clone(),
+            endpoint,
             facts: self.facts.clone(),
             session: self.session.clone(),
             headers: self.headers.clone(),
             accept_sse: self.accept_sse,
             id: self.id.clone(),
             method: self.method.clone(),
-            params: envelope::raw(params),
+            params: self.params.clone(),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{Inner, probe, wire};
 use crate::bridge::client_info;
 use crate::envelope::{Envelope, json_string, member, text_member};
 use crate::revision::{Revision, wire as names};
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use doorward_domain::{Gateway, GatewayId, UserId};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -28,7 +29,8 @@ pub(super) struct LinkKey {
     /// An edited gateway gets new links: it may point elsewhere now.
     gateway_version: i64,
     offered: Revision,
-    capabilities: String,
+    /// SHA-256 of the capabilities: they come from clients, and a key is to stay small.
+    capabilities: [u8; 32],
 }
 
 impl LinkKey {
@@ -38,12 +40,17 @@ impl LinkKey {
             gateway: exchange.gateway.id,
             gateway_version: exchange.gateway.version,
             offered: client.revision,
-            capabilities: client.capabilities.get().to_owned(),
+            capabilities: sha256(client.capabilities.get()),
         }
     }
 }
 
-/// What an upstream said about itself.
+fn sha256(text: &str) -> [u8; 32] {
+    let digest = digest(&SHA256, text.as_bytes());
+    digest.as_ref().try_into().expect("a SHA-256 digest has 32 bytes")
+}
+
+/// What an upstream said about itself, to one user: it may name their account.
 #[derive(Debug)]
 pub struct ServerFacts {
     pub revision: Revision,
@@ -62,10 +69,10 @@ pub(super) struct Link {
     pub(super) has_session: bool,
 }
 
-/// Which era an upstream speaks.
-#[derive(Debug, Clone)]
+/// Which era an upstream speaks, as one user's probe found it.
+#[derive(Debug)]
 pub(super) enum Era {
-    Modern(Arc<ServerFacts>),
+    Modern(ServerFacts),
     Legacy,
 }
 
@@ -90,18 +97,17 @@ impl Inner {
         client: &ClientFacts,
     ) -> Result<Arc<Link>, CallError> {
         let known = (exchange.gateway.id, exchange.gateway.version);
-        let era = match self.eras.get(&known) {
-            Some(era) => era,
-            None => probe::era(self, exchange, client).await?,
-        };
-        let opened = match &era {
-            Era::Modern(facts) => Ok(Arc::new(modern_link(facts))),
-            Era::Legacy => self.initialize(exchange, client).await,
-        };
+        // A modern upstream is asked for every link: what it tells one user is not another's to read.
+        if !self.legacy.contains_key(&known)
+            && let Era::Modern(facts) = probe::era(self, exchange, client).await?
+        {
+            return Ok(Arc::new(modern_link(facts)));
+        }
+        let opened = self.initialize(exchange, client).await;
         match &opened {
             // Only what has worked is remembered: a bad moment must not fix an upstream's era.
-            Ok(_) => self.eras.insert(known, era),
-            Err(_) => self.eras.invalidate(&known),
+            Ok(_) => self.legacy.insert(known, ()),
+            Err(_) => self.legacy.invalidate(&known),
         }
         opened
     }
@@ -119,7 +125,7 @@ impl Inner {
     }
 
     pub(super) fn forget_era(&self, gateway: &Gateway) {
-        self.eras.invalidate(&(gateway.id, gateway.version));
+        self.legacy.invalidate(&(gateway.id, gateway.version));
     }
 
     /// The legacy handshake: `initialize`, then `notifications/initialized` (2025-11-25, lifecycle).
@@ -144,10 +150,10 @@ impl Inner {
     }
 }
 
-fn modern_link(facts: &Arc<ServerFacts>) -> Link {
+fn modern_link(facts: ServerFacts) -> Link {
     Link {
         headers: wire::headers_of(wire::version_header(facts.revision)),
-        facts: Arc::clone(facts),
+        facts: Arc::new(facts),
         has_session: false,
     }
 }

@@ -26,7 +26,7 @@ use doorward_domain::{CatalogKind, CatalogSharing, Change, Gateway, GatewayId, U
 use doorward_outbound::Outbound;
 use doorward_storage::Storage;
 use exchange::Exchange;
-use link::{Era, Link, LinkKey};
+use link::{Link, LinkKey};
 use param_headers::ParamHeader;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -60,8 +60,9 @@ struct Inner {
     outbound: Outbound,
     /// Coalesced per key: fifty callers open one session.
     links: moka::future::Cache<LinkKey, Arc<Link>>,
-    /// By gateway and its version: an edited gateway is asked again.
-    eras: moka::sync::Cache<(GatewayId, i64), Era>,
+    /// Upstreams that need not be asked which era they speak, by gateway and its version: an edited
+    /// gateway is asked again.
+    legacy: moka::sync::Cache<(GatewayId, i64), ()>,
     annotations: moka::future::Cache<CatalogOwner, Arc<Annotations>>,
     next_id: AtomicU64,
 }
@@ -79,7 +80,7 @@ impl Upstreams {
             storage,
             outbound,
             links,
-            eras: moka::sync::Cache::new(MAX_LINKS),
+            legacy: moka::sync::Cache::new(MAX_LINKS),
             annotations: moka::future::Cache::new(MAX_ANNOTATED),
             next_id: AtomicU64::new(1),
         });

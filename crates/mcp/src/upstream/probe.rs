@@ -13,7 +13,6 @@ use doorward_domain::Gateway;
 use http::StatusCode;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 const PROBE_WITHIN: Duration = Duration::from_secs(30);
@@ -50,7 +49,7 @@ fn judge(gateway: &Gateway, whole: &Whole) -> Result<Era, CallError> {
             era_of(gateway, &versions.unwrap_or_default(), silent_facts)
         }
         Some(code::HEADER_MISMATCH | code::MISSING_CLIENT_CAPABILITY | code::INVALID_PARAMS) => {
-            Ok(Era::Modern(Arc::new(silent_facts())))
+            Ok(Era::Modern(silent_facts()))
         }
         _ => Ok(Era::Legacy),
     }
@@ -72,7 +71,7 @@ fn era_of(
 ) -> Result<Era, CallError> {
     let known = |modern| versions.iter().filter_map(|v| Revision::parse(v)).any(|r| r.is_modern() == modern);
     if known(true) {
-        Ok(Era::Modern(Arc::new(facts())))
+        Ok(Era::Modern(facts()))
     } else if known(false) {
         Ok(Era::Legacy)
     } else {

@@ -4,7 +4,7 @@ use super::harness::{Client, Door, Events, PLAIN_CLIENT, URL_CLIENT, is_link, le
 use crate::revision::Revision;
 use crate::upstream::tests::credentials::{grant, oauth_gateway};
 use crate::upstream::tests::fixture::{Upstream, answer_to};
-use doorward_domain::{Audience, ConnectRequestId, Gateway};
+use doorward_domain::{Actor, Audience, ConnectRequestId, Gateway, GatewayState, NewAuditEvent};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -340,4 +340,61 @@ async fn a_client_hears_when_the_lists_it_was_shown_have_changed() {
     let single = locked.door.client(&locked.token, "/gateways/up/mcp");
     let answer = single.modern("tools/call", json!({"name": "up-connect"})).await.result();
     assert!(answer["content"][0]["text"].as_str().unwrap().contains("is connected"));
+}
+
+/// Edits the gateway as an administrator would.
+async fn edit(locked: &Locked, change: impl FnOnce(&mut Gateway)) -> Gateway {
+    let storage = &locked.door.house.storage;
+    let mut gateway = storage.gateway(locked.gateway.id).await.unwrap().unwrap();
+    change(&mut gateway);
+    let audit = NewAuditEvent::new(Actor::System, "gateway.update");
+    let _ = storage.update_gateway(&gateway, None, audit).await.unwrap();
+    storage.gateway(gateway.id).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_call_that_was_held_goes_to_where_its_gateway_is_by_then() {
+    let locked = locked().await;
+    let elsewhere = Upstream::plain(Revision::LATEST).await;
+    let client = locked.door.client(&locked.token, "/gateways/up/mcp").can(URL_CLIENT);
+    let client = client.initialized(V11).await;
+    let call = json!({"name": "issues"});
+    let (mut stream, _) = pushed(&client, "tools/call", &call).await;
+    let moved = edit(&locked, |gateway| gateway.url = elsewhere.url.parse().unwrap()).await;
+    grant(&locked.door.house, &locked.door.house.alice, &moved, "alice-token").await;
+    assert_eq!(stream.next().await.unwrap()["method"], "notifications/elicitation/complete");
+    assert_eq!(stream.next().await.unwrap()["result"]["method"], "tools/call");
+    assert_eq!(elsewhere.seen("tools/call").len(), 1);
+    assert!(locked.upstream.seen("tools/call").is_empty());
+}
+
+#[tokio::test]
+async fn a_call_that_was_held_is_not_carried_out_at_a_gateway_closed_meanwhile() {
+    let locked = locked().await;
+    let client = locked.door.client(&locked.token, "/gateways/up/mcp").can(URL_CLIENT);
+    let client = client.initialized(V11).await;
+    let (mut stream, _) = pushed(&client, "tools/call", &json!({"name": "issues"})).await;
+    edit(&locked, |gateway| gateway.state = GatewayState::Disabled).await;
+    locked.authorize().await;
+    assert_eq!(stream.next().await.unwrap()["method"], "notifications/elicitation/complete");
+    let answer = stream.next().await.unwrap();
+    assert_eq!(answer["error"]["message"], "there is no such gateway", "{answer}");
+    assert!(locked.was_silent());
+}
+
+#[tokio::test]
+async fn a_retry_that_was_held_is_refused_when_its_token_has_ended_meanwhile() {
+    let locked = locked().await;
+    let (client, house) = (locked.client(URL_CLIENT), &locked.door.house);
+    let asked = client.modern("tools/call", json!({"name": "up-issues"})).await.result();
+    let mut retry = json!({"name": "up-issues", "requestState": asked["requestState"]});
+    retry["inputResponses"] = json!({"doorward-connect:up": {"action": "accept"}});
+    let end = async {
+        let token = house.broker.api_tokens(&house.alice).await.unwrap()[0].id;
+        house.broker.end_api_token(&house.alice, token).await.unwrap();
+        locked.authorize().await;
+    };
+    let (answer, ()) = tokio::join!(client.modern("tools/call", retry), end);
+    assert_eq!(answer.status, 401, "{answer:?}");
+    assert!(locked.upstream.seen("tools/call").is_empty());
 }

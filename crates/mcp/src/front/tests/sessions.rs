@@ -3,7 +3,7 @@
 use super::harness::{Client, Door, Events, legacy};
 use crate::revision::Revision;
 use crate::upstream::tests::fixture::{Upstream, answer_to, events};
-use doorward_domain::Audience;
+use doorward_domain::{Actor, ApiTokenPlain, Audience, NewAuditEvent, User, UserState};
 use serde_json::json;
 use std::time::Duration;
 
@@ -212,4 +212,45 @@ async fn a_modern_client_that_hangs_up_has_cancelled() {
     stream.next().await.unwrap();
     drop(stream);
     upstream.wait_for(|seen| seen.method() == "notifications/cancelled").await;
+}
+
+/// Edits Alice as an administrator would.
+async fn edit_alice(door: &Door, change: impl FnOnce(&mut User)) {
+    let storage = &door.house.storage;
+    let mut user = storage.user(door.house.alice.user.id).await.unwrap().unwrap();
+    change(&mut user);
+    let _ = storage.update_user(&user, NewAuditEvent::new(Actor::System, "user.update")).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_user_runs_ends_with_the_token_or_the_user() {
+    for disable in [false, true] {
+        let door = Door::open().await;
+        let token = door.alice().await;
+        let released = std::sync::Arc::new(tokio::sync::Notify::new());
+        let upstream = slow(std::sync::Arc::clone(&released)).await;
+        door.house.gateway(&upstream).await;
+        let client = door.client(&token, "/gateways/up/mcp").initialized(V11).await;
+        let plain = ApiTokenPlain::new(token.as_str());
+        let caller = door.house.broker.caller_by_api_token(&plain, None).await.unwrap().unwrap();
+        let call = legacy("tools/call", r#"{"name":"x"}"#);
+
+        let mut stream = Events::of(client.begin(&call).await);
+        stream.next().await.unwrap();
+        edit_alice(&door, |alice| alice.name = "Alice B.".into()).await;
+        released.notify_one();
+        assert_eq!(stream.next().await.unwrap()["result"]["n"], 2.20);
+        assert!(door.house.broker.still_may(&caller).await.unwrap());
+
+        let mut stream = Events::of(client.begin(&call).await);
+        stream.next().await.unwrap();
+        if disable {
+            edit_alice(&door, |alice| alice.state = UserState::Disabled).await;
+        } else {
+            door.house.broker.end_api_token(&door.house.alice, only_token(&door).await).await.unwrap();
+        }
+        assert_eq!(stream.next().await, None);
+        upstream.wait_for(|seen| seen.method() == "notifications/cancelled").await;
+        assert!(!door.house.broker.still_may(&caller).await.unwrap());
+    }
 }

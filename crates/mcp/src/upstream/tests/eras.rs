@@ -193,3 +193,28 @@ async fn methods_that_are_no_plain_calls_are_not_forwarded() {
     }
     assert!(upstream.all().is_empty());
 }
+
+#[tokio::test]
+async fn what_a_modern_upstream_tells_one_user_is_not_told_to_another() {
+    let house = House::new().await;
+    let asked = std::sync::atomic::AtomicU64::new(0);
+    let upstream = Upstream::with(Revision::LATEST, move |seen| {
+        let discovers = seen.method() == "server/discover";
+        let account = if discovers { asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) } else { 0 };
+        async move {
+            let result = format!(
+                r#"{{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{{"vendor":{account}}},"instructions":"account {account}"}}"#
+            );
+            discovers.then(|| answer_to(&seen, &result))
+        }
+    })
+    .await;
+    let gateway = house.gateway(&upstream).await;
+    let bob = house.person("bob").await;
+    for (caller, account) in [(&house.alice, 0), (&bob, 1), (&house.alice, 0), (&bob, 1)] {
+        let facts = house.upstreams.server(caller, &gateway, &client(Revision::LATEST)).await.unwrap();
+        assert_eq!(facts.instructions, Some(format!("account {account}")));
+        let capabilities = facts.capabilities.as_ref().unwrap().get();
+        assert_eq!(capabilities, format!(r#"{{"vendor":{account}}}"#));
+    }
+}
