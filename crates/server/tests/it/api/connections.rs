@@ -24,6 +24,8 @@ async fn a_connection_is_shown_without_its_tokens_and_ended_by_its_owner() {
     );
     let listed = client.get("/connections").await;
     assert_eq!(listed.json["items"][0], connected.json);
+    // The list of tools waits for the reading of the catalog that the consent began.
+    assert_eq!(client.get("/tools").await.status, 200);
     let used = demo.mcp_server.log().iter().filter_map(|seen| seen.bearer.clone()).collect::<Vec<_>>();
     assert!(!used.is_empty() && used.iter().all(|token| !listed.text.contains(token)), "{}", listed.text);
 
