@@ -133,6 +133,13 @@ impl AuthorizationServer {
         &self.shared.faults
     }
 
+    /// The resource that an access token was issued for, whether or not it still lives; none when it was
+    /// not issued here.
+    pub fn resource_of(&self, token: &str) -> Option<String> {
+        self.shared
+            .with(|inner| inner.ledger.issued(token).and_then(|permission| permission.resource.clone()))
+    }
+
     /// Ends every access token before its time; refresh tokens live on.
     pub fn end_access_tokens(&self) {
         self.shared.with(|inner| inner.ledger.end_access_tokens());

@@ -122,6 +122,11 @@ impl Ledger {
         Ok((known.family, known.permission.clone()))
     }
 
+    /// What an access token was issued for, whether or not it still lives.
+    pub(crate) fn issued(&self, token: &str) -> Option<&Permission> {
+        self.access_tokens.get(token).map(|known| &known.permission)
+    }
+
     /// Whom an access token speaks for, while it lives.
     pub(crate) fn access(&self, token: &str, now: Timestamp) -> Option<&Permission> {
         let known = self.access_tokens.get(token)?;
