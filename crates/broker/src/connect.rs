@@ -77,12 +77,6 @@ impl Broker {
         Ok(ConnectLink { id: pending.id, url, expires_at: pending.expires_at })
     }
 
-    /// Whether the user has authorized since the link was handed out.
-    pub async fn connect_completed(&self, id: ConnectRequestId) -> Result<bool, BrokerError> {
-        let request = self.storage().connect_request(id).await?;
-        Ok(request.is_some_and(|request| request.completed_at.is_some()))
-    }
-
     /// Waits until the caller can use a gateway; false when `within` has passed first.
     pub async fn wait_for_grant(
         &self,
