@@ -7,7 +7,7 @@ use doorward_broker::{
 };
 use doorward_demo::AuthorizationServer;
 use doorward_domain::{
-    Audience, AuthorizationCode, ClientSecret, Clock, Entropy, GatewayState, Password, StateToken,
+    Audience, AuthorizationCode, ClientSecret, Clock, Entropy, GatewayState, Password, Policy, StateToken,
 };
 use doorward_oauth::OAuthClient;
 use doorward_outbound::{EgressPolicy, Outbound};
@@ -45,6 +45,7 @@ pub async fn prepare(
         oauth: OAuthClient::new(Outbound::new(policy, Duration::from_secs(5))?),
         clock: Clock::System,
         entropy: Entropy,
+        policy: Policy::default(),
         public_url: "http://localhost:4444".parse()?,
     });
     let password = Password::new(Entropy.token());
@@ -64,6 +65,8 @@ fn gateway(server: &AuthorizationServer, upstream: &str) -> GatewayInput {
         authorization_url: server.authorization_url().to_string(),
         token_url: server.token_url().to_string(),
         revocation_url: None,
+        facts: None,
+        keep_alive: None,
         issuer: Some(server.issuer().to_owned()),
         resource: None,
         scopes: vec!["notes".to_owned()],

@@ -131,12 +131,14 @@ impl Broker {
         }
         let now = self.now();
         let lives = grant.access_token_lives(now);
-        match grant.state {
-            GrantState::NeedsAuthorization(_) => Ok(Access::MustAuthorize),
-            GrantState::Orphaned { .. } => Ok(Access::Unavailable {
+        if grant.orphaned_since.is_some() {
+            return Ok(Access::Unavailable {
                 problem: format!("Your access to {} has been withdrawn; ask an administrator.", gateway.name),
                 retry_after: None,
-            }),
+            });
+        }
+        match grant.state {
+            GrantState::NeedsAuthorization(_) => Ok(Access::MustAuthorize),
             GrantState::Uncertain if lives => self.opened(user, gateway, &grant, stamp),
             GrantState::Uncertain => Ok(Access::MustAuthorize),
             GrantState::Active if !lives => {

@@ -31,7 +31,9 @@ impl Caches {
             }
             // The feed carries ids, the cache is keyed by hash; ending a token is rare.
             Change::ApiToken(_) => self.api_tokens.invalidate_all(),
-            Change::Grant { user, gateway, .. } => self.access.invalidate(&(*user, *gateway)),
+            Change::Grant { user, gateway, .. } | Change::GrantEnded { user, gateway, .. } => {
+                self.access.invalidate(&(*user, *gateway));
+            }
             Change::ServiceGrant { .. } | Change::Catalog { .. } | Change::ConnectRequest(_) => {}
         }
     }

@@ -5,7 +5,7 @@ use crate::gateway_input::checked_client_secret;
 use crate::{Broker, BrokerError, Edit, OAuthInput};
 use doorward_domain::{
     ClientRegistration, ClientRegistrationId, ClientSecret, Fingerprint, GatewayAuthorization, OAuthSettings,
-    RegistrationKind, TokenEndpointAuth,
+    ProviderFacts, RegistrationKind, TokenEndpointAuth,
 };
 use doorward_oauth::Discovery;
 use doorward_vault::Place;
@@ -113,7 +113,10 @@ impl Broker {
             resource: found.resource,
             scopes: found.scopes,
             authorize_params: std::collections::BTreeMap::new(),
+            facts: ProviderFacts::default(),
+            keep_alive: false,
             registration,
+            registration_problem: None,
         })))
     }
 }

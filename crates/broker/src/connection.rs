@@ -1,12 +1,8 @@
 //! A user's own grants: what is connected, how it fares, and ending it.
 
 use crate::{Broker, BrokerError, Caller};
-use doorward_domain::{Gateway, GatewayId, Grant, GrantOwner, Health};
+use doorward_domain::{EndCause, Gateway, GatewayId, Grant, GrantOwner, Health};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Until `OAUTH_EXPIRING_SOON_HOURS` is a setting, "soon" is a day.
-const EXPIRING_SOON: Duration = Duration::from_secs(24 * 3_600);
 
 /// One gateway, and the caller's grant there.
 #[derive(Debug, Clone)]
@@ -60,7 +56,7 @@ impl Broker {
         let owner = GrantOwner::User(caller.user.id);
         let grant = self.storage().grant_of(owner, id).await?.ok_or(missing)?;
         let event = caller.event("grant.revoke").subject(grant.id).concerning(caller.user.id);
-        self.storage().delete_grant(grant.id, "ended by its owner", event).await?;
+        self.storage().delete_grant(grant.id, EndCause::Disconnected, event).await?;
         Ok(())
     }
 
@@ -68,7 +64,7 @@ impl Broker {
         let status = match &grant {
             _ if gateway.oauth().is_none() => ConnectionStatus::NotNeeded,
             None => ConnectionStatus::NotConnected,
-            Some(grant) => ConnectionStatus::Connected(grant.health(self.now(), EXPIRING_SOON)),
+            Some(grant) => ConnectionStatus::Connected(grant.health(self.now(), self.policy().expiring_soon)),
         };
         Connection { gateway, status, grant }
     }

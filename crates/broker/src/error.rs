@@ -57,6 +57,8 @@ fn permission_name(permission: Permission) -> &'static str {
         Permission::ManageGateways => "manage_gateways",
         Permission::ReadGrants => "read_grants",
         Permission::RevokeGrants => "revoke_grants",
+        Permission::RunCleanup => "run_cleanup",
+        Permission::ManageKeys => "manage_keys",
         Permission::ManageUsers => "manage_users",
         Permission::ReadAudit => "read_audit",
     }

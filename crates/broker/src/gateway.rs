@@ -3,8 +3,8 @@
 use crate::client_registration::kept_secret;
 use crate::gateway_input::{
     checked_authorize_params, checked_authorize_query, checked_header_name, checked_header_value,
-    checked_identifier, checked_name, checked_optional_url, checked_scopes, checked_slug, checked_text,
-    checked_url, slug_from_name,
+    checked_identifier, checked_name, checked_optional_url, checked_revocation_place, checked_scopes,
+    checked_slug, checked_text, checked_url, slug_from_name,
 };
 use crate::{AuthorizationInput, Broker, BrokerError, Caller, Edit, GatewayInput, OAuthInput};
 use doorward_domain::{
@@ -234,6 +234,9 @@ impl Broker {
         };
         let kept = before.map(|settings| &settings.registration);
         let iss_promised = before.is_some_and(|settings| settings.issuer == issuer && settings.iss_promised);
+        let facts = typed.facts.clone().or_else(|| before.map(|settings| settings.facts.clone()));
+        let facts = facts.unwrap_or_default();
+        checked_revocation_place(&token_url, issuer.as_deref(), revocation_url.as_ref())?;
         let registration =
             self.typed_registration(typed, issuer.as_deref(), &token_url, client_id, fingerprint, kept)?;
         Ok(GatewayAuthorization::OAuth(Box::new(OAuthSettings {
@@ -245,7 +248,12 @@ impl Broker {
             resource,
             scopes: checked_scopes(&typed.scopes)?,
             authorize_params: checked_authorize_params(&typed.authorize_params)?,
+            facts,
+            keep_alive: typed
+                .keep_alive
+                .unwrap_or_else(|| before.is_some_and(|settings| settings.keep_alive)),
             registration,
+            registration_problem: None,
         })))
     }
 

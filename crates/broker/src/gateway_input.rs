@@ -3,7 +3,10 @@
 
 use crate::BrokerError;
 use doorward_domain::gateway::PROTOCOL_PARAMETERS;
-use doorward_domain::{CatalogSharing, ClientSecret, GatewayState, HeaderSecret, Slug, TokenEndpointAuth};
+use doorward_domain::{
+    CatalogSharing, ClientSecret, GatewayState, HeaderSecret, ProviderFacts, Slug, TokenEndpointAuth,
+    may_be_told,
+};
 use http::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
@@ -51,6 +54,10 @@ pub struct OAuthInput {
     pub authorization_url: String,
     pub token_url: String,
     pub revocation_url: Option<String>,
+    /// How the authorization server treats what it gave; none: as it was, or what is safe to assume.
+    pub facts: Option<ProviderFacts>,
+    /// None: as it was.
+    pub keep_alive: Option<bool>,
     pub issuer: Option<String>,
     pub resource: Option<String>,
     pub scopes: Vec<String>,
@@ -88,6 +95,21 @@ const FORBIDDEN_HEADERS: [&str; 18] = [
     "transfer-encoding",
     "upgrade",
 ];
+
+/// Tokens go to a revocation endpoint too, so it has to stand where they came from.
+pub(crate) fn checked_revocation_place(
+    token_url: &Url,
+    issuer: Option<&str>,
+    revocation_url: Option<&Url>,
+) -> Result<(), BrokerError> {
+    match revocation_url {
+        Some(url) if !may_be_told(token_url, issuer, url) => Err(BrokerError::invalid(
+            "authorization.revocation_url",
+            "give a URL at the host of the token endpoint or of the issuer: tokens are sent nowhere else",
+        )),
+        _ => Ok(()),
+    }
+}
 
 pub(crate) fn checked_name(name: &str) -> Result<String, BrokerError> {
     let name = name.trim();

@@ -32,7 +32,7 @@ impl Broker {
     ) -> Result<Consent, BrokerError> {
         let owner = GrantOwner::User(caller.user.id);
         for _ in 0..STORE_ATTEMPTS {
-            let grant = self.authorized_grant(request, owner, tokens, before.as_ref());
+            let grant = self.authorized_grant(request, gateway, owner, tokens, before.as_ref());
             let event = caller
                 .event("grant.authorize")
                 .subject(grant.id)
@@ -57,6 +57,7 @@ impl Broker {
     fn authorized_grant(
         &self,
         request: &AuthorizationRequest,
+        gateway: &Gateway,
         owner: GrantOwner,
         tokens: &TokenSet,
         before: Option<&Grant>,
@@ -64,12 +65,13 @@ impl Broker {
         let now = self.now();
         let id: GrantId = before.map_or_else(|| self.parts.entropy.id(now), |grant| grant.id);
         let granted = tokens.scopes.clone().unwrap_or_else(|| request.scopes.clone());
-        Grant {
+        let grant = Grant {
             id,
             owner,
             gateway_id: request.gateway_id,
             label: String::new(),
             state: GrantState::Active,
+            orphaned_since: None,
             fingerprint: request.fingerprint.clone(),
             account: tokens.account.clone(),
             scopes_requested: request.scopes.clone(),
@@ -82,11 +84,16 @@ impl Broker {
             issued_at: now,
             last_used_at: before.and_then(|grant| grant.last_used_at),
             last_refreshed_at: before.and_then(|grant| grant.last_refreshed_at),
+            ends_at: None,
             retry_at: None,
             failures: 0,
             last_error: None,
+            provider_words: None,
+            reference: None,
             version: before.map_or(0, |grant| grant.version),
-        }
+        };
+        let facts = gateway.oauth().map(|settings| &settings.facts);
+        Grant { ends_at: facts.and_then(|facts| grant.forecast(facts)), ..grant }
     }
 
     pub(crate) fn sealed(&self, id: GrantId, tokens: &TokenSet) -> SealedTokenSet {

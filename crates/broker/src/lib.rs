@@ -48,7 +48,7 @@ pub use user::{NewUser, UserEdit};
 pub use doorward_vault::hash_token;
 
 use cache::Caches;
-use doorward_domain::{Clock, Entropy, GatewayId, UserId};
+use doorward_domain::{Clock, Entropy, GatewayId, Policy, UserId};
 use doorward_oauth::OAuthClient;
 use doorward_storage::Storage;
 use doorward_vault::Vault;
@@ -62,6 +62,7 @@ pub struct BrokerParts {
     pub oauth: OAuthClient,
     pub clock: Clock,
     pub entropy: Entropy,
+    pub policy: Policy,
     /// The only source of redirect and connect URLs.
     pub public_url: Url,
 }
@@ -86,6 +87,7 @@ impl Broker {
     /// A broker whose caches hang on the storage's change feed.
     pub fn new(parts: BrokerParts) -> Self {
         let caches = Arc::new(Caches::default());
+        parts.storage.set_expiring_soon(parts.policy.expiring_soon);
         let listening = Arc::clone(&caches);
         parts.storage.on_change(Box::new(move |change| listening.apply(change)));
         Self {
@@ -116,6 +118,11 @@ impl Broker {
 
     fn storage(&self) -> &Storage {
         &self.parts.storage
+    }
+
+    /// How long things are kept, and what counts as soon.
+    pub fn policy(&self) -> &Policy {
+        &self.parts.policy
     }
 
     fn now(&self) -> doorward_domain::Timestamp {

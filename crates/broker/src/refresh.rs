@@ -5,7 +5,9 @@
 use crate::refresh_failure::{changed_meanwhile, count, provider_down, refresh_event};
 use crate::secret::SecretError;
 use crate::{Broker, BrokerError};
-use doorward_domain::{Gateway, Grant, GrantId, GrantState, ReauthorizationReason, RefreshToken, TokenSet};
+use doorward_domain::{
+    Gateway, Grant, GrantId, GrantState, OAuthSettings, ReauthorizationReason, RefreshToken, TokenSet,
+};
 use doorward_vault::Place;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
@@ -157,8 +159,11 @@ impl Broker {
 
     fn judge(&self, grant: &Grant, gateway: &Gateway, need: Need) -> Verdict {
         let now = self.now();
+        if grant.orphaned_since.is_some() {
+            return Verdict::Ask;
+        }
         match grant.state {
-            GrantState::NeedsAuthorization(_) | GrantState::Orphaned { .. } => return Verdict::Ask,
+            GrantState::NeedsAuthorization(_) => return Verdict::Ask,
             // What was refused is not sent again, and the refresh token may be spent: nothing is left to try.
             GrantState::Uncertain if need == (Need::Replace { refused: grant.refresh_number }) => {
                 return Verdict::Park(ReauthorizationReason::RefusedFreshToken);
@@ -229,7 +234,7 @@ impl Broker {
         let grant = Grant { version, redeeming_number: Some(grant.refresh_number), ..grant };
         let answer = self.parts.oauth.refresh(settings, client.credentials(), &token, self.now()).await;
         match answer {
-            Ok(tokens) => self.store_refreshed(grant, tokens, need).await,
+            Ok(tokens) => self.store_refreshed(grant, settings, tokens, need).await,
             Err(error) => self.after_failure(grant, gateway, need, error).await,
         }
     }
@@ -238,6 +243,7 @@ impl Broker {
     async fn store_refreshed(
         &self,
         grant: Grant,
+        settings: &OAuthSettings,
         tokens: TokenSet,
         need: Need,
     ) -> Result<Refreshed, BrokerError> {
@@ -258,8 +264,11 @@ impl Broker {
             retry_at: None,
             failures: 0,
             last_error: None,
+            provider_words: None,
+            reference: None,
             ..grant
         };
+        let fresh = Grant { ends_at: fresh.forecast(&settings.facts), ..fresh };
         let event = refresh_event(&fresh, "grant.refresh");
         if !self.storage().finish_refresh(&fresh, fresh.version, event).await? {
             // The grant was revoked or authorized anew while the provider answered: what came is dropped (R24).

@@ -91,12 +91,7 @@ impl Broker {
     /// Writes a grant's state; false when somebody else has changed the grant, and nothing was written.
     async fn write_state(&self, grant: &Grant, action: &'static str) -> Result<bool, BrokerError> {
         let event = refresh_event(grant, action);
-        let (error, retry_at) = (grant.last_error.as_deref(), grant.retry_at);
-        let written = self
-            .storage()
-            .set_grant_state(grant.id, grant.version, grant.state, error, retry_at, grant.failures, event)
-            .await?;
-        Ok(written)
+        Ok(self.storage().set_grant_state(grant, event).await?)
     }
 
     /// Parks a grant until its user authorizes again. A lost race changes nothing (R4).

@@ -29,6 +29,8 @@ pub struct NewAuditEvent {
     pub user_id: Option<UserId>,
     /// The network address of the caller, if there was one.
     pub address: Option<String>,
+    /// What the error that a client was shown refers to this event by.
+    pub reference: Option<String>,
     /// Plain facts by name.
     pub detail: BTreeMap<&'static str, String>,
 }
@@ -36,7 +38,15 @@ pub struct NewAuditEvent {
 impl NewAuditEvent {
     /// An event with an actor and an action; the rest is added by name.
     pub fn new(actor: Actor, action: &'static str) -> Self {
-        Self { actor, action, subject: None, user_id: None, address: None, detail: BTreeMap::new() }
+        Self {
+            actor,
+            action,
+            subject: None,
+            user_id: None,
+            address: None,
+            reference: None,
+            detail: BTreeMap::new(),
+        }
     }
 
     /// Names the thing acted upon.
@@ -60,6 +70,13 @@ impl NewAuditEvent {
         self
     }
 
+    /// Names what a client's error refers to it by.
+    #[must_use]
+    pub fn reference(mut self, reference: impl Into<String>) -> Self {
+        self.reference = Some(reference.into());
+        self
+    }
+
     /// Adds a plain fact.
     #[must_use]
     pub fn detail(mut self, name: &'static str, value: impl ToString) -> Self {
@@ -78,5 +95,6 @@ pub struct AuditEvent {
     pub subject: Option<String>,
     pub user_id: Option<UserId>,
     pub address: Option<String>,
+    pub reference: Option<String>,
     pub detail: BTreeMap<String, String>,
 }

@@ -11,8 +11,10 @@ pub enum Change {
     User(UserId),
     /// An API token was created or ended.
     ApiToken(ApiTokenId),
-    /// A user's grant was stored, refreshed, parked or ended.
+    /// A user's grant was stored, refreshed or parked.
     Grant { user: UserId, gateway: GatewayId, grant: GrantId },
+    /// A user's grant has ended or was orphaned: what runs under it is cut.
+    GrantEnded { user: UserId, gateway: GatewayId, grant: GrantId },
     /// A gateway's own grant was stored, refreshed, parked or ended.
     ServiceGrant { gateway: GatewayId, grant: GrantId },
     /// A catalog was read: one user's, or the shared one.

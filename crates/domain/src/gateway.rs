@@ -3,6 +3,7 @@
 use crate::client_registration::ClientRegistration;
 use crate::clock::Timestamp;
 use crate::ids::GatewayId;
+use crate::provider_facts::ProviderFacts;
 use crate::sealed::Sealed;
 use crate::slug::Slug;
 use serde::{Deserialize, Serialize};
@@ -86,7 +87,21 @@ pub struct OAuthSettings {
     pub scopes: Vec<String>,
     /// Extra parameters of the authorization request; never a protocol parameter.
     pub authorize_params: BTreeMap<String, String>,
+    /// How the authorization server treats what it gave.
+    pub facts: ProviderFacts,
+    /// Idle grants are refreshed too, before the provider ends them for being idle.
+    pub keep_alive: bool,
     pub registration: ClientRegistration,
+    /// What is wrong with the registration, as the provider last said; none while it works.
+    pub registration_problem: Option<RegistrationProblem>,
+}
+
+/// The authorization server refuses our registration: an administrator has to mend the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistrationProblem {
+    /// The provider's error code, e.g. `invalid_client`.
+    pub code: String,
+    pub since: Timestamp,
 }
 
 /// Parameters of the authorization and token requests that no extra parameter may name.
@@ -137,6 +152,14 @@ impl Fingerprint {
     /// The fingerprint of a gateway with a static header.
     pub fn of_static_header(upstream: &Url) -> Self {
         Self(format!("upstream={}", origin(upstream)))
+    }
+
+    /// Who gave what carries this fingerprint: the issuer, or where none is known the token endpoint's origin.
+    pub fn provider(&self) -> String {
+        let part = |name: &str| self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        let issuer = part("issuer").filter(|issuer| !issuer.is_empty());
+        let token_origin = || part("token").and_then(|url| url.parse::<Url>().ok()).map(|url| origin(&url));
+        issuer.map(str::to_owned).or_else(token_origin).unwrap_or_default()
     }
 
     /// The names of the parts in which two fingerprints differ.
@@ -219,6 +242,16 @@ mod tests {
         assert_eq!(before, same_origin);
         assert_eq!(before.changed_parts(&moved), ["upstream", "token"]);
         assert!(before.changed_parts(&same_origin).is_empty());
+    }
+
+    #[test]
+    fn a_fingerprint_names_its_provider() {
+        let known = print("https://a.example/mcp", "https://as.example/token");
+        assert_eq!(known.provider(), "https://as.example");
+        let token = "https://as.example:8443/t".parse().unwrap();
+        let unknown = Fingerprint::of_oauth(&"https://a.example".parse().unwrap(), &token, None, "c", None);
+        assert_eq!(unknown.provider(), "https://as.example:8443");
+        assert_eq!(Fingerprint::of_static_header(&token).provider(), "");
     }
 
     #[test]

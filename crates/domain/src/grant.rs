@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::gateway::Fingerprint;
 use crate::ids::{GatewayId, GrantId, UserId};
+use crate::provider_facts::ProviderFacts;
 use crate::sealed::Sealed;
 use crate::secret::{AccessToken, RefreshToken};
 use serde::{Deserialize, Serialize};
@@ -42,8 +43,6 @@ pub enum GrantState {
     Uncertain,
     /// Nothing works until the user authorizes again.
     NeedsAuthorization(ReauthorizationReason),
-    /// The user lost access to the gateway, or the gateway is disabled.
-    Orphaned { since: Timestamp },
 }
 
 /// The provider account behind a grant.
@@ -88,6 +87,9 @@ pub struct Grant {
     /// Tells several accounts of one user at one gateway apart; empty for the default one.
     pub label: String,
     pub state: GrantState,
+    /// Since when the user has no access to the gateway (or the gateway is disabled). Whatever its state, an
+    /// orphaned grant is refused; when access returns, it is again what it was.
+    pub orphaned_since: Option<Timestamp>,
     /// What the tokens were given for; they are sent nowhere else.
     pub fingerprint: Fingerprint,
     pub account: Option<ProviderAccount>,
@@ -105,12 +107,18 @@ pub struct Grant {
     pub issued_at: Timestamp,
     pub last_used_at: Option<Timestamp>,
     pub last_refreshed_at: Option<Timestamp>,
+    /// When the provider ends the grant whatever we do, by its own rules; none where no limit is known.
+    pub ends_at: Option<Timestamp>,
     /// A failed refresh is not tried again before this moment.
     pub retry_at: Option<Timestamp>,
     /// Refreshes that failed in a row.
     pub failures: i64,
     /// What the last failed refresh said: our words, no secret.
     pub last_error: Option<String>,
+    /// The provider's own words with it, cut; for pages and the time line, never for a log or a client.
+    pub provider_words: Option<String>,
+    /// Leads from the error that a client was shown to the event in the time line.
+    pub reference: Option<String>,
     /// Compare-and-swap counter.
     pub version: i64,
 }
@@ -122,6 +130,17 @@ pub enum AccessTokenStatus {
     Valid,
     ExpiringSoon,
     Expired,
+}
+
+/// The moments at which a grant changes by the clock alone. None: never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockMarks {
+    /// From here on the access token counts as expiring soon.
+    pub expires_soon_at: Option<Timestamp>,
+    /// Here the connection ends and nothing renews it.
+    pub dies_at: Option<Timestamp>,
+    /// From here on the connection counts as expiring soon.
+    pub dies_soon_at: Option<Timestamp>,
 }
 
 /// The connection as a person means it.
@@ -159,31 +178,56 @@ impl Grant {
         self.tokens.expires_at.is_some_and(|end| now >= end.minus(self.margin()))
     }
 
+    /// When a grant changes by the clock alone; `soon` is `OAUTH_EXPIRING_SOON_HOURS`.
+    pub fn clock_marks(&self, soon: Duration) -> ClockMarks {
+        let expires_at = self.tokens.expires_at;
+        let expires_soon_at = expires_at.map(|end| end.minus(soon.min(self.issued_at.until(end) / 5)));
+        let limit = self.ends_at.map(|end| (end, end.minus(soon.min(self.authorized_at.until(end) / 5))));
+        let token = expires_at.zip(expires_soon_at).filter(|_| self.tokens.refresh_token.is_none());
+        let death = [limit, token].into_iter().flatten().min();
+        ClockMarks {
+            expires_soon_at,
+            dies_at: death.map(|(end, _)| end),
+            dies_soon_at: death.map(|(_, soon_at)| soon_at),
+        }
+    }
+
     /// The access token by the clock alone.
     pub fn access_token_status(&self, now: Timestamp, soon: Duration) -> AccessTokenStatus {
         match self.tokens.expires_at {
             Some(end) if now >= end => AccessTokenStatus::Expired,
-            Some(end) if now >= end.minus(soon.min(self.issued_at.until(end) / 5)) => {
-                AccessTokenStatus::ExpiringSoon
-            }
+            _ if reached(self.clock_marks(soon).expires_soon_at, now) => AccessTokenStatus::ExpiringSoon,
             _ => AccessTokenStatus::Valid,
         }
     }
 
     /// The connection as a person means it.
     pub fn health(&self, now: Timestamp, soon: Duration) -> Health {
+        if self.orphaned_since.is_some() {
+            return Health::Orphaned;
+        }
+        let marks = self.clock_marks(soon);
         match self.state {
             GrantState::NeedsAuthorization(_) => Health::NeedsAuthorization,
             GrantState::Uncertain => Health::Uncertain,
-            GrantState::Orphaned { .. } => Health::Orphaned,
-            GrantState::Active if self.tokens.refresh_token.is_some() => Health::Valid,
-            GrantState::Active => match self.access_token_status(now, soon) {
-                AccessTokenStatus::Valid => Health::Valid,
-                AccessTokenStatus::ExpiringSoon => Health::ExpiringSoon,
-                AccessTokenStatus::Expired => Health::Expired,
-            },
+            GrantState::Active if reached(marks.dies_at, now) => Health::Expired,
+            GrantState::Active if reached(marks.dies_soon_at, now) => Health::ExpiringSoon,
+            GrantState::Active => Health::Valid,
         }
     }
+
+    /// When the provider ends the grant by its own rules, as its facts tell: so long after the consent, or
+    /// so long after the last token it gave.
+    pub fn forecast(&self, facts: &ProviderFacts) -> Option<Timestamp> {
+        let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
+        let absolute = facts.absolute_death_days.map(|limit| self.authorized_at.plus(days(limit)));
+        let idle = facts.idle_death_days.map(|limit| self.issued_at.plus(days(limit)));
+        absolute.into_iter().chain(idle).min()
+    }
+}
+
+fn reached(mark: Option<Timestamp>, now: Timestamp) -> bool {
+    mark.is_some_and(|mark| now >= mark)
 }
 
 #[cfg(test)]
@@ -202,6 +246,7 @@ mod tests {
             gateway_id: GatewayId(Uuid::nil()),
             label: String::new(),
             state,
+            orphaned_since: None,
             fingerprint: Fingerprint(String::new()),
             account: None,
             scopes_requested: vec![],
@@ -218,9 +263,12 @@ mod tests {
             issued_at: Timestamp::from_millis(0),
             last_used_at: None,
             last_refreshed_at: None,
+            ends_at: None,
             retry_at: None,
             failures: 0,
             last_error: None,
+            provider_words: None,
+            reference: None,
             version: 1,
         }
     }
@@ -245,7 +293,15 @@ mod tests {
             (grant(GrantState::Active, Some(3_700_000), false), Health::ExpiringSoon),
             (grant(GrantState::Active, None, false), Health::Valid),
             (grant(GrantState::Uncertain, None, true), Health::Uncertain),
-            (grant(GrantState::Orphaned { since: late }, None, true), Health::Orphaned),
+            (
+                Grant { orphaned_since: Some(late), ..grant(GrantState::Uncertain, None, true) },
+                Health::Orphaned,
+            ),
+            (Grant { ends_at: Some(late), ..grant(GrantState::Active, None, true) }, Health::Expired),
+            (
+                Grant { ends_at: Some(late.plus(HOUR / 8)), ..grant(GrantState::Active, Some(1), true) },
+                Health::ExpiringSoon,
+            ),
             (
                 grant(GrantState::NeedsAuthorization(ReauthorizationReason::Forced), None, true),
                 Health::NeedsAuthorization,
@@ -257,5 +313,20 @@ mod tests {
         let ended = grant(GrantState::Active, Some(1), false);
         assert_eq!(ended.access_token_status(late, HOUR), AccessTokenStatus::Expired);
         assert!(!ended.access_token_lives(late));
+    }
+
+    #[test]
+    fn a_grant_ends_so_long_after_its_consent_or_after_its_last_token_whichever_is_first() {
+        let facts = |idle, absolute| ProviderFacts {
+            idle_death_days: idle,
+            absolute_death_days: absolute,
+            ..ProviderFacts::default()
+        };
+        let day = Duration::from_secs(86_400);
+        let start = Timestamp::from_millis(0);
+        let renewed = Grant { issued_at: start.plus(5 * day), ..grant(GrantState::Active, None, true) };
+        assert_eq!(renewed.forecast(&facts(None, None)), None);
+        assert_eq!(renewed.forecast(&facts(Some(10), None)), Some(start.plus(15 * day)));
+        assert_eq!(renewed.forecast(&facts(Some(10), Some(12))), Some(start.plus(12 * day)));
     }
 }

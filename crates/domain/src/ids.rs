@@ -48,6 +48,10 @@ id! {
     ApiTokenId,
     /// One row of the audit trail.
     AuditEventId,
+    /// One bulk revocation, or bulk force of re-authorization.
+    BulkJobId,
+    /// One run of cleanup.
+    CleanupRunId,
 }
 
 #[cfg(test)]

@@ -10,11 +10,14 @@ pub mod change;
 pub mod client_registration;
 pub mod clock;
 pub mod connect_request;
+pub mod ended_grant;
 pub mod entropy;
 pub mod gateway;
 pub mod grant;
 pub mod ids;
 pub mod page;
+pub mod policy;
+pub mod provider_facts;
 pub mod sealed;
 pub mod secret;
 pub mod session;
@@ -30,19 +33,23 @@ pub use change::Change;
 pub use client_registration::{ClientRegistration, RegistrationKind, TokenEndpointAuth};
 pub use clock::{Clock, Timestamp};
 pub use connect_request::ConnectRequest;
+pub use ended_grant::{EndCause, EndedGrant, ProviderEnd, Receipt};
 pub use entropy::Entropy;
 pub use gateway::{
-    CatalogSharing, Fingerprint, Gateway, GatewayAuthorization, GatewayState, OAuthSettings, StaticHeader,
+    CatalogSharing, Fingerprint, Gateway, GatewayAuthorization, GatewayState, OAuthSettings,
+    RegistrationProblem, StaticHeader,
 };
 pub use grant::{
-    AccessTokenStatus, Grant, GrantOwner, GrantState, Health, ProviderAccount, ReauthorizationReason,
-    SealedTokenSet, TokenSet,
+    AccessTokenStatus, ClockMarks, Grant, GrantOwner, GrantState, Health, ProviderAccount,
+    ReauthorizationReason, SealedTokenSet, TokenSet,
 };
 pub use ids::{
-    ApiTokenId, AuditEventId, AuthorizationRequestId, ClientRegistrationId, ConnectRequestId, GatewayId,
-    GrantId, UserId,
+    ApiTokenId, AuditEventId, AuthorizationRequestId, BulkJobId, CleanupRunId, ClientRegistrationId,
+    ConnectRequestId, GatewayId, GrantId, UserId,
 };
 pub use page::{Page, PageRequest};
+pub use policy::{CleanupPolicy, Policy};
+pub use provider_facts::{ProviderFacts, RevocationMethod, RevocationReach, may_be_told};
 pub use sealed::{KeyId, Sealed, TokenHash};
 pub use secret::{
     AccessToken, ApiTokenPlain, AuthorizationCode, ClientSecret, HeaderSecret, Password, PkceVerifier,

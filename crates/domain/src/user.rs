@@ -22,8 +22,12 @@ pub enum Permission {
     ManageGateways,
     /// See every grant, without secrets.
     ReadGrants,
-    /// Revoke any grant, force re-authorization.
+    /// Revoke any grant, force re-authorization, refresh now.
     RevokeGrants,
+    /// Run cleanup, and confirm what it holds.
+    RunCleanup,
+    /// Rotate and retire keys.
+    ManageKeys,
     /// Create and change people.
     ManageUsers,
     /// Read the audit trail.
@@ -39,6 +43,8 @@ impl Role {
                 Permission::ManageGateways,
                 Permission::ReadGrants,
                 Permission::RevokeGrants,
+                Permission::RunCleanup,
+                Permission::ManageKeys,
                 Permission::ManageUsers,
                 Permission::ReadAudit,
             ],

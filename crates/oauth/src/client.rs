@@ -68,6 +68,9 @@ pub(crate) mod samples {
             resource: Some("https://mcp.example/mcp".to_owned()),
             scopes: vec!["read".to_owned()],
             authorize_params: BTreeMap::new(),
+            facts: Default::default(),
+            keep_alive: false,
+            registration_problem: None,
             registration: ClientRegistration {
                 id: ClientRegistrationId(Default::default()),
                 issuer: base.to_owned(),

@@ -78,6 +78,7 @@ impl App {
             oauth: OAuthClient::new(outbound.clone()),
             clock: clock.clone(),
             entropy,
+            policy: settings.policy.clone(),
             public_url: settings.public_url.clone(),
         });
         if let Some(administrator) = &settings.administrator {

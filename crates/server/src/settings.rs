@@ -3,13 +3,14 @@
 
 mod environment;
 mod parse;
+mod policy;
 mod raw;
 
 pub use raw::RawSettings;
 
 pub(crate) use environment::Environment;
 
-use doorward_domain::Password;
+use doorward_domain::{Password, Policy};
 use doorward_outbound::EgressPolicy;
 use ipnet::IpNet;
 use secrecy::SecretString;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub metrics_listen: SocketAddr,
     /// For one token endpoint call.
     pub request_timeout: Duration,
+    /// How long things are kept, and what counts as soon.
+    pub policy: Policy,
     pub log_format: LogFormat,
     /// What is logged, in the form of `RUST_LOG`.
     pub log_filter: String,

@@ -125,7 +125,17 @@ CREATE TABLE gateways (
     resource TEXT,
     scopes TEXT NOT NULL,                 -- JSON list
     authorize_params TEXT NOT NULL,       -- JSON object
+    replay_safe BOOLEAN NOT NULL,         -- how the authorization server treats what it gave
+    idle_death_days BIGINT,
+    absolute_death_days BIGINT,
+    revocation_method TEXT NOT NULL,      -- rfc7009 | github_delete | bearer_call | none
+    revocation_reach TEXT NOT NULL,       -- this_grant | all_of_app_for_user | all_apps_for_user
+    user_apps_url TEXT,
+    keep_alive BOOLEAN NOT NULL,
     client_registration_id TEXT,          -- the one in use, in client_registrations
+    fingerprint TEXT,                     -- where its secrets and tokens may be sent now
+    registration_problem TEXT,            -- the provider's error code, while it refuses our registration
+    registration_problem_since BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     version BIGINT NOT NULL
@@ -182,16 +192,20 @@ CREATE INDEX exposed_names_by_gateway ON exposed_names (gateway_id);
 
 -- Grants ---------------------------------------------------------------------------------------
 
+-- What the clock alone changes is stored, so that an index serves it: `health` and `access_token_status` hold
+-- until `status_changes_at`. In a moment that is sorted or compared, the largest number means "never" (9223372036854775807), and
+-- a use that never was is 0, because NULLs sort differently in the two databases.
 CREATE TABLE grants (
     id TEXT NOT NULL PRIMARY KEY,
     owner_kind TEXT NOT NULL,             -- user | service
     user_id TEXT REFERENCES users (id),
     gateway_id TEXT NOT NULL REFERENCES gateways (id),
     label TEXT NOT NULL,                  -- tells several accounts apart; empty for the default one
-    state TEXT NOT NULL,                  -- active | uncertain | needs_authorization | orphaned
+    state TEXT NOT NULL,                  -- active | uncertain | needs_authorization
     state_reason TEXT,                    -- with needs_authorization
-    orphaned_since BIGINT,                -- with orphaned
+    orphaned_since BIGINT,                -- whatever its state, an orphaned grant is refused
     fingerprint TEXT NOT NULL,            -- what the tokens were given for
+    provider TEXT NOT NULL,               -- who gave them: the issuer, or the token endpoint's origin
     account_subject TEXT,
     account_name TEXT,
     scopes_requested TEXT NOT NULL,       -- JSON list
@@ -200,25 +214,39 @@ CREATE TABLE grants (
     access_token_key_id TEXT NOT NULL,
     refresh_token BYTEA,
     refresh_token_key_id TEXT,
-    expires_at BIGINT,
+    expires_at BIGINT NOT NULL,           -- of the access token
+    expires_soon_at BIGINT NOT NULL,
+    ends_at BIGINT NOT NULL,              -- when the provider ends the grant by its own rules
+    dies_at BIGINT NOT NULL,              -- when the connection ends and nothing renews it
+    dies_soon_at BIGINT NOT NULL,
+    health TEXT NOT NULL,                 -- valid | expiring_soon | expired | needs_authorization | uncertain | orphaned
+    access_token_status TEXT NOT NULL,    -- valid | expiring_soon | expired
+    status_changes_at BIGINT NOT NULL,
     refresh_number BIGINT NOT NULL,
     redeeming_number BIGINT,              -- the committed intent: this refresh token is being redeemed
+    refresh_due_at BIGINT NOT NULL,       -- when the background looks at it next
     created_at BIGINT NOT NULL,
     authorized_at BIGINT NOT NULL,
     issued_at BIGINT NOT NULL,
-    last_used_at BIGINT,
+    last_used_at BIGINT NOT NULL,
     last_refreshed_at BIGINT,
     retry_at BIGINT,
     failures BIGINT NOT NULL,
     last_error TEXT,
+    provider_words TEXT,
+    reference TEXT,                       -- leads from a client's error to the audit event
     version BIGINT NOT NULL
 );
 -- One grant per owner, gateway and label. NULLs are never equal in an index, hence the empty text.
 CREATE UNIQUE INDEX grants_of_owners ON grants (gateway_id, COALESCE(user_id, ''), label);
 CREATE INDEX grants_by_user ON grants (user_id);
 CREATE INDEX grants_by_creation ON grants (created_at, id);
-CREATE INDEX grants_by_end ON grants (expires_at);
+CREATE INDEX grants_by_end ON grants (expires_at, id);
+CREATE INDEX grants_by_use ON grants (last_used_at, id);
+CREATE INDEX grants_by_status_change ON grants (status_changes_at);
+CREATE INDEX grants_by_refresh ON grants (refresh_due_at);
 CREATE INDEX grants_in_flight ON grants (redeeming_number) WHERE redeeming_number IS NOT NULL;
+CREATE INDEX grants_orphaned ON grants (orphaned_since) WHERE orphaned_since IS NOT NULL;
 
 -- What ended, for "Recently ended": no foreign keys, because the person or the gateway may be gone.
 CREATE TABLE ended_grants (
@@ -226,40 +254,57 @@ CREATE TABLE ended_grants (
     owner_kind TEXT NOT NULL,
     user_id TEXT,
     user_email TEXT,
+    user_email_key TEXT,                  -- lower case: what is searched
     gateway_id TEXT NOT NULL,
     gateway_slug TEXT NOT NULL,
+    provider TEXT NOT NULL,
     label TEXT NOT NULL,
+    account_subject TEXT,
     account_name TEXT,
+    scopes_granted TEXT NOT NULL,         -- JSON list
+    authorized_at BIGINT NOT NULL,
+    last_used_at BIGINT NOT NULL,
+    access_token_expires_at BIGINT NOT NULL,
     cause TEXT NOT NULL,
+    reason TEXT,                          -- in the words of the person who ended it
     actor_kind TEXT NOT NULL,
     actor_id TEXT,
-    ended_at BIGINT NOT NULL
+    ended_at BIGINT NOT NULL,
+    job_id TEXT,                          -- the bulk job that ended it
+    receipt TEXT NOT NULL,                -- pending | ended_at_provider | no_such_call | refused | gave_up | not_told | nothing_to_tell
+    receipt_detail TEXT,
+    receipt_at BIGINT NOT NULL,
+    user_apps_url TEXT                    -- where a person ends it by hand
 );
 CREATE INDEX ended_grants_by_end ON ended_grants (ended_at, grant_id);
-CREATE INDEX ended_grants_by_user ON ended_grants (user_id);
+CREATE INDEX ended_grants_by_user ON ended_grants (user_id, ended_at);
+CREATE INDEX ended_grants_by_job ON ended_grants (job_id, grant_id);
 
--- The outbox of revocations that providers are still to be told of (a later issue works it off).
+-- The outbox of revocations that providers are still to be told of. The sealed tokens are the grant's own,
+-- byte for byte: their place stays `grants/.../{grant id}`, and that of the secret its registration's.
 CREATE TABLE provider_revocations (
-    id TEXT NOT NULL PRIMARY KEY,
-    grant_id TEXT NOT NULL,
-    gateway_id TEXT NOT NULL,
-    user_id TEXT,
-    issuer TEXT,
+    grant_id TEXT NOT NULL PRIMARY KEY,
+    gateway_slug TEXT NOT NULL,
+    method TEXT NOT NULL,                 -- rfc7009 | github_delete | bearer_call
     revocation_url TEXT NOT NULL,
+    token_url TEXT NOT NULL,
+    issuer TEXT,
+    fingerprint TEXT NOT NULL,            -- what the tokens were given for
     client_id TEXT NOT NULL,
-    client_registration_id TEXT,
-    token_kind TEXT NOT NULL,             -- refresh_token | access_token
-    token BYTEA,                          -- gone once the provider has answered
-    token_key_id TEXT,
-    state TEXT NOT NULL,                  -- pending | done | given_up
+    client_registration_id TEXT NOT NULL,
+    client_secret BYTEA,
+    client_secret_key_id TEXT,
+    client_secret_fingerprint TEXT NOT NULL,
+    token_endpoint_auth TEXT NOT NULL,
+    access_token BYTEA,
+    access_token_key_id TEXT,
+    refresh_token BYTEA,
+    refresh_token_key_id TEXT,
     attempts BIGINT NOT NULL,
-    next_attempt_at BIGINT,
-    answer TEXT,                          -- the receipt, in our words
-    created_at BIGINT NOT NULL,
-    finished_at BIGINT
+    next_attempt_at BIGINT NOT NULL,
+    created_at BIGINT NOT NULL
 );
-CREATE INDEX provider_revocations_due ON provider_revocations (next_attempt_at) WHERE state = 'pending';
-CREATE INDEX provider_revocations_by_grant ON provider_revocations (grant_id);
+CREATE INDEX provider_revocations_due ON provider_revocations (next_attempt_at);
 
 -- A link that asks one user to authorize one gateway; one is pending per (user, gateway, client).
 CREATE TABLE connect_requests (
@@ -341,6 +386,7 @@ CREATE TABLE audit_events (
     subject TEXT,
     user_id TEXT,
     address TEXT,
+    reference TEXT,                       -- what the error that a client was shown calls it
     detail TEXT NOT NULL,                 -- JSON object of plain facts
     previous_hash BYTEA,
     hash BYTEA,
@@ -348,3 +394,5 @@ CREATE TABLE audit_events (
 );
 CREATE INDEX audit_events_by_user ON audit_events (user_id, seq);
 CREATE INDEX audit_events_by_actor ON audit_events (actor_id, seq);
+CREATE INDEX audit_events_by_subject ON audit_events (subject, seq);
+CREATE INDEX audit_events_by_reference ON audit_events (reference) WHERE reference IS NOT NULL;

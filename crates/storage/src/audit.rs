@@ -33,6 +33,7 @@ struct AuditEventRow {
     subject: Option<String>,
     user_id: Option<String>,
     address: Option<String>,
+    reference: Option<String>,
     detail: String,
 }
 
@@ -55,6 +56,7 @@ impl AuditEventRow {
             action: self.action,
             subject: self.subject,
             address: self.address,
+            reference: self.reference,
         })
     }
 }
@@ -79,7 +81,8 @@ impl Storage {
             "read the audit trail",
             fetch_all,
             sqlx::query_as::<_, AuditEventRow>(
-                "SELECT id, seq, at, actor_kind, actor_id, action, subject, user_id, address, detail \
+                "SELECT id, seq, at, actor_kind, actor_id, action, subject, user_id, address, reference, \
+                 detail \
                  FROM audit_events WHERE stream = $1 AND seq < $2 \
                  AND ($3 = '' OR substr(action, 1, length($3)) = $3) \
                  AND ($4 = '' OR user_id = $4 OR actor_id = $4) ORDER BY seq DESC LIMIT $5"
@@ -122,7 +125,7 @@ pub(crate) async fn append(tx: &mut Tx) -> Result<(), StorageError> {
             execute,
             sqlx::query(
                 "INSERT INTO audit_events (id, stream, seq, at, actor_kind, actor_id, action, subject, user_id, \
-                 address, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+                 address, reference, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
             )
             .bind(id.to_string())
             .bind(STREAM)
@@ -134,6 +137,7 @@ pub(crate) async fn append(tx: &mut Tx) -> Result<(), StorageError> {
             .bind(event.subject.as_deref().map(text))
             .bind(event.user_id.map(|id| id.to_string()))
             .bind(event.address.as_deref().map(text))
+            .bind(event.reference.as_deref().map(text))
             .bind(json(&event.detail))
         )?;
     }

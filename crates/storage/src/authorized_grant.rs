@@ -4,7 +4,8 @@ use crate::connect_request::complete;
 use crate::error::StorageError;
 use crate::gateway;
 use crate::grant_row::{change_of, owner_columns, person, state_columns};
-use crate::row::{bytes_of, json, key_of, millis, text};
+use crate::grant_status::{Settled, settle};
+use crate::row::{NEVER, bytes_of, json, key_of, millis, or_never, text};
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use crate::user;
@@ -92,9 +93,11 @@ async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), StorageError> {
         execute,
         sqlx::query(
             "INSERT INTO grants (id, owner_kind, user_id, gateway_id, label, state, fingerprint, \
-             scopes_requested, scopes_granted, access_token, access_token_key_id, refresh_number, created_at, \
-             authorized_at, issued_at, failures, version) \
-             VALUES ($1, $2, $3, $4, $5, 'active', $6, '[]', '[]', $7, $8, 0, $9, $9, $9, 0, 0)"
+             provider, scopes_requested, scopes_granted, access_token, access_token_key_id, expires_at, \
+             expires_soon_at, ends_at, dies_at, dies_soon_at, health, access_token_status, status_changes_at, \
+             refresh_number, refresh_due_at, created_at, authorized_at, issued_at, last_used_at, failures, version) \
+             VALUES ($1, $2, $3, $4, $5, 'active', $6, '', '[]', '[]', $7, $8, 0, 0, 0, 0, 0, '', '', 0, 0, \
+             $10, $9, $9, $9, 0, 0, 0)"
         )
         .bind(grant.id.to_string())
         .bind(owner_kind)
@@ -105,6 +108,7 @@ async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), StorageError> {
         .bind(grant.tokens.access_token.bytes.as_slice())
         .bind(&grant.tokens.access_token.key_id.0)
         .bind(grant.created_at.millis())
+        .bind(NEVER)
     )?;
     // What an insert and a replacement have in common is written by one statement.
     replace(tx, grant).await.map(drop)
@@ -113,22 +117,24 @@ async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), StorageError> {
 /// Writes everything that a consent or a refresh may change, if the row is still at `grant.version`. When the
 /// grant was last used is not among it: only [`Storage::touch_grants`] moves that, and only forward.
 pub(crate) async fn replace(tx: &mut Tx, grant: &Grant) -> Result<bool, StorageError> {
-    let (state, reason, orphaned_since) = state_columns(grant.state);
+    let (state, reason) = state_columns(grant.state);
+    let marks = grant.clock_marks(tx.expiring_soon());
     let (tokens, refresh_token) = (&grant.tokens, grant.tokens.refresh_token.as_ref());
     let changed = tx!(
         tx,
         execute,
         sqlx::query(
-            "UPDATE grants SET state = $1, state_reason = $2, orphaned_since = $3, fingerprint = $4, \
+            "UPDATE grants SET state = $1, state_reason = $2, provider = $3, fingerprint = $4, \
              account_subject = $5, account_name = $6, scopes_requested = $7, scopes_granted = $8, \
              access_token = $9, access_token_key_id = $10, refresh_token = $11, refresh_token_key_id = $12, \
              expires_at = $13, refresh_number = $14, redeeming_number = $15, authorized_at = $16, \
              issued_at = $17, last_refreshed_at = $18, retry_at = $19, failures = $20, last_error = $21, \
-             version = version + 1 WHERE id = $22 AND version = $23"
+             provider_words = $22, reference = $23, expires_soon_at = $24, ends_at = $25, dies_at = $26, \
+             dies_soon_at = $27, version = version + 1 WHERE id = $28 AND version = $29"
         )
         .bind(state)
         .bind(reason.as_deref())
-        .bind(orphaned_since)
+        .bind(grant.fingerprint.provider())
         .bind(text(&grant.fingerprint.0))
         .bind(grant.account.as_ref().map(|account| text(&account.subject)))
         .bind(grant.account.as_ref().and_then(|account| account.name.as_deref()).map(text))
@@ -138,7 +144,7 @@ pub(crate) async fn replace(tx: &mut Tx, grant: &Grant) -> Result<bool, StorageE
         .bind(&tokens.access_token.key_id.0)
         .bind(bytes_of(refresh_token))
         .bind(key_of(refresh_token))
-        .bind(millis(tokens.expires_at))
+        .bind(or_never(tokens.expires_at))
         .bind(grant.refresh_number)
         .bind(grant.redeeming_number)
         .bind(grant.authorized_at.millis())
@@ -147,8 +153,17 @@ pub(crate) async fn replace(tx: &mut Tx, grant: &Grant) -> Result<bool, StorageE
         .bind(millis(grant.retry_at))
         .bind(grant.failures)
         .bind(grant.last_error.as_deref().map(text))
+        .bind(grant.provider_words.as_deref().map(text))
+        .bind(grant.reference.as_deref().map(text))
+        .bind(or_never(marks.expires_soon_at))
+        .bind(or_never(grant.ends_at))
+        .bind(or_never(marks.dies_at))
+        .bind(or_never(marks.dies_soon_at))
         .bind(grant.id.to_string())
         .bind(grant.version)
     )?;
+    if changed == 1 {
+        settle(tx, Settled::One(grant.id)).await?;
+    }
     Ok(changed == 1)
 }

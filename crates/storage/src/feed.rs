@@ -209,6 +209,9 @@ impl ChangeRow {
             Change::Grant { user, gateway, grant } => {
                 ("grant", Some(gateway), Some(user), Some(grant.to_string()))
             }
+            Change::GrantEnded { user, gateway, grant } => {
+                ("grant_ended", Some(gateway), Some(user), Some(grant.to_string()))
+            }
             Change::ServiceGrant { gateway, grant } => {
                 ("service_grant", Some(gateway), None, Some(grant.to_string()))
             }
@@ -234,6 +237,7 @@ impl ChangeRow {
             "user" => Change::User(user()?),
             "api_token" => Change::ApiToken(self.thing_id.as_ref()?.parse::<ApiTokenId>().ok()?),
             "grant" => Change::Grant { user: user()?, gateway: gateway()?, grant: grant()? },
+            "grant_ended" => Change::GrantEnded { user: user()?, gateway: gateway()?, grant: grant()? },
             "service_grant" => Change::ServiceGrant { gateway: gateway()?, grant: grant()? },
             "catalog" => Change::Catalog { gateway: gateway()?, user: user() },
             "connect_request" => {

@@ -2,7 +2,7 @@
 
 use crate::client_registration;
 use crate::cursor::Slice;
-use crate::ended_grant::{GrantsOf, end_grants};
+use crate::ended_grant::{End, GrantsOf, end_grants};
 use crate::error::StorageError;
 use crate::gateway_row::{GatewayRow, select_gateways};
 use crate::grant::park_grants;
@@ -11,8 +11,8 @@ use crate::storage::Storage;
 use crate::transaction::Tx;
 use crate::user::{Inserted, Updated};
 use doorward_domain::{
-    Change, Fingerprint, Gateway, GatewayAuthorization, GatewayId, NewAuditEvent, OAuthSettings, Page,
-    PageRequest, ReauthorizationReason, Slug, StaticHeader,
+    Change, EndCause, Fingerprint, Gateway, GatewayAuthorization, GatewayId, NewAuditEvent, OAuthSettings,
+    Page, PageRequest, ProviderFacts, ReauthorizationReason, Slug, StaticHeader,
 };
 use std::collections::BTreeMap;
 use url::Url;
@@ -147,7 +147,7 @@ impl Storage {
             }
             Some(_) => {}
         }
-        end_grants(&mut tx, GrantsOf::Gateway(id), "gateway deleted", &audit.actor).await?;
+        end_grants(&mut tx, GrantsOf::Gateway(id), &End::by(EndCause::GatewayDeleted, &audit.actor)).await?;
         tx!(tx, execute, sqlx::query("DELETE FROM gateways WHERE id = $1").bind(id.to_string()))?;
         tx.change(Change::Gateway(id));
         tx.audit(audit);
@@ -201,8 +201,9 @@ async fn insert(tx: &mut Tx, gateway: &Gateway) -> Result<bool, StorageError> {
         execute,
         sqlx::query(
             "INSERT INTO gateways (id, slug, name, name_key, url, state, catalog_sharing, authorization_kind, \
-             iss_promised, scopes, authorize_params, created_at, updated_at, version) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, 'none', FALSE, '[]', '{}', $8, $9, 1) \
+             iss_promised, scopes, authorize_params, replay_safe, revocation_method, revocation_reach, keep_alive, \
+             created_at, updated_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, 'none', FALSE, '[]', '{}', \
+             FALSE, 'rfc7009', 'this_grant', FALSE, $8, $9, 1) \
              ON CONFLICT (slug) DO NOTHING"
         )
         .bind(gateway.id.to_string())
@@ -246,7 +247,8 @@ async fn put_settings(tx: &mut Tx, gateway: &Gateway) -> Result<(), StorageError
     };
     client_registration::put(tx, gateway.id, oauth.map(|settings| &settings.registration)).await?;
     put_static_header(tx, gateway.id, kind, header).await?;
-    put_oauth(tx, gateway.id, oauth).await
+    put_oauth(tx, gateway.id, oauth).await?;
+    put_facts(tx, gateway, oauth).await
 }
 
 async fn put_static_header(
@@ -292,6 +294,35 @@ async fn put_oauth(tx: &mut Tx, id: GatewayId, oauth: Option<&OAuthSettings>) ->
         .bind(json(oauth.map_or(&BTreeMap::new(), |settings| &settings.authorize_params)))
         .bind(oauth.map(|settings| settings.registration.id.to_string()))
         .bind(id.to_string())
+    )
+    .map(drop)
+}
+
+/// Writes how the authorization server treats what it gave, and where its tokens may be sent now. An edit
+/// forgets what was wrong with the registration: the next refresh tells whether it still is.
+async fn put_facts(
+    tx: &mut Tx,
+    gateway: &Gateway,
+    oauth: Option<&OAuthSettings>,
+) -> Result<(), StorageError> {
+    let facts = oauth.map_or_else(ProviderFacts::default, |settings| settings.facts.clone());
+    tx!(
+        tx,
+        execute,
+        sqlx::query(
+            "UPDATE gateways SET replay_safe = $1, idle_death_days = $2, absolute_death_days = $3, \
+             revocation_method = $4, revocation_reach = $5, user_apps_url = $6, keep_alive = $7, \
+             fingerprint = $8, registration_problem = NULL, registration_problem_since = NULL WHERE id = $9"
+        )
+        .bind(facts.replay_safe)
+        .bind(facts.idle_death_days.map(i64::from))
+        .bind(facts.absolute_death_days.map(i64::from))
+        .bind(word(facts.revocation_method))
+        .bind(word(facts.revocation_reach))
+        .bind(facts.user_apps_url.as_ref().map(Url::as_str))
+        .bind(oauth.is_some_and(|settings| settings.keep_alive))
+        .bind(gateway.fingerprint().map(|fingerprint| fingerprint.0))
+        .bind(gateway.id.to_string())
     )
     .map(drop)
 }

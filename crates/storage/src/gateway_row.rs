@@ -4,7 +4,8 @@ use crate::client_registration::ClientRegistrationRow;
 use crate::error::StorageError;
 use crate::row::RowName;
 use doorward_domain::{
-    Fingerprint, Gateway, GatewayAuthorization, OAuthSettings, Slug, StaticHeader, Timestamp,
+    Fingerprint, Gateway, GatewayAuthorization, OAuthSettings, ProviderFacts, RegistrationProblem, Slug,
+    StaticHeader, Timestamp,
 };
 
 #[derive(sqlx::FromRow)]
@@ -28,6 +29,15 @@ pub(crate) struct GatewayRow {
     resource: Option<String>,
     scopes: String,
     authorize_params: String,
+    replay_safe: bool,
+    idle_death_days: Option<i64>,
+    absolute_death_days: Option<i64>,
+    revocation_method: String,
+    revocation_reach: String,
+    user_apps_url: Option<String>,
+    keep_alive: bool,
+    registration_problem: Option<String>,
+    registration_problem_since: Option<i64>,
     created_at: i64,
     updated_at: i64,
     version: i64,
@@ -42,7 +52,9 @@ macro_rules! select_gateways {
             "SELECT g.id, g.slug, g.name, g.url, g.state, g.catalog_sharing, g.authorization_kind, \
              g.static_header_name, g.static_header, g.static_header_key_id, g.static_header_fingerprint, \
              g.authorization_url, g.token_url, g.revocation_url, g.issuer, g.iss_promised, g.resource, \
-             g.scopes, g.authorize_params, g.created_at, g.updated_at, g.version, ",
+             g.scopes, g.authorize_params, g.replay_safe, g.idle_death_days, g.absolute_death_days, \
+             g.revocation_method, g.revocation_reach, g.user_apps_url, g.keep_alive, g.registration_problem, \
+             g.registration_problem_since, g.created_at, g.updated_at, g.version, ",
             $crate::client_registration::registration_columns!(),
             " FROM gateways g LEFT JOIN client_registrations r ON r.id = g.client_registration_id"
         )
@@ -84,6 +96,8 @@ impl GatewayRow {
     }
 
     fn into_settings(self, row: RowName<'_>) -> Result<OAuthSettings, StorageError> {
+        let facts = self.facts(row)?;
+        let registration_problem = self.registration_problem(row)?;
         let authorization_url = row.required("authorization_url", self.authorization_url)?;
         let token_url = row.required("token_url", self.token_url)?;
         Ok(OAuthSettings {
@@ -95,7 +109,31 @@ impl GatewayRow {
             resource: self.resource,
             scopes: row.json("scopes", &self.scopes)?,
             authorize_params: row.json("authorize_params", &self.authorize_params)?,
+            facts,
+            keep_alive: self.keep_alive,
             registration: self.registration.into_registration(row)?,
+            registration_problem,
         })
+    }
+
+    fn facts(&self, row: RowName<'_>) -> Result<ProviderFacts, StorageError> {
+        let days = |column, days: Option<i64>| {
+            let days = days.map(u32::try_from).transpose();
+            days.map_err(|_| row.corrupt(column, "not a number of days"))
+        };
+        Ok(ProviderFacts {
+            replay_safe: self.replay_safe,
+            idle_death_days: days("idle_death_days", self.idle_death_days)?,
+            absolute_death_days: days("absolute_death_days", self.absolute_death_days)?,
+            revocation_method: row.word("revocation_method", &self.revocation_method)?,
+            revocation_reach: row.word("revocation_reach", &self.revocation_reach)?,
+            user_apps_url: row.parse_optional("user_apps_url", self.user_apps_url.as_deref())?,
+        })
+    }
+
+    fn registration_problem(&self, row: RowName<'_>) -> Result<Option<RegistrationProblem>, StorageError> {
+        let Some(code) = &self.registration_problem else { return Ok(None) };
+        let since = row.required("registration_problem_since", self.registration_problem_since)?;
+        Ok(Some(RegistrationProblem { code: code.clone(), since: Timestamp::from_millis(since) }))
     }
 }

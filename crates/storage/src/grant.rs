@@ -1,16 +1,17 @@
 //! Grants: looked up, put into a state, ended. Every write is compare-and-swap on the row's version (lesson
 //! R5): a losing write never lands.
 
-use crate::ended_grant::{GrantsOf, end_grants};
+use crate::ended_grant::{End, GrantsOf, end_grants};
 use crate::error::StorageError;
 use crate::grant_row::{
-    GrantName, GrantRow, grant_columns, grant_name_columns, owner_columns, state_columns,
+    GrantName, GrantRow, change_of, grant_columns, grant_name_columns, owner_columns, state_columns,
 };
+use crate::grant_status::{Settled, settle};
 use crate::row::{millis, text, word};
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use doorward_domain::{
-    Fingerprint, GatewayId, Grant, GrantId, GrantOwner, GrantState, NewAuditEvent, ReauthorizationReason,
+    EndCause, Fingerprint, GatewayId, Grant, GrantId, GrantOwner, NewAuditEvent, ReauthorizationReason,
     Timestamp, UserId,
 };
 
@@ -67,44 +68,35 @@ impl Storage {
         rows.into_iter().map(GrantRow::into_grant).collect()
     }
 
-    /// Puts a grant into a state, if it is still at `version`; whatever was being redeemed is no longer.
+    /// Puts a grant into the state that `grant` has (with its last error and what belongs to it, its failures
+    /// and when to try again), if the row is still at `grant.version`; whatever was being redeemed is no longer.
     /// False: somebody was faster, and nothing was written.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the columns of one verdict; a struct would only rename them"
-    )]
-    pub async fn set_grant_state(
-        &self,
-        id: GrantId,
-        version: i64,
-        state: GrantState,
-        last_error: Option<&str>,
-        retry_at: Option<Timestamp>,
-        failures: i64,
-        audit: NewAuditEvent,
-    ) -> Result<bool, StorageError> {
-        let (state, reason, orphaned_since) = state_columns(state);
+    pub async fn set_grant_state(&self, grant: &Grant, audit: NewAuditEvent) -> Result<bool, StorageError> {
+        let (state, reason) = state_columns(grant.state);
         let mut tx = self.begin("change the state of a grant").await?;
         let changed = tx!(
             tx,
-            fetch_optional,
-            sqlx::query_as::<_, GrantName>(concat!(
-                "UPDATE grants SET state = $1, state_reason = $2, orphaned_since = $3, last_error = $4, \
-                 retry_at = $5, failures = $6, redeeming_number = NULL, version = version + 1 \
-                 WHERE id = $7 AND version = $8 RETURNING ",
-                grant_name_columns!()
-            ))
+            execute,
+            sqlx::query(
+                "UPDATE grants SET state = $1, state_reason = $2, last_error = $3, provider_words = $4, \
+                 reference = $5, retry_at = $6, failures = $7, redeeming_number = NULL, version = version + 1 \
+                 WHERE id = $8 AND version = $9"
+            )
             .bind(state)
             .bind(reason.as_deref())
-            .bind(orphaned_since)
-            .bind(last_error.map(text))
-            .bind(millis(retry_at))
-            .bind(failures)
-            .bind(id.to_string())
-            .bind(version)
+            .bind(grant.last_error.as_deref().map(text))
+            .bind(grant.provider_words.as_deref().map(text))
+            .bind(grant.reference.as_deref().map(text))
+            .bind(millis(grant.retry_at))
+            .bind(grant.failures)
+            .bind(grant.id.to_string())
+            .bind(grant.version)
         )?;
-        let Some(changed) = changed else { return Ok(false) };
-        tx.change(changed.change()?);
+        if changed == 0 {
+            return Ok(false);
+        }
+        settle(&mut tx, Settled::One(grant.id)).await?;
+        tx.change(change_of(grant));
         tx.audit(audit);
         tx.commit().await?;
         Ok(true)
@@ -123,7 +115,7 @@ impl Storage {
                 execute,
                 sqlx::query(
                     "UPDATE grants SET last_used_at = $1 \
-                     WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)"
+                     WHERE id = $2 AND last_used_at < $1"
                 )
                 .bind(at.millis())
                 .bind(id.to_string())
@@ -137,7 +129,7 @@ impl Storage {
     pub async fn delete_grant(
         &self,
         id: GrantId,
-        cause: &str,
+        cause: EndCause,
         audit: NewAuditEvent,
     ) -> Result<Option<Grant>, StorageError> {
         let mut tx = self.begin("end a grant").await?;
@@ -151,7 +143,7 @@ impl Storage {
             .bind(id.to_string())
         )?;
         let Some(grant) = row.map(GrantRow::into_grant).transpose()? else { return Ok(None) };
-        end_grants(&mut tx, GrantsOf::One(id), cause, &audit.actor).await?;
+        end_grants(&mut tx, GrantsOf::One(id), &End::by(cause, &audit.actor)).await?;
         tx.audit(audit);
         tx.commit().await?;
         Ok(Some(grant))
@@ -169,8 +161,8 @@ pub(crate) async fn park_grants(
         tx,
         fetch_all,
         sqlx::query_as::<_, GrantName>(concat!(
-            "UPDATE grants SET state = 'needs_authorization', state_reason = $1, orphaned_since = NULL, \
-             redeeming_number = NULL, version = version + 1 \
+            "UPDATE grants SET state = 'needs_authorization', state_reason = $1, redeeming_number = NULL, \
+             version = version + 1 \
              WHERE gateway_id = $2 AND fingerprint <> $3 AND state <> 'needs_authorization' RETURNING ",
             grant_name_columns!()
         ))
@@ -181,5 +173,6 @@ pub(crate) async fn park_grants(
     for grant in &parked {
         tx.change(grant.change()?);
     }
+    settle(tx, Settled::Gateway(gateway)).await?;
     Ok(parked.len() as u64)
 }

@@ -4,6 +4,7 @@
 use crate::authorized_grant::replace;
 use crate::error::StorageError;
 use crate::grant_row::{GrantName, change_of, grant_name_columns, person};
+use crate::grant_status::{Settled, settle};
 use crate::storage::Storage;
 use doorward_domain::{Actor, Grant, GrantId, NewAuditEvent, Timestamp};
 
@@ -54,9 +55,8 @@ impl Storage {
             tx,
             fetch_all,
             sqlx::query_as::<_, GrantName>(concat!(
-                "UPDATE grants SET state = 'uncertain', state_reason = NULL, orphaned_since = NULL, \
-                 redeeming_number = NULL, last_error = $1, version = version + 1 \
-                 WHERE redeeming_number IS NOT NULL RETURNING ",
+                "UPDATE grants SET state = 'uncertain', state_reason = NULL, redeeming_number = NULL, last_error = $1, \
+                 version = version + 1 WHERE redeeming_number IS NOT NULL RETURNING ",
                 grant_name_columns!()
             ))
             .bind("Doorward stopped while a refresh was on its way; its answer is not known")
@@ -69,6 +69,7 @@ impl Storage {
             event.user_id = person(grant.owner()?);
             tx.audit(event);
             tx.change(grant.change()?);
+            settle(&mut tx, Settled::One(grant.parsed_id()?)).await?;
         }
         tx.commit().await?;
         Ok(found.len() as u64)

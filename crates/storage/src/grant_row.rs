@@ -2,9 +2,9 @@
 //! variants is corrupt.
 
 use crate::error::StorageError;
-use crate::row::{RowName, moment, word};
+use crate::row::{RowName, if_ever, moment, unless_never, word};
 use doorward_domain::{
-    Change, Fingerprint, GatewayId, Grant, GrantOwner, GrantState, ProviderAccount, SealedTokenSet,
+    Change, Fingerprint, GatewayId, Grant, GrantId, GrantOwner, GrantState, ProviderAccount, SealedTokenSet,
     Timestamp, UserId,
 };
 
@@ -12,8 +12,9 @@ macro_rules! grant_columns {
     () => {
         "id, owner_kind, user_id, gateway_id, label, state, state_reason, orphaned_since, fingerprint, \
          account_subject, account_name, scopes_requested, scopes_granted, access_token, access_token_key_id, \
-         refresh_token, refresh_token_key_id, expires_at, refresh_number, redeeming_number, created_at, \
-         authorized_at, issued_at, last_used_at, last_refreshed_at, retry_at, failures, last_error, version"
+         refresh_token, refresh_token_key_id, expires_at, ends_at, refresh_number, redeeming_number, created_at, \
+         authorized_at, issued_at, last_used_at, last_refreshed_at, retry_at, failures, last_error, \
+         provider_words, reference, version"
     };
 }
 pub(crate) use grant_columns;
@@ -37,17 +38,20 @@ pub(crate) struct GrantRow {
     access_token_key_id: String,
     refresh_token: Option<Vec<u8>>,
     refresh_token_key_id: Option<String>,
-    expires_at: Option<i64>,
+    expires_at: i64,
+    ends_at: i64,
     refresh_number: i64,
     redeeming_number: Option<i64>,
     created_at: i64,
     authorized_at: i64,
     issued_at: i64,
-    last_used_at: Option<i64>,
+    last_used_at: i64,
     last_refreshed_at: Option<i64>,
     retry_at: Option<i64>,
     failures: i64,
     last_error: Option<String>,
+    provider_words: Option<String>,
+    reference: Option<String>,
     version: i64,
 }
 
@@ -60,14 +64,15 @@ impl GrantRow {
             id: row.parse("id", &self.id)?,
             owner: owner(row, &self.owner_kind, self.user_id.as_deref())?,
             gateway_id: row.parse("gateway_id", &self.gateway_id)?,
-            state: state(row, &self.state, self.state_reason.as_deref(), self.orphaned_since)?,
+            state: state(row, &self.state, self.state_reason.as_deref())?,
+            orphaned_since: moment(self.orphaned_since),
             account: account(row, self.account_subject, self.account_name)?,
             scopes_requested: row.json("scopes_requested", &self.scopes_requested)?,
             scopes_granted: row.json("scopes_granted", &self.scopes_granted)?,
             tokens: SealedTokenSet {
                 access_token: row.required("access_token", access_token)?,
                 refresh_token: row.sealed("refresh_token", self.refresh_token, self.refresh_token_key_id)?,
-                expires_at: moment(self.expires_at),
+                expires_at: unless_never(self.expires_at),
             },
             label: self.label,
             fingerprint: Fingerprint(self.fingerprint),
@@ -76,17 +81,20 @@ impl GrantRow {
             created_at: Timestamp::from_millis(self.created_at),
             authorized_at: Timestamp::from_millis(self.authorized_at),
             issued_at: Timestamp::from_millis(self.issued_at),
-            last_used_at: moment(self.last_used_at),
+            last_used_at: if_ever(self.last_used_at),
             last_refreshed_at: moment(self.last_refreshed_at),
+            ends_at: unless_never(self.ends_at),
             retry_at: moment(self.retry_at),
             failures: self.failures,
             last_error: self.last_error,
+            provider_words: self.provider_words,
+            reference: self.reference,
             version: self.version,
         })
     }
 }
 
-fn account(
+pub(crate) fn account(
     row: RowName<'_>,
     subject: Option<String>,
     name: Option<String>,
@@ -98,34 +106,27 @@ fn account(
     }
 }
 
-fn state(
-    row: RowName<'_>,
-    state: &str,
-    reason: Option<&str>,
-    orphaned_since: Option<i64>,
-) -> Result<GrantState, StorageError> {
-    match (state, reason, orphaned_since) {
-        ("active", None, None) => Ok(GrantState::Active),
-        ("uncertain", None, None) => Ok(GrantState::Uncertain),
-        ("needs_authorization", Some(reason), None) => {
+fn state(row: RowName<'_>, state: &str, reason: Option<&str>) -> Result<GrantState, StorageError> {
+    match (state, reason) {
+        ("active", None) => Ok(GrantState::Active),
+        ("uncertain", None) => Ok(GrantState::Uncertain),
+        ("needs_authorization", Some(reason)) => {
             row.word("state_reason", reason).map(GrantState::NeedsAuthorization)
         }
-        ("orphaned", None, Some(since)) => Ok(GrantState::Orphaned { since: Timestamp::from_millis(since) }),
-        _ => Err(row.corrupt("state", "no such state, or state_reason and orphaned_since do not fit it")),
+        _ => Err(row.corrupt("state", "no such state, or state_reason does not fit it")),
     }
 }
 
-/// The columns of a state: its word, its reason, since when.
-pub(crate) fn state_columns(state: GrantState) -> (&'static str, Option<String>, Option<i64>) {
+/// The columns of a state: its word, its reason.
+pub(crate) fn state_columns(state: GrantState) -> (&'static str, Option<String>) {
     match state {
-        GrantState::Active => ("active", None, None),
-        GrantState::Uncertain => ("uncertain", None, None),
-        GrantState::NeedsAuthorization(reason) => ("needs_authorization", Some(word(reason)), None),
-        GrantState::Orphaned { since } => ("orphaned", None, Some(since.millis())),
+        GrantState::Active => ("active", None),
+        GrantState::Uncertain => ("uncertain", None),
+        GrantState::NeedsAuthorization(reason) => ("needs_authorization", Some(word(reason))),
     }
 }
 
-fn owner(row: RowName<'_>, kind: &str, user_id: Option<&str>) -> Result<GrantOwner, StorageError> {
+pub(crate) fn owner(row: RowName<'_>, kind: &str, user_id: Option<&str>) -> Result<GrantOwner, StorageError> {
     match (kind, user_id) {
         ("user", Some(id)) => row.parse("user_id", id).map(GrantOwner::User),
         ("service", None) => Ok(GrantOwner::Service),
@@ -168,11 +169,23 @@ impl GrantName {
         self.row().parse("gateway_id", &self.gateway_id)
     }
 
+    pub(crate) fn parsed_id(&self) -> Result<GrantId, StorageError> {
+        self.row().parse("id", &self.id)
+    }
+
     pub(crate) fn change(&self) -> Result<Change, StorageError> {
-        let (gateway, grant) = (self.gateway()?, self.row().parse("id", &self.id)?);
+        let (gateway, grant) = (self.gateway()?, self.parsed_id()?);
         Ok(match self.owner()? {
             GrantOwner::User(user) => Change::Grant { user, gateway, grant },
             GrantOwner::Service => Change::ServiceGrant { gateway, grant },
+        })
+    }
+
+    /// The change when the grant has ended, or is refused from now on.
+    pub(crate) fn ended(&self) -> Result<Change, StorageError> {
+        Ok(match self.change()? {
+            Change::Grant { user, gateway, grant } => Change::GrantEnded { user, gateway, grant },
+            other => other,
         })
     }
 

@@ -30,6 +30,7 @@ mod gateway_row;
 mod grant;
 mod grant_refresh;
 mod grant_row;
+mod grant_status;
 mod key_check;
 mod lease;
 mod session;

@@ -122,3 +122,21 @@ pub(crate) fn moment(millis: Option<i64>) -> Option<Timestamp> {
 pub(crate) fn millis(moment: Option<Timestamp>) -> Option<i64> {
     moment.map(Timestamp::millis)
 }
+
+/// What a moment is that never comes: it sorts behind all others, in both databases.
+pub(crate) const NEVER: i64 = i64::MAX;
+
+/// A moment that may never come.
+pub(crate) fn unless_never(millis: i64) -> Option<Timestamp> {
+    (millis != NEVER).then(|| Timestamp::from_millis(millis))
+}
+
+/// The column of a moment that may never come.
+pub(crate) fn or_never(moment: Option<Timestamp>) -> i64 {
+    moment.map_or(NEVER, Timestamp::millis)
+}
+
+/// A moment in the past that may never have been.
+pub(crate) fn if_ever(millis: i64) -> Option<Timestamp> {
+    (millis != 0).then(|| Timestamp::from_millis(millis))
+}

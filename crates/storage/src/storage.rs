@@ -6,8 +6,12 @@ use crate::feed::{AppliedChange, ChangeListener, Feed};
 use doorward_domain::Clock;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
+
+const DAY_MILLIS: u64 = 86_400_000;
 
 /// What Doorward keeps. Clones share the same connections and the same feed.
 #[derive(Clone)]
@@ -19,6 +23,8 @@ struct Inner {
     database: Database,
     clock: Clock,
     feed: Arc<Feed>,
+    /// Milliseconds; a setting of the whole installation.
+    expiring_soon: AtomicU64,
     tasks: [AbortHandle; 2],
 }
 
@@ -58,8 +64,9 @@ impl Storage {
             let (feed, database) = (feed.clone(), database.clone());
             async move { database.listen(feed.waker()).await }
         });
+        let expiring_soon = AtomicU64::new(DAY_MILLIS);
         let tasks = [reading.abort_handle(), listening.abort_handle()];
-        Ok(Self { inner: Arc::new(Inner { database, clock, feed, tasks }) })
+        Ok(Self { inner: Arc::new(Inner { database, clock, feed, expiring_soon, tasks }) })
     }
 
     /// Stops the feed and closes every connection; later calls fail as unreachable.
@@ -87,6 +94,17 @@ impl Storage {
     /// Whether the feed has heard from the database within the trust time, so that caches may be believed.
     pub fn feed_is_fresh(&self) -> bool {
         self.feed().is_fresh()
+    }
+
+    /// Sets how long before its end something counts as expiring soon (a day, unless it is set). What is
+    /// stored already is brought up to date as it is written next.
+    pub fn set_expiring_soon(&self, soon: Duration) {
+        let millis = u64::try_from(soon.as_millis()).unwrap_or(u64::MAX);
+        self.inner.expiring_soon.store(millis, Ordering::Relaxed);
+    }
+
+    pub(crate) fn expiring_soon(&self) -> Duration {
+        Duration::from_millis(self.inner.expiring_soon.load(Ordering::Relaxed))
     }
 
     pub(crate) fn database(&self) -> &Database {

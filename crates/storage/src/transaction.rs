@@ -50,6 +50,11 @@ impl Tx {
         self.storage.clock().now()
     }
 
+    /// How long before its end something counts as expiring soon.
+    pub(crate) fn expiring_soon(&self) -> Duration {
+        self.storage.expiring_soon()
+    }
+
     /// Writes the audit events and changes, commits, and returns once this process's feed has applied them.
     pub(crate) async fn commit(mut self) -> Result<(), StorageError> {
         crate::audit::append(&mut self).await?;

@@ -2,14 +2,16 @@
 
 use crate::api_token::{end_api_tokens_of, forget_api_tokens_of};
 use crate::cursor::Slice;
-use crate::ended_grant::{GrantsOf, end_grants};
+use crate::ended_grant::{End, GrantsOf, end_grants};
 use crate::error::StorageError;
 use crate::row::{RowName, text, word};
 use crate::session::end_sessions_of;
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use doorward_domain::user::PasswordHash;
-use doorward_domain::{Actor, Change, NewAuditEvent, Page, PageRequest, Timestamp, User, UserId, UserState};
+use doorward_domain::{
+    Actor, Change, EndCause, NewAuditEvent, Page, PageRequest, Timestamp, User, UserId, UserState,
+};
 
 /// What became of an insert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,7 +188,8 @@ impl Storage {
             Err(error) => return Err(error),
         }
         if user.state == UserState::Disabled {
-            end_grants(&mut tx, GrantsOf::User(user.id), "user disabled", &audit.actor).await?;
+            end_grants(&mut tx, GrantsOf::User(user.id), &End::by(EndCause::UserDisabled, &audit.actor))
+                .await?;
             end_sessions_of(&mut tx, user.id).await?;
             end_api_tokens_of(&mut tx, user.id).await?;
         }
@@ -262,7 +265,7 @@ async fn insert(tx: &mut Tx, user: &User) -> Result<bool, StorageError> {
 }
 
 async fn delete(tx: &mut Tx, id: UserId, actor: &Actor) -> Result<(), StorageError> {
-    end_grants(tx, GrantsOf::User(id), "user deleted", actor).await?;
+    end_grants(tx, GrantsOf::User(id), &End::by(EndCause::UserDeleted, actor)).await?;
     forget_api_tokens_of(tx, id).await?;
     // Sessions, links and catalogs go with the row (ON DELETE CASCADE).
     tx!(tx, execute, sqlx::query("DELETE FROM users WHERE id = $1").bind(id.to_string()))?;

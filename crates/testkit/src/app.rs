@@ -8,7 +8,7 @@ use doorward_broker::{
 };
 use doorward_demo::{AuthorizationServerOptions, Demo};
 use doorward_domain::{
-    Audience, ClientSecret, Clock, Entropy, Gateway, GatewayState, Password, Role, UserId,
+    Audience, ClientSecret, Clock, Entropy, Gateway, GatewayState, Password, Policy, Role, UserId,
 };
 use doorward_outbound::EgressPolicy;
 use doorward_server::settings::{AdministratorSetting, DatabaseSetting, LogFormat};
@@ -51,6 +51,8 @@ pub struct TestAppOptions {
     pub without_administrator: bool,
     /// What outbound calls may reach; none: everything on 127.0.0.1.
     pub egress: Option<EgressPolicy>,
+    /// How long things are kept.
+    pub policy: Policy,
 }
 
 /// Somebody with an account, and the means to act as them without a network.
@@ -78,6 +80,7 @@ impl TestApp {
         let mut settings = settings(&directory, &origin);
         settings.administrator = (!options.without_administrator).then(administrator);
         settings.egress = options.egress.unwrap_or(settings.egress);
+        settings.policy = options.policy;
         if let Some(postgres) = &postgres {
             settings.database = DatabaseSetting::Postgres(SecretString::from(postgres.url()));
             settings.key_ring = Some(SecretString::from(KEY_RING));
@@ -214,6 +217,8 @@ pub fn oauth_input(demo: &Demo) -> OAuthInput {
         authorization_url: server.authorization_url().to_string(),
         token_url: server.token_url().to_string(),
         revocation_url: None,
+        facts: None,
+        keep_alive: None,
         issuer: Some(server.issuer().to_owned()),
         resource: Some(demo.mcp_server.url().to_string()),
         scopes: Vec::new(),
@@ -248,6 +253,7 @@ pub fn settings(directory: &TempDir, origin: &str) -> Settings {
         trusted_proxies: Vec::new(),
         metrics_listen: loopback,
         request_timeout: Duration::from_secs(5),
+        policy: Policy::default(),
         log_format: LogFormat::Text,
         log_filter: "off".to_owned(),
         demo: false,

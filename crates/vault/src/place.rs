@@ -12,14 +12,17 @@ pub struct Place {
 }
 
 impl Place {
-    /// Table and column of every sealed value in the database.
-    pub const ALL_COLUMNS: [(&'static str, &'static str); 6] = [
+    /// Table and column of every sealed value in the database. Those of `provider_revocations` hold bytes
+    /// that keep the place they were sealed for: their grant's tokens, their registration's secret.
+    pub const ALL_COLUMNS: [(&'static str, &'static str); 8] = [
         ("grants", "access_token"),
         ("grants", "refresh_token"),
         ("client_registrations", "client_secret"),
         ("gateways", "static_header"),
         ("authorization_requests", "pkce_verifier"),
-        ("provider_revocations", "token"),
+        ("provider_revocations", "access_token"),
+        ("provider_revocations", "refresh_token"),
+        ("provider_revocations", "client_secret"),
     ];
 
     fn new(table: &'static str, column: &'static str, row: &impl ToString) -> Self {
@@ -51,11 +54,6 @@ impl Place {
         Self::new("authorization_requests", "pkce_verifier", &id)
     }
 
-    /// A token that waits for its provider to be told of its end; `row` is the outbox row's id.
-    pub fn provider_revocation_token(row: &str) -> Self {
-        Self::new("provider_revocations", "token", &row)
-    }
-
     /// The table and the column, as [`Place::ALL_COLUMNS`] lists them.
     pub fn column(&self) -> (&'static str, &'static str) {
         (self.table, self.column)
@@ -82,10 +80,9 @@ mod tests {
             Place::client_secret(id.into()),
             Place::static_header(id.into()),
             Place::pkce_verifier(id.into()),
-            Place::provider_revocation_token("r1"),
         ];
-        assert_eq!(places.each_ref().map(Place::column), Place::ALL_COLUMNS);
+        // What waits in the outbox is sealed as it was in its first place: a grant's tokens, a registration's secret.
+        assert_eq!(places.each_ref().map(Place::column), Place::ALL_COLUMNS[..5]);
         assert_eq!(places[0].to_string(), format!("grants/access_token/{id}"));
-        assert_eq!(places[5].to_string(), "provider_revocations/token/r1");
     }
 }

@@ -8,7 +8,7 @@ use doorward_broker::{
 use doorward_demo::{AuthorizationServerOptions, Demo};
 use doorward_domain::{
     AuthorizationCode, ClientSecret, Clock, Entropy, Gateway, GatewayState, Grant, GrantOwner, Password,
-    Role, StateToken, Timestamp,
+    Policy, Role, StateToken, Timestamp,
 };
 use doorward_oauth::OAuthClient;
 use doorward_outbound::{EgressPolicy, Outbound};
@@ -82,6 +82,8 @@ impl World {
             authorization_url: server.authorization_url().to_string(),
             token_url: server.token_url().to_string(),
             revocation_url: None,
+            facts: None,
+            keep_alive: None,
             issuer: Some(server.issuer().to_owned()),
             resource: Some(self.demo.mcp_server.url().to_string()),
             scopes: vec!["openid".into(), "notes".into()],
@@ -164,6 +166,7 @@ pub fn broker_over(storage: &Storage, clock: &Clock, ring: &str) -> Broker {
         oauth: OAuthClient::new(outbound),
         clock: clock.clone(),
         entropy: Entropy,
+        policy: Policy::default(),
         public_url: "http://localhost:4444".parse().unwrap(),
     })
 }

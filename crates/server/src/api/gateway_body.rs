@@ -2,7 +2,9 @@
 
 use super::error::ApiError;
 use doorward_broker::{AuthorizationInput, Edit, GatewayInput, OAuthInput};
-use doorward_domain::{CatalogSharing, ClientSecret, GatewayState, HeaderSecret, TokenEndpointAuth};
+use doorward_domain::{
+    CatalogSharing, ClientSecret, GatewayState, HeaderSecret, ProviderFacts, TokenEndpointAuth,
+};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -45,6 +47,11 @@ pub(crate) struct AuthorizationBody {
     token_url: Option<String>,
     /// `oauth`: RFC 7009.
     revocation_url: Option<String>,
+    /// `oauth`: how the authorization server treats what it gave; left out, it stays.
+    #[schema(value_type = Option<ProviderFactsName>)]
+    facts: Option<ProviderFactsBody>,
+    /// `oauth`: refresh idle grants too, before the provider ends them; left out, it stays.
+    keep_alive: Option<bool>,
     /// `oauth`: the issuer (RFC 8414), which answers are compared with.
     issuer: Option<String>,
     /// `oauth`: the RFC 8707 resource indicator, sent byte for byte.
@@ -62,6 +69,60 @@ pub(crate) struct AuthorizationBody {
     /// `oauth`: `post` where there is a secret and `none` where there is none, if left out.
     #[schema(value_type = Option<TokenEndpointAuthName>)]
     token_endpoint_auth: Option<TokenEndpointAuth>,
+}
+
+/// How the authorization server treats what it gave: what is left out is what is safe to assume.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct ProviderFactsBody(ProviderFacts);
+
+/// How the document spells provider facts.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "stands for the domain's ProviderFacts in the OpenAPI document, which knows no OpenAPI"
+)]
+pub(crate) struct ProviderFactsName {
+    /// A refresh whose answer was lost may be repeated.
+    replay_safe: Option<bool>,
+    /// So many days after the last token it gave, the provider ends an idle grant.
+    #[schema(minimum = 0, maximum = 4_294_967_295_u32)]
+    idle_death_days: Option<u32>,
+    /// So many days after the consent, the provider ends the grant whatever happens.
+    #[schema(minimum = 0, maximum = 4_294_967_295_u32)]
+    absolute_death_days: Option<u32>,
+    revocation_method: Option<RevocationMethodName>,
+    revocation_reach: Option<RevocationReachName>,
+    /// Where a person ends it by hand.
+    #[schema(format = "uri")]
+    user_apps_url: Option<String>,
+}
+
+/// How the document spells the ways to tell a provider.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(
+    dead_code,
+    reason = "stands for the domain's RevocationMethod in the OpenAPI document, which knows no OpenAPI"
+)]
+pub(crate) enum RevocationMethodName {
+    Rfc7009,
+    GithubDelete,
+    BearerCall,
+    None,
+}
+
+/// How the document spells what ends when a provider is told.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(
+    dead_code,
+    reason = "stands for the domain's RevocationReach in the OpenAPI document, which knows no OpenAPI"
+)]
+pub(crate) enum RevocationReachName {
+    ThisGrant,
+    AllOfAppForUser,
+    AllAppsForUser,
 }
 
 /// The ways in which users are authorized.
@@ -157,6 +218,8 @@ impl AuthorizationBody {
                 authorization_url: needed("authorization_url", self.authorization_url)?,
                 token_url: needed("token_url", self.token_url)?,
                 revocation_url: self.revocation_url,
+                facts: self.facts.map(|facts| facts.0),
+                keep_alive: self.keep_alive,
                 issuer: self.issuer,
                 resource: self.resource,
                 scopes: self.scopes.unwrap_or_default(),
@@ -175,6 +238,8 @@ impl AuthorizationBody {
             ("authorization_url", self.authorization_url.is_some()),
             ("token_url", self.token_url.is_some()),
             ("revocation_url", self.revocation_url.is_some()),
+            ("facts", self.facts.is_some()),
+            ("keep_alive", self.keep_alive.is_some()),
             ("issuer", self.issuer.is_some()),
             ("resource", self.resource.is_some()),
             ("scopes", self.scopes.is_some()),

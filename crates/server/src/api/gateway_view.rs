@@ -1,10 +1,10 @@
 //! A gateway as REST shows it. Those who manage gateways see how it is set up; nobody sees a secret.
 
-use super::gateway_body::{CatalogSharingName, GatewayStateName, TokenEndpointAuthName};
+use super::gateway_body::{CatalogSharingName, GatewayStateName, ProviderFactsName, TokenEndpointAuthName};
 use doorward_broker::Caller;
 use doorward_domain::{
-    CatalogSharing, Gateway, GatewayAuthorization, GatewayId, GatewayState, OAuthSettings, Permission, Slug,
-    Timestamp, TokenEndpointAuth,
+    CatalogSharing, Gateway, GatewayAuthorization, GatewayId, GatewayState, OAuthSettings, Permission,
+    ProviderFacts, Slug, Timestamp, TokenEndpointAuth,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -26,11 +26,23 @@ pub(crate) struct GatewayView {
     #[schema(value_type = CatalogSharingName)]
     catalog_sharing: CatalogSharing,
     authorization: AuthorizationView,
+    /// While the provider refuses our registration, for those who manage gateways.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_problem: Option<RegistrationProblemView>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
     version: i64,
+}
+
+/// The provider refuses our registration: mend the client id or secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RegistrationProblemView {
+    /// The provider's error code.
+    code: String,
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
 }
 
 /// How users are authorized; the settings behind the type are for those who manage gateways.
@@ -55,6 +67,10 @@ pub(crate) struct OAuthView {
     token_url: Url,
     #[schema(value_type = Option<String>, format = "uri")]
     revocation_url: Option<Url>,
+    #[schema(value_type = ProviderFactsName)]
+    facts: ProviderFacts,
+    /// Idle grants are refreshed too.
+    keep_alive: bool,
     issuer: Option<String>,
     resource: Option<String>,
     scopes: Vec<String>,
@@ -68,6 +84,8 @@ pub(crate) struct OAuthView {
 
 impl GatewayView {
     pub(crate) fn new(gateway: &Gateway, caller: &Caller) -> Self {
+        let whole = caller.may(Permission::ManageGateways);
+        let problem = gateway.oauth().and_then(|settings| settings.registration_problem.clone());
         Self {
             id: gateway.id,
             slug: gateway.slug.clone(),
@@ -75,7 +93,10 @@ impl GatewayView {
             url: gateway.url.clone(),
             state: gateway.state,
             catalog_sharing: gateway.catalog_sharing,
-            authorization: AuthorizationView::new(gateway, caller.may(Permission::ManageGateways)),
+            authorization: AuthorizationView::new(gateway, whole),
+            registration_problem: problem
+                .filter(|_| whole)
+                .map(|problem| RegistrationProblemView { code: problem.code, since: problem.since }),
             created_at: gateway.created_at,
             updated_at: gateway.updated_at,
             version: gateway.version,
@@ -100,6 +121,8 @@ impl OAuthView {
             authorization_url: settings.authorization_url.clone(),
             token_url: settings.token_url.clone(),
             revocation_url: settings.revocation_url.clone(),
+            facts: settings.facts.clone(),
+            keep_alive: settings.keep_alive,
             issuer: settings.issuer.clone(),
             resource: settings.resource.clone(),
             scopes: settings.scopes.clone(),

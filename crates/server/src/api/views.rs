@@ -154,6 +154,8 @@ pub(crate) struct AuditEventView {
     #[schema(value_type = Option<String>, format = "uuid")]
     user_id: Option<UserId>,
     address: Option<String>,
+    /// What the error that a client was shown calls this event.
+    reference: Option<String>,
     detail: BTreeMap<String, String>,
 }
 
@@ -174,6 +176,7 @@ impl From<AuditEvent> for AuditEventView {
             subject: event.subject,
             user_id: event.user_id,
             address: event.address,
+            reference: event.reference,
             detail: event.detail,
         }
     }

@@ -102,6 +102,8 @@ fn gateway(providers: &Demo) -> GatewayInput {
             authorization_url: server.authorization_url().to_string(),
             token_url: server.token_url().to_string(),
             revocation_url: None,
+            facts: None,
+            keep_alive: None,
             issuer: Some(server.issuer().to_owned()),
             resource: Some(providers.mcp_server.url().to_string()),
             scopes: ["openid", "notes", "repos"].map(str::to_owned).into(),

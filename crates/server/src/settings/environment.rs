@@ -24,6 +24,20 @@ const KNOWN: [&str; 13] = [
     "DOORWARD_TRUSTED_PROXIES",
 ];
 
+/// Settings under other names. Other programs have variables that begin so too, so only what is nearly one
+/// of these is refused.
+const SHARED: [&str; 9] = [
+    "AUDIT_RETENTION_DAYS",
+    "OAUTH_CLEANUP_ENABLED",
+    "OAUTH_CLEANUP_INTERVAL_HOURS",
+    "OAUTH_CLEANUP_KEEP_REFRESHABLE",
+    "OAUTH_EXPIRING_SOON_HOURS",
+    "OAUTH_IDLE_REVOKE_DAYS",
+    "OAUTH_ORPHAN_GRACE_DAYS",
+    "OAUTH_REQUEST_TIMEOUT",
+    "OAUTH_TOKEN_RETENTION_DAYS",
+];
+
 /// A copy of the environment.
 #[derive(Clone, Default)]
 pub(crate) struct Environment(BTreeMap<String, String>);
@@ -64,11 +78,21 @@ impl Environment {
 
     /// Refuses a misspelt or not yet supported setting: to ignore it could be to ignore a protection.
     pub(crate) fn refuse_unknown(&self) -> Result<(), SettingError> {
-        let unknown = self.0.keys().find(|name| name.starts_with(PREFIX) && !KNOWN.contains(&name.as_str()));
-        let Some(name) = unknown else { return Ok(()) };
-        let near = |known: &&&str| strsim::damerau_levenshtein(known, name);
-        let suggestion = KNOWN.iter().min_by_key(near).filter(|known| near(known) <= 6);
-        Err(SettingError::Unknown { name: name.clone(), suggestion: suggestion.map(|s| (*s).to_owned()) })
+        let near = |known: &str, name: &str| strsim::damerau_levenshtein(known, name);
+        for name in self.0.keys() {
+            let (known, allowed): (&[&str], usize) =
+                if name.starts_with(PREFIX) { (&KNOWN, 6) } else { (&SHARED, 3) };
+            if known.contains(&name.as_str()) {
+                continue;
+            }
+            let nearest = known.iter().min_by_key(|known| near(known, name));
+            let suggestion =
+                nearest.filter(|known| near(known, name) <= allowed).map(|known| (*known).to_owned());
+            if name.starts_with(PREFIX) || suggestion.is_some() {
+                return Err(SettingError::Unknown { name: name.clone(), suggestion });
+            }
+        }
+        Ok(())
     }
 
     /// A variable that is set to something.
@@ -112,7 +136,12 @@ mod tests {
             told("DOORWARD_SOMETHING_ELSE_ALTOGETHER"),
             "DOORWARD_SOMETHING_ELSE_ALTOGETHER is not a setting of this version"
         );
-        assert!(Environment::of(&[("DOORWARD_LISTEN", "x"), ("HOME", "/")]).refuse_unknown().is_ok());
+        assert_eq!(
+            told("OAUTH_TOKEN_RETENTION_DAY"),
+            "OAUTH_TOKEN_RETENTION_DAY is not a setting of this version: did you mean OAUTH_TOKEN_RETENTION_DAYS?"
+        );
+        let fine = [("DOORWARD_LISTEN", "x"), ("HOME", "/"), ("OAUTH_CLIENT_ID", "x"), ("AUDIT_LOG", "x")];
+        assert!(Environment::of(&fine).refuse_unknown().is_ok());
         assert!(Environment::of_process().text("PATH").is_some());
     }
 }

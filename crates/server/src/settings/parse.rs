@@ -92,6 +92,25 @@ pub(super) fn seconds(name: &'static str, text: &str) -> Result<Duration, Settin
     }
 }
 
+/// A whole number from 1 to `max`; none where nothing is given.
+pub(super) fn whole(name: &'static str, text: Option<&str>, max: u32) -> Result<Option<u32>, SettingError> {
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
+    match text.parse::<u32>() {
+        Ok(number) if (1..=max).contains(&number) => Ok(Some(number)),
+        _ => Err(wrong(name, format!("`{text}` is not a whole number from 1 to {max}"))),
+    }
+}
+
+/// `true` or `false`; none where nothing is given.
+pub(super) fn switch(name: &'static str, text: Option<&str>) -> Result<Option<bool>, SettingError> {
+    match text.map(str::trim).filter(|text| !text.is_empty()) {
+        None => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(other) => Err(wrong(name, format!("`{other}` is neither true nor false"))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

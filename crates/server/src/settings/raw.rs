@@ -1,6 +1,7 @@
 //! Settings as they are given, on the command line or in the environment, and their way to checked ones.
 
 use super::parse::{self, wrong};
+use super::policy::RawPolicy;
 use super::{AdministratorSetting, DatabaseSetting, Environment, LogFormat, SettingError, Settings};
 use clap::Args;
 use doorward_domain::Password;
@@ -39,6 +40,8 @@ pub struct RawSettings {
     /// Seconds that one token endpoint call may take [default: 30]
     #[arg(long, global = true, env = "OAUTH_REQUEST_TIMEOUT", value_name = "SECONDS")]
     pub oauth_request_timeout: Option<String>,
+    #[command(flatten)]
+    pub policy: RawPolicy,
     /// How log lines look: text or json [default: text]
     #[arg(long, global = true, env = "DOORWARD_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<String>,
@@ -73,6 +76,7 @@ impl RawSettings {
                 "OAUTH_REQUEST_TIMEOUT",
                 &given(&self.oauth_request_timeout, "30"),
             )?,
+            policy: self.policy.check()?,
             log_format: match given(&self.log_format, "text").as_str() {
                 "text" => LogFormat::Text,
                 "json" => LogFormat::Json,

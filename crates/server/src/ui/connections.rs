@@ -81,7 +81,6 @@ fn reason(grant: &Grant, now: Timestamp) -> String {
         GrantState::NeedsAuthorization(ReauthorizationReason::Forced) => "an administrator asks you",
         GrantState::NeedsAuthorization(ReauthorizationReason::GatewayChanged) => "the server has moved",
         GrantState::Uncertain => "an answer was lost",
-        GrantState::Orphaned { .. } => "the gateway is closed to you",
         GrantState::Active if grant.tokens.refresh_token.is_some() => "renews itself",
         GrantState::Active => match grant.tokens.expires_at {
             None => "no end",
@@ -166,7 +165,6 @@ mod tests {
             (GrantState::Active, later, "ends in 41 min"),
             (GrantState::Active, Some(NOW), "nothing renews it"),
             (GrantState::Uncertain, None, "an answer was lost"),
-            (GrantState::Orphaned { since: NOW }, None, "the gateway is closed to you"),
             (GrantState::NeedsAuthorization(InvalidGrant), None, "the provider ended it"),
             (GrantState::NeedsAuthorization(RefusedFreshToken), None, "the server refused it"),
             (GrantState::NeedsAuthorization(NothingToRefreshWith), None, "it ended"),

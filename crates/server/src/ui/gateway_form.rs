@@ -152,6 +152,8 @@ fn oauth(typed: &Fields) -> Result<OAuthInput, BrokerError> {
         authorization_url: typed.text("authorization.authorization_url").to_owned(),
         token_url: typed.text("authorization.token_url").to_owned(),
         revocation_url: typed.filled("authorization.revocation_url"),
+        facts: None,
+        keep_alive: None,
         issuer: typed.filled("authorization.issuer"),
         resource: typed.filled("authorization.resource"),
         scopes: scopes.filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),

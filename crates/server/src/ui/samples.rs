@@ -5,8 +5,8 @@ use doorward_domain::user::PasswordHash;
 use doorward_domain::{
     ApiToken, Audience, CatalogSharing, ClientRegistration, Fingerprint, Gateway, GatewayAuthorization,
     GatewayId, GatewayState, Grant, GrantId, GrantOwner, GrantState, Health, KeyId, OAuthSettings,
-    ProviderAccount, ReauthorizationReason, RegistrationKind, Role, Sealed, SealedTokenSet, Slug,
-    StaticHeader, Timestamp, TokenEndpointAuth, TokenHash, User, UserId, UserState,
+    ProviderAccount, ProviderFacts, ReauthorizationReason, RegistrationKind, Role, Sealed, SealedTokenSet,
+    Slug, StaticHeader, Timestamp, TokenEndpointAuth, TokenHash, User, UserId, UserState,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,6 +58,9 @@ fn oauth(host: &str, scopes: &[&str]) -> GatewayAuthorization {
         resource: None,
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         authorize_params: BTreeMap::from([("access_type".into(), "offline".into())]),
+        facts: ProviderFacts::default(),
+        keep_alive: false,
+        registration_problem: None,
         registration: ClientRegistration {
             id: Uuid::from_u128(9).into(),
             issuer: format!("https://{host}"),
@@ -121,6 +124,7 @@ pub(super) fn grant(state: GrantState, refreshable: bool) -> Grant {
         gateway_id: GatewayId(Uuid::from_u128(1)),
         label: String::new(),
         state,
+        orphaned_since: None,
         fingerprint: Fingerprint(String::new()),
         account: Some(ProviderAccount { subject: "583231".into(), name: Some("htanaka<b>".into()) }),
         scopes_requested: vec!["repo".into(), "read:org".into()],
@@ -137,9 +141,12 @@ pub(super) fn grant(state: GrantState, refreshable: bool) -> Grant {
         issued_at: ago(86_400),
         last_used_at: Some(ago(240)),
         last_refreshed_at: None,
+        ends_at: None,
         retry_at: None,
         failures: 0,
         last_error: None,
+        provider_words: None,
+        reference: None,
         version: 1,
     }
 }

@@ -70,7 +70,6 @@ async fn spoilt_grants_are_named(stage: &Stage) {
     let id = grant.id.to_string();
     let spoilt = [
         ("state", "state = 'SPOILT'", "state = 'active'"),
-        ("state", "orphaned_since = 1", "orphaned_since = NULL"),
         (
             "state_reason",
             "state = 'needs_authorization', state_reason = 'SPOILT'",

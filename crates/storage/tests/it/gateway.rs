@@ -139,7 +139,7 @@ async fn deleting_a_gateway_takes_all_of_it_but_the_record_of_its_grants(stage: 
     assert_eq!(storage.authorization_request_by_state(pending.state_hash).await.unwrap(), None);
     assert_eq!(stage.number("SELECT count(*) FROM client_registrations").await, 0);
     assert_eq!(stage.number("SELECT count(*) FROM grants").await, 0);
-    assert_eq!(stage.number("SELECT count(*) FROM ended_grants WHERE cause = 'gateway deleted'").await, 1);
+    assert_eq!(stage.number("SELECT count(*) FROM ended_grants WHERE cause = 'gateway_deleted'").await, 1);
 }
 
 on_both!(

@@ -73,6 +73,14 @@ pub(crate) fn oauth(upstream: &Url) -> OAuthSettings {
         resource: Some("https://mcp.example.com/mcp".into()),
         scopes: vec!["read".into(), "write".into()],
         authorize_params: BTreeMap::from([("prompt".into(), "consent".into())]),
+        facts: ProviderFacts {
+            replay_safe: true,
+            idle_death_days: Some(90),
+            user_apps_url: Some(url("https://as.example.com/apps")),
+            ..ProviderFacts::default()
+        },
+        keep_alive: true,
+        registration_problem: None,
         registration: ClientRegistration {
             id: Entropy.id(NOW),
             issuer: "https://as.example.com".into(),
@@ -94,6 +102,7 @@ pub(crate) fn grant(owner: GrantOwner, gateway: &Gateway) -> Grant {
         gateway_id: gateway.id,
         label: String::new(),
         state: GrantState::Active,
+        orphaned_since: None,
         fingerprint: gateway.fingerprint().unwrap_or(Fingerprint("none".into())),
         account: Some(ProviderAccount { subject: "sub-1".into(), name: Some("ada".into()) }),
         scopes_requested: vec!["read".into(), "write".into()],
@@ -110,9 +119,12 @@ pub(crate) fn grant(owner: GrantOwner, gateway: &Gateway) -> Grant {
         issued_at: NOW,
         last_used_at: None,
         last_refreshed_at: None,
+        ends_at: None,
         retry_at: None,
         failures: 0,
         last_error: None,
+        provider_words: None,
+        reference: None,
         version: 0,
     }
 }

@@ -75,7 +75,7 @@ async fn disabling_ends_all_that_lets_a_person_in(stage: &Stage) {
     assert_eq!(storage.authorization_request_by_state(pending.state_hash).await.unwrap(), None);
     let ended = storage.api_token(token.id).await.unwrap().unwrap();
     assert_eq!(ended.ended_at, Some(NOW));
-    assert_eq!(stage.number("SELECT count(*) FROM ended_grants WHERE cause = 'user disabled'").await, 1);
+    assert_eq!(stage.number("SELECT count(*) FROM ended_grants WHERE cause = 'user_disabled'").await, 1);
 }
 
 async fn deleting_a_person_keeps_a_record_of_their_grants(stage: &Stage) {

@@ -30,6 +30,9 @@ pub(crate) async fn oauth_gateway(house: &House, upstream: &Upstream, provider: 
         resource: None,
         scopes: Vec::new(),
         authorize_params: std::collections::BTreeMap::new(),
+        facts: Default::default(),
+        keep_alive: false,
+        registration_problem: None,
         registration: ClientRegistration {
             id: Entropy.id(house.clock.now()),
             issuer: provider.to_owned(),
@@ -54,6 +57,7 @@ pub(crate) async fn grant(house: &House, caller: &Caller, gateway: &Gateway, tok
         gateway_id: gateway.id,
         label: String::new(),
         state: GrantState::Active,
+        orphaned_since: None,
         fingerprint: gateway.fingerprint().unwrap(),
         account: None,
         scopes_requested: Vec::new(),
@@ -70,9 +74,12 @@ pub(crate) async fn grant(house: &House, caller: &Caller, gateway: &Gateway, tok
         issued_at: now,
         last_used_at: None,
         last_refreshed_at: None,
+        ends_at: None,
         retry_at: None,
         failures: 0,
         last_error: None,
+        provider_words: None,
+        reference: None,
         version: 0,
     };
     let audit = NewAuditEvent::new(Actor::System, "grant.authorize");

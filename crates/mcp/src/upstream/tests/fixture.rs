@@ -235,6 +235,7 @@ impl House {
             oauth: OAuthClient::new(outbound.clone()),
             clock: clock.clone(),
             entropy: Entropy,
+            policy: Default::default(),
             public_url: "http://localhost:4444".parse().unwrap(),
         });
         let upstreams = Upstreams::new(broker.clone(), storage.clone(), outbound);

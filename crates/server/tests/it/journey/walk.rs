@@ -29,6 +29,8 @@ pub async fn register(app: &TestApp, slug: &str, provider: &Provider, upstream: 
         authorization_url: provider.authorization_url.to_string(),
         token_url: provider.token_url.to_string(),
         revocation_url: None,
+        facts: None,
+        keep_alive: None,
         issuer: Some(provider.issuer.clone()),
         resource: provider.binds_resources.then(|| upstream.url().to_string()),
         scopes: provider.scopes.iter().map(|scope| (*scope).to_owned()).collect(),

@@ -1,0 +1,52 @@
+//! How long things are kept, and what counts as soon: the settings that use cases go by.
+
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The policy of one installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// `OAUTH_EXPIRING_SOON_HOURS`: so long before its end something counts as expiring soon.
+    pub expiring_soon: Duration,
+    pub cleanup: CleanupPolicy,
+    /// `AUDIT_RETENTION_DAYS`.
+    pub audit_retention: Duration,
+}
+
+/// What cleanup sweeps, and how often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CleanupPolicy {
+    /// `OAUTH_CLEANUP_ENABLED`.
+    pub enabled: bool,
+    /// `OAUTH_CLEANUP_INTERVAL_HOURS`.
+    pub interval: Duration,
+    /// `OAUTH_TOKEN_RETENTION_DAYS`: a grant is stale when its token has ended and neither a refresh nor a
+    /// served call happened for longer than this.
+    pub retention: Duration,
+    /// `OAUTH_CLEANUP_KEEP_REFRESHABLE`: spare stale grants that could still be refreshed.
+    pub keep_refreshable: bool,
+    /// `OAUTH_IDLE_REVOKE_DAYS`: end what nobody used for so long; none: never.
+    pub idle_revoke: Option<Duration>,
+    /// `OAUTH_ORPHAN_GRACE_DAYS`: end what was orphaned for so long.
+    pub orphan_grace: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { expiring_soon: DAY, cleanup: CleanupPolicy::default(), audit_retention: 365 * DAY }
+    }
+}
+
+impl Default for CleanupPolicy {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            interval: DAY,
+            retention: 90 * DAY,
+            keep_refreshable: false,
+            idle_revoke: None,
+            orphan_grace: 30 * DAY,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! How an authorization server treats what it gave: what may be repeated, when a grant dies by itself, and
+//! how it is told that one has ended. A provider template fills it in; an administrator may edit it.
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// What is known of the authorization server behind a gateway. The default is what is safe to assume of
+/// one that nothing is known of.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProviderFacts {
+    /// A refresh whose answer was lost may be repeated, because the refresh token stays good.
+    pub replay_safe: bool,
+    /// So many days after the last token it gave, the provider ends an idle grant.
+    pub idle_death_days: Option<u32>,
+    /// So many days after the consent, the provider ends a grant whatever happens.
+    pub absolute_death_days: Option<u32>,
+    /// How the provider is told; none of a revocation endpoint means [`RevocationMethod::None`].
+    pub revocation_method: RevocationMethod,
+    /// What ends when the provider is told.
+    pub revocation_reach: RevocationReach,
+    /// Where a person ends it by hand, for providers that cannot be told.
+    pub user_apps_url: Option<Url>,
+}
+
+/// How a provider is told that a grant has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevocationMethod {
+    /// RFC 7009 §2.1: a form with the token, under the client's authentication.
+    #[default]
+    Rfc7009,
+    /// GitHub: `DELETE` with the access token as JSON, under HTTP Basic authentication of the client.
+    GithubDelete,
+    /// An empty `POST` that carries the access token itself as its bearer.
+    BearerCall,
+    /// The provider has no such call.
+    None,
+}
+
+/// What ends when a provider is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevocationReach {
+    /// This token, or this grant with all its tokens.
+    #[default]
+    ThisGrant,
+    /// Every token that the user gave to our client at this provider.
+    AllOfAppForUser,
+    /// Every token of the user, also those of other applications.
+    AllAppsForUser,
+}
+
+impl RevocationReach {
+    /// Whether telling the provider would end more than the one grant: then nobody is told unless a person
+    /// has chosen so.
+    pub fn is_wide(self) -> bool {
+        self != Self::ThisGrant
+    }
+}
+
+/// Whether a token may be sent to a revocation endpoint: it stands where the token endpoint or the issuer
+/// stands, or at the `api.` name of one of them (GitHub). Anything else could be a stranger's.
+pub fn may_be_told(token_url: &Url, issuer: Option<&str>, revocation_url: &Url) -> bool {
+    let issuer = issuer.and_then(|issuer| issuer.parse::<Url>().ok());
+    [Some(token_url), issuer.as_ref()].into_iter().flatten().any(|known| {
+        let same = known.origin() == revocation_url.origin();
+        let api =
+            known.host_str().is_some_and(|host| revocation_url.host_str() == Some(&*format!("api.{host}")));
+        same || (api
+            && known.scheme() == revocation_url.scheme()
+            && known.port_or_known_default() == revocation_url.port_or_known_default())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_told_of_only_where_it_came_from() {
+        let url = |text: &str| text.parse::<Url>().unwrap();
+        let token = url("https://github.com/login/oauth/access_token");
+        let told = |at: &str| may_be_told(&token, Some("https://login.example/a"), &url(at));
+        assert!(told("https://github.com/revoke"));
+        assert!(told("https://login.example/revoke"));
+        assert!(told("https://api.github.com/applications/1/token"));
+        assert!(!told("http://api.github.com/applications/1/token"));
+        assert!(!told("https://api.github.com:8443/x"));
+        assert!(!told("https://github.com.evil.example/x"));
+        assert!(!told("https://evil.example/x"));
+        assert!(!may_be_told(&token, None, &url("https://login.example/revoke")));
+    }
+
+    #[test]
+    fn facts_are_stored_as_words_and_unknown_ones_are_refused() {
+        let stored = serde_json::to_string(&ProviderFacts::default()).unwrap();
+        assert!(stored.contains(r#""revocation_method":"rfc7009""#), "{stored}");
+        assert_eq!(serde_json::from_str::<ProviderFacts>("{}").unwrap(), ProviderFacts::default());
+        assert!(serde_json::from_str::<ProviderFacts>(r#"{"replay":true}"#).is_err());
+        assert!(RevocationReach::AllOfAppForUser.is_wide() && !RevocationReach::ThisGrant.is_wide());
+    }
+}
