@@ -1,19 +1,39 @@
-//! What runs by itself. Expired rows that nobody asks for are swept by the inserts of their own tables.
+//! What runs by itself, each thing on its own beat until the server stops. A job is one use case of the
+//! broker, called again and again; when it fails it says so and comes back at the next beat.
 
-use doorward_broker::Broker;
+use doorward_broker::{Broker, BrokerError};
 use std::time::Duration;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 /// How often the uses of grants and API tokens are written.
 const FLUSH_EVERY: Duration = Duration::from_secs(60);
 
-/// Writes when grants and API tokens were last used, until `stop`.
-pub(crate) async fn flush_last_used(broker: Broker, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(FLUSH_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        if let Err(error) = broker.flush_last_used().await {
-            tracing::warn!(%error, "cannot write when grants and API tokens were last used");
+/// Starts every job.
+pub(crate) fn start(broker: &Broker, stop: &CancellationToken) {
+    every(FLUSH_EVERY, "write when things were last used", broker, stop, |broker| async move {
+        broker.flush_last_used().await
+    });
+}
+
+/// Runs `work` at once and then on every beat, until `stop`; never twice at the same time.
+fn every<F>(
+    beat: Duration,
+    what: &'static str,
+    broker: &Broker,
+    stop: &CancellationToken,
+    work: impl Fn(Broker) -> F + Send + 'static,
+) where
+    F: Future<Output = Result<(), BrokerError>> + Send,
+{
+    let (broker, stop) = (broker.clone(), stop.clone());
+    tokio::spawn(async move {
+        let mut beats = tokio::time::interval(beat);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(beats.tick()).await.is_some() {
+            if let Err(error) = work(broker.clone()).await {
+                tracing::warn!(%error, what, "a job failed; it comes back at its next beat");
+            }
         }
-    }
+    });
 }

@@ -43,7 +43,7 @@ pub(super) async fn until_stopped(app: &App, listeners: Listeners) -> Result<(),
     let stop = CancellationToken::new();
     let handle = metrics_listener::install()?;
     tokio::spawn(metrics_listener::upkeep(handle.clone()));
-    tokio::spawn(jobs::flush_last_used(app.broker().clone(), stop.clone()));
+    jobs::start(app.broker(), &stop);
     let router = app.router();
     let mut serving =
         vec![listener::serve(listeners.metrics, metrics_listener::router(handle), stop.clone())];
