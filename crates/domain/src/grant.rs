@@ -124,7 +124,7 @@ pub struct Grant {
 }
 
 /// The access token by the clock alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccessTokenStatus {
     Valid,
@@ -144,7 +144,7 @@ pub struct ClockMarks {
 }
 
 /// The connection as a person means it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     /// It works, or renews itself.

@@ -14,6 +14,7 @@ pub mod ended_grant;
 pub mod entropy;
 pub mod gateway;
 pub mod grant;
+pub mod grant_list;
 pub mod ids;
 pub mod page;
 pub mod policy;
@@ -43,6 +44,7 @@ pub use grant::{
     AccessTokenStatus, ClockMarks, Grant, GrantOwner, GrantState, Health, ProviderAccount,
     ReauthorizationReason, SealedTokenSet, TokenSet,
 };
+pub use grant_list::{GrantFilter, GrantGateway, GrantSort, GrantSortColumn, GrantUser, ListedGrant};
 pub use ids::{
     ApiTokenId, AuditEventId, AuthorizationRequestId, BulkJobId, CleanupRunId, ClientRegistrationId,
     ConnectRequestId, GatewayId, GrantId, UserId,

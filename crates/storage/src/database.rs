@@ -127,6 +127,14 @@ impl Database {
         Ok(Self::Postgres(pool))
     }
 
+    /// How text is compared byte by byte: by its locale, PostgreSQL would find no prefix in an index.
+    pub(crate) fn by_bytes(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "COLLATE BINARY",
+            Self::Postgres(_) => "COLLATE \"C\"",
+        }
+    }
+
     /// Begins a transaction that writes. `BEGIN IMMEDIATE` takes SQLite's write lock at once, so that no
     /// transaction has to be thrown away when it first writes.
     pub(crate) async fn begin(&self, what: &'static str) -> Result<Connection, StorageError> {

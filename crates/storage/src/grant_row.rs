@@ -106,7 +106,7 @@ pub(crate) fn account(
     }
 }
 
-fn state(row: RowName<'_>, state: &str, reason: Option<&str>) -> Result<GrantState, StorageError> {
+pub(crate) fn state(row: RowName<'_>, state: &str, reason: Option<&str>) -> Result<GrantState, StorageError> {
     match (state, reason) {
         ("active", None) => Ok(GrantState::Active),
         ("uncertain", None) => Ok(GrantState::Uncertain),

@@ -15,6 +15,7 @@ mod database;
 mod cursor;
 mod feed;
 mod row;
+mod sql;
 mod transaction;
 
 mod api_token;
@@ -28,6 +29,8 @@ mod ended_grant;
 mod gateway;
 mod gateway_row;
 mod grant;
+mod grant_filter;
+mod grant_list;
 mod grant_refresh;
 mod grant_row;
 mod grant_status;

@@ -21,6 +21,7 @@ mod corrupt;
 mod feed;
 mod gateway;
 mod grant;
+mod grant_list;
 mod grant_status;
 mod lease;
 mod opening;

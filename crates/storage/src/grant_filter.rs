@@ -1,0 +1,83 @@
+//! [`GrantFilter`] as SQL, for whatever works on the grants that a filter chose: lists, counts, bulk jobs.
+
+use crate::database::Database;
+use crate::error::StorageError;
+use crate::row::{RowName, text, word};
+use crate::sql::{Sql, bound};
+use crate::storage::Storage;
+use doorward_domain::{GrantFilter, GrantId};
+
+impl Storage {
+    /// How many grants a filter lets pass; counting stops at `most`.
+    pub async fn count_grants(&self, filter: &GrantFilter, most: u32) -> Result<u64, StorageError> {
+        let mut sql = Sql::new("SELECT count(*) FROM (SELECT 1 FROM grants AS g WHERE ");
+        push_filter(&mut sql, self.database(), filter);
+        sql.push(" LIMIT ").number(i64::from(most)).push(") AS counted");
+        let count: i64 = read!(self, "count grants", fetch_one, bound!(sql, query_scalar))?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// The ids of grants that a filter lets pass, in the order of their ids, after one of them: a batch.
+    pub async fn grant_ids(
+        &self,
+        filter: &GrantFilter,
+        after: Option<GrantId>,
+        limit: u32,
+    ) -> Result<Vec<GrantId>, StorageError> {
+        let mut sql = Sql::new("SELECT g.id FROM grants AS g WHERE g.id > ");
+        sql.text(after.map(|id| id.to_string()).unwrap_or_default()).push(" AND ");
+        push_filter(&mut sql, self.database(), filter);
+        sql.push(" ORDER BY g.id LIMIT ").number(i64::from(limit));
+        let ids: Vec<String> = read!(self, "choose grants", fetch_all, bound!(sql, query_scalar))?;
+        ids.iter().map(|id| RowName { table: "grants", id }.parse("id", id)).collect()
+    }
+}
+
+/// Appends the condition that a row `g` of grants passes.
+pub(crate) fn push_filter(sql: &mut Sql, database: &Database, filter: &GrantFilter) {
+    sql.push("1 = 1");
+    if let Some(user) = filter.user {
+        sql.push(" AND g.user_id = ").text(user.to_string());
+    }
+    if let Some(gateway) = filter.gateway {
+        sql.push(" AND g.gateway_id = ").text(gateway.to_string());
+    }
+    if let Some(provider) = &filter.provider {
+        sql.push(" AND g.provider = ").text(text(provider));
+    }
+    if let Some(health) = filter.health {
+        sql.push(" AND g.health = ").text(word(health));
+    }
+    if let Some(status) = filter.access_token_status {
+        sql.push(" AND g.access_token_status = ").text(word(status));
+    }
+    if let Some(q) = &filter.q {
+        sql.push(" AND (g.user_id IN (");
+        push_people(sql, database, q);
+        sql.push(") OR g.gateway_id IN (");
+        push_gateways(sql, q);
+        sql.push("))");
+    }
+}
+
+/// The last character there is: it follows every text that begins with what it is put behind.
+const LAST: char = '\u{10ffff}';
+
+/// Appends a query for the ids of the people whose e-mail address or name begins with `q`.
+pub(crate) fn push_people(sql: &mut Sql, database: &Database, q: &str) {
+    let prefix = text(q).to_lowercase();
+    let bytes = database.by_bytes();
+    for (join, column) in [("", "email_key"), (" UNION ", "name_key")] {
+        sql.push(join).push("SELECT id FROM users WHERE ");
+        sql.push(column).push(" ").push(bytes).push(" >= ").text(prefix.as_str()).push(" AND ");
+        sql.push(column).push(" ").push(bytes).push(" < ").text(format!("{prefix}{LAST}"));
+    }
+}
+
+/// Appends a query for the ids of the gateways whose slug or name begins with `q`; there are few of them.
+pub(crate) fn push_gateways(sql: &mut Sql, q: &str) {
+    let prefix = text(q).to_lowercase();
+    sql.push("SELECT id FROM gateways WHERE substr(slug, 1, length(").text(prefix.as_str());
+    sql.push(")) = ").text(prefix.as_str()).push(" OR substr(name_key, 1, length(");
+    sql.text(prefix.as_str()).push(")) = ").text(prefix.as_str());
+}

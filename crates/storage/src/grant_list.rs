@@ -1,0 +1,158 @@
+//! Pages of the list of all grants, with the person and the gateway of each in the same statement.
+
+use crate::cursor::Slice;
+use crate::error::StorageError;
+use crate::grant_filter::push_filter;
+use crate::grant_row::{account, owner, state};
+use crate::row::{NEVER, RowName, if_ever, moment, or_never, unless_never};
+use crate::sql::{Sql, bound};
+use crate::storage::Storage;
+use doorward_domain::{
+    GrantFilter, GrantGateway, GrantOwner, GrantSort, GrantSortColumn, GrantUser, ListedGrant, Page,
+    PageRequest, Timestamp,
+};
+
+#[derive(sqlx::FromRow)]
+struct ListedRow {
+    id: String,
+    owner_kind: String,
+    user_id: Option<String>,
+    user_email: Option<String>,
+    user_name: Option<String>,
+    gateway_id: String,
+    gateway_slug: String,
+    gateway_name: String,
+    provider: String,
+    account_subject: Option<String>,
+    account_name: Option<String>,
+    label: String,
+    scopes_granted: String,
+    state: String,
+    state_reason: Option<String>,
+    health: String,
+    access_token_status: String,
+    expires_at: i64,
+    ends_at: i64,
+    refreshable: bool,
+    created_at: i64,
+    authorized_at: i64,
+    last_used_at: i64,
+    last_refreshed_at: Option<i64>,
+    last_error: Option<String>,
+}
+
+/// What a row of the list is read from; an allow list without a sealed column.
+const COLUMNS: &str = "g.id, g.owner_kind, g.user_id, u.email AS user_email, u.name AS user_name, g.gateway_id, \
+     w.slug AS gateway_slug, w.name AS gateway_name, g.provider, g.account_subject, g.account_name, g.label, \
+     g.scopes_granted, g.state, g.state_reason, g.health, g.access_token_status, g.expires_at, g.ends_at, \
+     g.refresh_token IS NOT NULL AS refreshable, g.created_at, g.authorized_at, g.last_used_at, \
+     g.last_refreshed_at, g.last_error";
+
+impl ListedRow {
+    fn into_listed(self) -> Result<ListedGrant, StorageError> {
+        let row = RowName { table: "grants", id: &self.id };
+        let user = match owner(row, &self.owner_kind, self.user_id.as_deref())? {
+            GrantOwner::Service => None,
+            GrantOwner::User(id) => Some(GrantUser {
+                id,
+                email: row.required("user_id", self.user_email)?,
+                name: row.required("user_id", self.user_name)?,
+            }),
+        };
+        Ok(ListedGrant {
+            id: row.parse("id", &self.id)?,
+            user,
+            gateway: GrantGateway {
+                id: row.parse("gateway_id", &self.gateway_id)?,
+                slug: self.gateway_slug,
+                name: self.gateway_name,
+            },
+            account: account(row, self.account_subject, self.account_name)?,
+            scopes_granted: row.json("scopes_granted", &self.scopes_granted)?,
+            state: state(row, &self.state, self.state_reason.as_deref())?,
+            health: row.word("health", &self.health)?,
+            access_token_status: row.word("access_token_status", &self.access_token_status)?,
+            provider: self.provider,
+            label: self.label,
+            expires_at: unless_never(self.expires_at),
+            ends_at: unless_never(self.ends_at),
+            refreshable: self.refreshable,
+            created_at: Timestamp::from_millis(self.created_at),
+            authorized_at: Timestamp::from_millis(self.authorized_at),
+            last_used_at: if_ever(self.last_used_at),
+            last_refreshed_at: moment(self.last_refreshed_at),
+            last_error: self.last_error,
+        })
+    }
+}
+
+impl Storage {
+    /// A page of the grants that a filter lets pass. Its cursor is good for this list in this order only.
+    pub async fn list_grants(
+        &self,
+        filter: &GrantFilter,
+        sort: GrantSort,
+        request: &PageRequest,
+    ) -> Result<Page<ListedGrant>, StorageError> {
+        let order = Order::of(sort);
+        let first = if sort.descending { NEVER } else { i64::MIN };
+        let slice = Slice::of(order.list, first, request)?;
+        let mut sql = Sql::new("SELECT ");
+        sql.push(COLUMNS).push(
+            " FROM grants AS g JOIN gateways AS w ON w.id = g.gateway_id LEFT JOIN users AS u ON u.id = g.user_id \
+             WHERE ",
+        );
+        order.push_after(&mut sql, &slice);
+        sql.push(" AND ");
+        push_filter(&mut sql, self.database(), filter);
+        order.push_order(&mut sql, "g");
+        sql.push(" LIMIT ").number(slice.limit);
+        let rows = read!(self, "list grants", fetch_all, bound!(sql, query_as::<_, ListedRow>))?;
+        let rows = rows.into_iter().map(ListedRow::into_listed).collect::<Result<Vec<_>, _>>()?;
+        Ok(slice.page(rows, |row| (key(row, sort.column), row.id.to_string())))
+    }
+}
+
+fn key(row: &ListedGrant, column: GrantSortColumn) -> i64 {
+    match column {
+        GrantSortColumn::LastUsedAt => row.last_used_at.map_or(0, Timestamp::millis),
+        GrantSortColumn::CreatedAt | GrantSortColumn::ExpiresAt => or_never(row.moment(column)),
+    }
+}
+
+/// An order as SQL.
+struct Order {
+    /// The name under which cursors are good.
+    list: &'static str,
+    column: &'static str,
+    descending: bool,
+}
+
+impl Order {
+    fn of(sort: GrantSort) -> Self {
+        let (list, column) = match (sort.column, sort.descending) {
+            (GrantSortColumn::CreatedAt, false) => ("grants.created_at", "created_at"),
+            (GrantSortColumn::CreatedAt, true) => ("grants.-created_at", "created_at"),
+            (GrantSortColumn::LastUsedAt, false) => ("grants.last_used_at", "last_used_at"),
+            (GrantSortColumn::LastUsedAt, true) => ("grants.-last_used_at", "last_used_at"),
+            (GrantSortColumn::ExpiresAt, false) => ("grants.expires_at", "expires_at"),
+            (GrantSortColumn::ExpiresAt, true) => ("grants.-expires_at", "expires_at"),
+        };
+        Self { list, column, descending: sort.descending }
+    }
+
+    /// The condition that a row `g` comes after the cursor.
+    fn push_after(&self, sql: &mut Sql, slice: &Slice) {
+        let (number, id) = &slice.after;
+        // Without a cursor the page starts at the far end, before every id.
+        let id = if id.is_empty() && self.descending { "g" } else { id };
+        sql.push("(g.").push(self.column).push(", g.id) ").push(if self.descending { "<" } else { ">" });
+        sql.push(" (").number(*number).push(", ").text(id).push(")");
+    }
+
+    fn push_order(&self, sql: &mut Sql, table: &str) {
+        let direction = if self.descending { " DESC" } else { "" };
+        sql.push(" ORDER BY ").push(table).push(".").push(self.column).push(direction);
+        sql.push(", ").push(table).push(".id").push(direction);
+    }
+}
