@@ -22,7 +22,7 @@ pub struct App {
     mcp: Router,
     storage: Storage,
     vault: Vault,
-    _directory: DataDir,
+    directory: DataDir,
 }
 
 /// Why the start stops. One clear sentence each.
@@ -93,7 +93,7 @@ impl App {
         });
         let facts = Arc::new(facts(settings));
         let state = AppState { broker, catalogs, facts };
-        Ok(Self { state, mcp, storage, vault, _directory: directory })
+        Ok(Self { state, mcp, storage, vault, directory })
     }
 
     /// Every route, ready to serve.
@@ -114,6 +114,11 @@ impl App {
     /// The vault, for tests that look behind the use cases.
     pub fn vault(&self) -> &Vault {
         &self.vault
+    }
+
+    /// The data directory, which this process holds.
+    pub(crate) fn directory(&self) -> &DataDir {
+        &self.directory
     }
 
     /// Writes what is only in memory and closes the database.

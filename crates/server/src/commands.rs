@@ -1,9 +1,11 @@
 //! The command line. Results go to standard output, everything else to standard error.
 
 mod admin;
+mod control;
 mod demo;
 mod keys;
 mod openapi;
+mod operator;
 mod run;
 mod serve;
 mod terminal;
@@ -38,15 +40,8 @@ enum Command {
     Serve,
     /// Try everything on this machine: a gateway, an authorization server and an MCP server
     Demo,
-    /// Administrators
-    #[command(subcommand)]
-    Admin(admin::AdminCommand),
-    /// API tokens
-    #[command(subcommand)]
-    Token(token::TokenCommand),
-    /// The key ring
-    #[command(subcommand)]
-    Keys(keys::KeysCommand),
+    #[command(flatten)]
+    Operator(operator::OperatorCommand),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -95,15 +90,12 @@ async fn perform(command: Command, settings: Settings) -> Result<(), CommandErro
     match command {
         Command::Serve => serve::serve(settings).await,
         Command::Demo => demo::demo(settings).await,
-        Command::Admin(command) => admin::perform(command, &open(settings).await?).await,
-        Command::Token(command) => token::perform(command, &open(settings).await?).await,
-        Command::Keys(command) => keys::perform(&command, &open(settings).await?),
+        Command::Operator(command) => operator::run(command, settings).await,
         Command::Openapi => Ok(openapi::print()?),
     }
 }
 
-/// Everything wired, for one command. It takes the lock of the data directory, so that a running server's
-/// caches are never left stale.
+/// Everything wired. It takes the lock of the data directory.
 pub(crate) async fn open(settings: Settings) -> Result<App, CommandError> {
     Ok(App::build(settings, Clock::System, Entropy).await?)
 }

@@ -2,11 +2,13 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 const LOCK: &str = "lock";
 const DEMO_MARK: &str = "demo";
+const CONTROL_SOCKET: &str = "control.sock";
 
 /// An opened data directory. The lock ends with it.
 #[derive(Debug)]
@@ -21,8 +23,7 @@ pub enum DataDirError {
     #[error("the data directory {} cannot be used: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error(
-        "the data directory {} is used by another doorward: stop it first, or set another DOORWARD_DATA_DIR \
-         (commands beside a running server need its control socket, which a later version brings)",
+        "the data directory {} is used by another doorward: stop it first, or set another DOORWARD_DATA_DIR",
         path.display()
     )]
     Locked { path: PathBuf },
@@ -49,7 +50,8 @@ impl DataDir {
         }
         for entry in std::fs::read_dir(path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            if entry.file_type().map_err(failed)?.is_file() {
+            let kind = entry.file_type().map_err(failed)?;
+            if kind.is_file() || kind.is_socket() {
                 check_mode(&entry.path(), 0o600)?;
             }
         }
@@ -61,6 +63,33 @@ impl DataDir {
     /// The SQLite file.
     pub(crate) fn database(&self) -> PathBuf {
         self.path.join("doorward.db")
+    }
+
+    /// Where the server that uses the directory takes commands.
+    pub(crate) fn control_socket(&self) -> PathBuf {
+        Self::control_socket_of(&self.path)
+    }
+
+    /// The same, of a directory that another process uses.
+    pub(crate) fn control_socket_of(path: &Path) -> PathBuf {
+        path.join(CONTROL_SOCKET)
+    }
+
+    /// Listens at the control socket. The lock is held, so a socket that is there was left behind by a dead
+    /// process.
+    pub(crate) fn bind_control_socket(&self) -> Result<UnixListener, DataDirError> {
+        let path = self.control_socket();
+        let bind = || {
+            if path.exists() {
+                std::fs::remove_file(&path)?;
+            }
+            // Nobody else can reach it meanwhile: the directory is its owner's.
+            let listener = UnixListener::bind(&path)?;
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        };
+        bind().map_err(|source| DataDirError::Io { path: path.clone(), source })
     }
 
     /// A small text file of the directory; none where it is missing.
@@ -155,6 +184,20 @@ mod tests {
         assert!(told.contains("mode 644") && told.contains("chmod 600"), "{told}");
         std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
         assert!(DataDir::open(&path, false).unwrap_err().to_string().contains("chmod 700"));
+    }
+
+    #[test]
+    fn the_control_socket_is_for_its_owner_and_replaces_that_of_a_dead_process() {
+        let (_parent, path) = place();
+        let directory = DataDir::open(&path, false).unwrap();
+        drop(directory.bind_control_socket().unwrap());
+        assert!(directory.control_socket().exists(), "a listener that ends leaves its file behind");
+        let again = directory.bind_control_socket().unwrap();
+        assert_eq!(std::fs::metadata(directory.control_socket()).unwrap().mode() & 0o777, 0o600);
+        drop((again, directory));
+        std::fs::set_permissions(path.join(CONTROL_SOCKET), Permissions::from_mode(0o666)).unwrap();
+        let told = DataDir::open(&path, false).unwrap_err().to_string();
+        assert!(told.contains("control.sock is open to others"), "{told}");
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! `doorward admin`: the first administrator, and ways back in.
 
 use super::CommandError;
-use super::terminal::{read_password, say};
+use super::terminal::Out;
 use crate::app::App;
 use clap::Subcommand;
 use doorward_broker::{BrokerError, Caller, Credential, NewPerson, NewUser};
 use doorward_domain::{Password, Role, Timestamp, User, UserId, UserState};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use uuid::Uuid;
 
-#[derive(Debug, Subcommand)]
-pub(super) enum AdminCommand {
+#[derive(Debug, Subcommand, Serialize, Deserialize)]
+pub(crate) enum AdminCommand {
     /// Create an administrator; the password is read from standard input
     Create {
         #[arg(long)]
@@ -28,16 +29,22 @@ pub(super) enum AdminCommand {
     SetupLink,
 }
 
-pub(super) async fn perform(command: AdminCommand, app: &App) -> Result<(), CommandError> {
+/// `input` is what was read from standard input: the password.
+pub(super) async fn perform(
+    command: AdminCommand,
+    input: Option<Password>,
+    app: &App,
+    out: &Out,
+) -> Result<(), CommandError> {
     match command {
-        AdminCommand::Create { email, name } => create(app, email, name).await,
+        AdminCommand::Create { email, name } => create(app, email, name, input, out).await,
         AdminCommand::ResetPassword { email } => {
             let person = person(app, &email).await?.user.id;
             let link = app.broker().create_reset_link(&operator(), person).await?;
-            Ok(say(link.as_str())?)
+            Ok(out.say(link.as_str())?)
         }
         AdminCommand::SetupLink if app.broker().setup_needed().await? => {
-            Ok(say(app.broker().create_setup_link().await?.as_str())?)
+            Ok(out.say(app.broker().create_setup_link().await?.as_str())?)
         }
         AdminCommand::SetupLink => Err(CommandError::Refused(
             "there is an administrator already: use 'doorward admin reset-password --email EMAIL'".to_owned(),
@@ -45,15 +52,21 @@ pub(super) async fn perform(command: AdminCommand, app: &App) -> Result<(), Comm
     }
 }
 
-async fn create(app: &App, email: String, name: String) -> Result<(), CommandError> {
-    let password = Password::new(read_password()?);
+async fn create(
+    app: &App,
+    email: String,
+    name: String,
+    input: Option<Password>,
+    out: &Out,
+) -> Result<(), CommandError> {
+    let password = input.unwrap_or_else(|| Password::new(""));
     let first = NewPerson { email: email.clone(), name: name.clone(), password: password.clone() };
     if app.broker().create_first_administrator(first).await? {
-        return Ok(say(&format!("{email} is the first administrator"))?);
+        return Ok(out.say(&format!("{email} is the first administrator"))?);
     }
     let new = NewUser { email: email.clone(), name, role: Role::Administrator, password: Some(password) };
     app.broker().create_user(&operator(), new).await?;
-    Ok(say(&format!("{email} is an administrator"))?)
+    Ok(out.say(&format!("{email} is an administrator"))?)
 }
 
 /// The person whom a command is about.
@@ -64,7 +77,7 @@ pub(super) async fn person(app: &App, email: &str) -> Result<Caller, CommandErro
 
 /// Whoever can run commands on the machine, and so holds the database and its keys anyway. The audit
 /// trail names the command line, and no row of this user exists.
-fn operator() -> Caller {
+pub(super) fn operator() -> Caller {
     let start = Timestamp::from_millis(0);
     let user = User {
         id: UserId(Uuid::nil()),

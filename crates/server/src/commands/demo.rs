@@ -15,6 +15,7 @@ use doorward_outbound::EgressPolicy;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 const ADMINISTRATOR: &str = "admin@demo.example";
 const USER: &str = "alice@demo.example";
@@ -32,7 +33,7 @@ pub(super) async fn demo(settings: Settings) -> Result<(), CommandError> {
     let providers = Demo::start(any_port, any_port, AuthorizationServerOptions::default()).await?;
     let settings = demo_settings(settings)?;
     let listeners = Listeners::bind(&settings).await?;
-    let app = open(settings.clone()).await?;
+    let app = Arc::new(open(settings.clone()).await?);
     let people = furnish(&app, &providers).await?;
     say(&what_to_do(&settings, &providers, &people))?;
     let ended = until_stopped(&app, listeners).await;

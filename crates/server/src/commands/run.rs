@@ -1,10 +1,11 @@
 //! Running a wired Doorward until it is told to stop.
 
-use super::CommandError;
-use crate::app::App;
+use super::{CommandError, control};
+use crate::app::{App, StartError};
 use crate::settings::Settings;
 use crate::{jobs, listener, metrics_listener};
 use std::io;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -39,7 +40,7 @@ impl Listeners {
 }
 
 /// Serves until SIGINT or SIGTERM, lets answers finish, writes what is in memory.
-pub(super) async fn until_stopped(app: &App, listeners: Listeners) -> Result<(), CommandError> {
+pub(super) async fn until_stopped(app: &Arc<App>, listeners: Listeners) -> Result<(), CommandError> {
     let stop = CancellationToken::new();
     let handle = metrics_listener::install()?;
     tokio::spawn(metrics_listener::upkeep(handle.clone()));
@@ -50,6 +51,8 @@ pub(super) async fn until_stopped(app: &App, listeners: Listeners) -> Result<(),
     for public in listeners.public {
         serving.push(listener::serve(public, router.clone(), stop.clone()));
     }
+    let commands = control::bind(app.directory()).map_err(StartError::from)?;
+    serving.push(control::serve(commands, Arc::clone(app), stop.clone()));
     told_to_stop().await?;
     tracing::info!("stopping");
     stop.cancel();

@@ -8,13 +8,14 @@ use crate::settings::Settings;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Where the setup link goes when there is no terminal: logs are kept and read by others.
 const SETUP_LINK_FILE: &str = "setup-link";
 
 pub(super) async fn serve(settings: Settings) -> Result<(), CommandError> {
     let listeners = Listeners::bind(&settings).await?;
-    let app = open(settings.clone()).await?;
+    let app = Arc::new(open(settings.clone()).await?);
     greet(&app, &settings).await?;
     until_stopped(&app, listeners).await
 }

@@ -1,6 +1,30 @@
-//! Speaking to the person at the terminal.
+//! Speaking to the person at the terminal, here or behind the control socket.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Where a command's results go.
+#[derive(Debug, Clone)]
+pub(crate) enum Out {
+    /// Standard output of this process.
+    Stdout,
+    /// The process that asked through the control socket.
+    Asker(UnboundedSender<String>),
+}
+
+impl Out {
+    /// Gives a line of results.
+    pub(crate) fn say(&self, line: &str) -> io::Result<()> {
+        match self {
+            Self::Stdout => say(line),
+            // Whoever has gone away misses the line; what was begun is brought to its end all the same.
+            Self::Asker(lines) => {
+                drop(lines.send(line.to_owned()));
+                Ok(())
+            }
+        }
+    }
+}
 
 /// Prints a line of results.
 pub(super) fn say(line: &str) -> io::Result<()> {

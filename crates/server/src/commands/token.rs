@@ -2,14 +2,15 @@
 
 use super::CommandError;
 use super::admin::person;
-use super::terminal::say;
+use super::terminal::Out;
 use crate::app::App;
 use clap::{Subcommand, ValueEnum};
 use doorward_broker::NewApiToken;
 use doorward_domain::{ApiTokenId, Audience};
+use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Subcommand)]
-pub(super) enum TokenCommand {
+#[derive(Debug, Subcommand, Serialize, Deserialize)]
+pub(crate) enum TokenCommand {
     /// Make an API token and print it, alone: it is not shown again
     Create {
         #[arg(long)]
@@ -37,8 +38,8 @@ pub(super) enum TokenCommand {
     },
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum AudienceName {
+#[derive(Debug, Clone, Copy, ValueEnum, Serialize, Deserialize)]
+pub(crate) enum AudienceName {
     Mcp,
     #[value(name = "self")]
     Own,
@@ -55,13 +56,13 @@ impl From<AudienceName> for Audience {
     }
 }
 
-pub(super) async fn perform(command: TokenCommand, app: &App) -> Result<(), CommandError> {
+pub(super) async fn perform(command: TokenCommand, app: &App, out: &Out) -> Result<(), CommandError> {
     match command {
         TokenCommand::Create { email, name, audience, days } => {
             let caller = person(app, &email).await?;
             let new = NewApiToken { name, audience: audience.into(), gateways: None, days };
             let made = app.broker().create_api_token(&caller, new).await?;
-            Ok(say(crate::reveal::api_token(&made.plain))?)
+            Ok(out.say(crate::reveal::api_token(&made.plain))?)
         }
         TokenCommand::List { email } => {
             let caller = person(app, &email).await?;
@@ -71,14 +72,14 @@ pub(super) async fn perform(command: TokenCommand, app: &App) -> Result<(), Comm
                     None => format!("until {}", token.expires_at),
                 };
                 let audience = token.audience.as_str();
-                say(&format!("{}\tdw_{}...\t{audience}\t{end}\t{}", token.id, token.hint, token.name))?;
+                out.say(&format!("{}\tdw_{}...\t{audience}\t{end}\t{}", token.id, token.hint, token.name))?;
             }
             Ok(())
         }
         TokenCommand::Revoke { email, id } => {
             let caller = person(app, &email).await?;
             app.broker().end_api_token(&caller, id).await?;
-            Ok(say("ended")?)
+            Ok(out.say("ended")?)
         }
     }
 }

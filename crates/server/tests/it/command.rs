@@ -1,92 +1,8 @@
 //! The binary itself: what it prints, what it refuses, and that it stops when told to.
 
+use crate::program::{Running, command, finish, run};
 use doorward_testkit::app::PASSWORD;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use tempfile::TempDir;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
-
-/// What a finished command said.
-struct Said {
-    success: bool,
-    out: String,
-    err: String,
-}
-
-fn command(directory: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command
-        .args(arguments)
-        .env("DOORWARD_DATA_DIR", directory.join("data"))
-        .env("RUST_LOG", "warn")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-fn finish(mut command: Command, input: &str) -> Said {
-    let mut child = command.spawn().unwrap();
-    // A command that needs no input may have ended before it is written.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Said { success: output.status.success(), out: text(output.stdout), err: text(output.stderr) }
-}
-
-fn run(directory: &TempDir, arguments: &[&str], input: &str) -> Said {
-    finish(command(directory.path(), arguments), input)
-}
-
-/// A running server; it is killed with this value, and told to stop by `stop`.
-struct Running {
-    child: Child,
-    out: BufReader<std::process::ChildStdout>,
-    public: String,
-}
-
-impl Running {
-    fn start(directory: &TempDir, name: &str) -> Self {
-        let (public, metrics) = (free_port(), free_port());
-        let mut command = command(directory.path(), &[name]);
-        command
-            .env("DOORWARD_LISTEN", format!("127.0.0.1:{public}"))
-            .env("DOORWARD_METRICS_LISTEN", format!("127.0.0.1:{metrics}"))
-            .env("DOORWARD_PUBLIC_URL", format!("http://127.0.0.1:{public}"));
-        let mut child = command.spawn().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        Self { child, out, public: format!("http://127.0.0.1:{public}") }
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.out.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    }
-
-    /// Sends SIGTERM and waits; whether it ended with success, and what else it printed.
-    fn stop(mut self) -> (bool, String) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        let mut rest = String::new();
-        self.out.read_to_string(&mut rest).unwrap();
-        (self.child.wait().unwrap().success(), rest)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 #[tokio::test]
 async fn serve_says_where_to_go_and_keeps_the_setup_link_out_of_the_log() {
@@ -105,7 +21,7 @@ async fn serve_says_where_to_go_and_keeps_the_setup_link_out_of_the_log() {
         run(&directory, &["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"], "");
     assert!(!second.success && second.err.contains("is used by another doorward"), "{}", second.err);
     let beside = run(&directory, &["token", "list", "--email", "a@b"], "");
-    assert!(!beside.success && beside.err.contains("control socket"), "{}", beside.err);
+    assert_eq!(beside.err, "doorward: there is no such person\n", "the server did it");
     assert!(running.stop().0, "it ends well when told to");
     let again = run(&directory, &["keys", "list"], "");
     assert_eq!(again.out, "k1\tseals and opens\n", "{}", again.err);

@@ -7,6 +7,8 @@
 
 mod api;
 mod command;
+mod control_socket;
 mod house;
 mod journey;
+mod program;
 mod ui;
