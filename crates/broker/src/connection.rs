@@ -2,6 +2,7 @@
 
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{EndCause, Gateway, GatewayId, Grant, GrantOwner, Health};
+use doorward_storage::End;
 use std::sync::Arc;
 
 /// One gateway, and the caller's grant there.
@@ -55,8 +56,9 @@ impl Broker {
         }
         let owner = GrantOwner::User(caller.user.id);
         let grant = self.storage().grant_of(owner, id).await?.ok_or(missing)?;
-        let event = caller.event("grant.revoke").subject(grant.id).concerning(caller.user.id);
-        self.storage().delete_grant(grant.id, EndCause::Disconnected, event).await?;
+        let end =
+            End { address: caller.address.as_deref(), ..End::by(EndCause::Disconnected, &caller.actor()) };
+        self.storage().end_grants(&[grant.id], &end).await?;
         Ok(())
     }
 

@@ -3,12 +3,13 @@
 
 use crate::cursor::Slice;
 use crate::error::StorageError;
-use crate::row::{RowName, json, text};
+use crate::row::{ROWS, RowName, json, text, values};
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use doorward_domain::{
     Actor, AuditEvent, AuditEventId, Entropy, NewAuditEvent, Page, PageRequest, Timestamp, UserId,
 };
+use sqlx::AssertSqlSafe;
 
 /// The one stream there is so far.
 const STREAM: &str = "main";
@@ -117,29 +118,40 @@ pub(crate) async fn append(tx: &mut Tx) -> Result<(), StorageError> {
     }
     let now = tx.now();
     let first = tx.numbers("audit", events.len()).await?;
-    for (seq, event) in (first..).zip(events) {
-        let id: AuditEventId = Entropy.id(now);
-        let (actor_kind, actor_id) = actor_columns(&event.actor);
-        tx!(
-            tx,
-            execute,
-            sqlx::query(
-                "INSERT INTO audit_events (id, stream, seq, at, actor_kind, actor_id, action, subject, user_id, \
-                 address, reference, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-            )
-            .bind(id.to_string())
-            .bind(STREAM)
-            .bind(seq)
-            .bind(now.millis())
-            .bind(actor_kind)
-            .bind(actor_id.as_deref())
-            .bind(event.action)
-            .bind(event.subject.as_deref().map(text))
-            .bind(event.user_id.map(|id| id.to_string()))
-            .bind(event.address.as_deref().map(text))
-            .bind(event.reference.as_deref().map(text))
-            .bind(json(&event.detail))
-        )?;
+    let mut numbered = (first..).zip(&events).peekable();
+    while numbered.peek().is_some() {
+        let rows: Vec<_> = numbered.by_ref().take(ROWS).collect();
+        insert(tx, now, &rows).await?;
     }
     Ok(())
+}
+
+async fn insert(tx: &mut Tx, now: Timestamp, rows: &[(i64, &NewAuditEvent)]) -> Result<(), StorageError> {
+    let sql = format!(
+        "INSERT INTO audit_events (id, stream, seq, at, actor_kind, actor_id, action, subject, user_id, address, \
+         reference, detail) VALUES {}",
+        values(rows.len(), 12)
+    );
+    tx!(tx, execute, {
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for (seq, event) in rows {
+            let id: AuditEventId = Entropy.id(now);
+            let (actor_kind, actor_id) = actor_columns(&event.actor);
+            query = query
+                .bind(id.to_string())
+                .bind(STREAM)
+                .bind(*seq)
+                .bind(now.millis())
+                .bind(actor_kind)
+                .bind(actor_id)
+                .bind(event.action)
+                .bind(event.subject.as_deref().map(text))
+                .bind(event.user_id.map(|id| id.to_string()))
+                .bind(event.address.as_deref().map(text))
+                .bind(event.reference.as_deref().map(text))
+                .bind(json(&event.detail));
+        }
+        query
+    })
+    .map(drop)
 }

@@ -5,9 +5,7 @@ use crate::error::StorageError;
 use crate::row::{RowName, json, text};
 use crate::storage::Storage;
 use crate::transaction::Tx;
-use doorward_domain::{
-    AuthorizationRequest, Fingerprint, GatewayId, NewAuditEvent, Timestamp, TokenHash, UserId,
-};
+use doorward_domain::{AuthorizationRequest, Fingerprint, NewAuditEvent, Timestamp, TokenHash, UserId};
 use std::time::Duration;
 
 /// How long an ended request is remembered, so that a late callback is told that it came late.
@@ -181,18 +179,12 @@ async fn insert(tx: &mut Tx, request: &AuthorizationRequest) -> Result<(), Stora
     .map(drop)
 }
 
-/// Ends the round trips that a user has under way at a gateway, or anywhere.
-pub(crate) async fn forget_authorization_requests(
-    tx: &mut Tx,
-    user: UserId,
-    gateway: Option<GatewayId>,
-) -> Result<(), StorageError> {
+/// Ends the round trips that a user has under way.
+pub(crate) async fn forget_authorization_requests(tx: &mut Tx, user: UserId) -> Result<(), StorageError> {
     tx!(
         tx,
         execute,
-        sqlx::query("DELETE FROM authorization_requests WHERE user_id = $1 AND ($2 = '' OR gateway_id = $2)")
-            .bind(user.to_string())
-            .bind(gateway.map(|id| id.to_string()).unwrap_or_default())
+        sqlx::query("DELETE FROM authorization_requests WHERE user_id = $1").bind(user.to_string())
     )
     .map(drop)
 }

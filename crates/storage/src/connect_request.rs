@@ -158,20 +158,12 @@ pub(crate) async fn complete(
     Ok(completed)
 }
 
-/// Forgets what is pending between a user and a gateway, or every gateway.
-pub(crate) async fn forget_connect_requests(
-    tx: &mut Tx,
-    user: UserId,
-    gateway: Option<GatewayId>,
-) -> Result<(), StorageError> {
+/// Forgets what is pending between a user and any gateway.
+pub(crate) async fn forget_connect_requests(tx: &mut Tx, user: UserId) -> Result<(), StorageError> {
     tx!(
         tx,
         execute,
-        sqlx::query(
-            "DELETE FROM connect_requests WHERE user_id = $1 AND ($2 = '' OR gateway_id = $2) AND pending"
-        )
-        .bind(user.to_string())
-        .bind(gateway.map(|id| id.to_string()).unwrap_or_default())
+        sqlx::query("DELETE FROM connect_requests WHERE user_id = $1 AND pending").bind(user.to_string())
     )
     .map(drop)
 }

@@ -12,7 +12,7 @@
 use crate::error::StorageError;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -179,6 +179,23 @@ async fn wake_on_notify(pool: &PgPool, feed: &Notify) -> Result<(), sqlx::Error>
 }
 
 impl Connection {
+    /// A statement in the database's own words. For two things they have none in common: `EACH($1)` gives the
+    /// texts of a bound JSON list as rows, and `FOR UPDATE` locks what `BEGIN IMMEDIATE` has locked already.
+    pub(crate) fn spell(&self, sql: &str) -> AssertSqlSafe<String> {
+        AssertSqlSafe(match self {
+            Self::Sqlite(_) => {
+                sql.replace("EACH(", "SELECT value FROM json_each(").replace(" FOR UPDATE", "")
+            }
+            Self::Postgres(_) => {
+                let mut pieces = sql.split("EACH(");
+                let first = pieces.next().unwrap_or_default().to_owned();
+                pieces.filter_map(|piece| piece.split_once(')')).fold(first, |sql, (list, rest)| {
+                    format!("{sql}SELECT json_array_elements_text(CAST({list} AS json)){rest}")
+                })
+            }
+        })
+    }
+
     /// Tells the other replicas, once this transaction is committed, that there is something to read.
     pub(crate) async fn announce(&mut self, what: &'static str) -> Result<(), StorageError> {
         let Self::Postgres(connection) = self else { return Ok(()) };

@@ -1,107 +1,202 @@
-//! How grants end: the row goes with its secrets, a record of who, where, why and by whom stays, and what was
-//! still pending between the same person and gateway goes too.
+//! How grants end: the rows go with their secrets, a record of who, where, why and by whom stays, and what was
+//! still pending between the same person and gateway goes too. What the provider is to be told is decided and
+//! written in the same transaction (`provider_revocation`): no revoke is answered and then forgotten there.
+//!
+//! Everything is done to whole batches at once, because cleanup and bulk revokes end thousands.
 
 use crate::audit::actor_columns;
 use crate::authorization_request::forget_authorization_requests;
 use crate::connect_request::forget_connect_requests;
 use crate::error::StorageError;
-use crate::grant_row::{GrantName, grant_name_columns};
-use crate::row::word;
+use crate::grant_row::{GrantName, grant_name_columns, person};
+use crate::provider_revocation::{Told, queue, what_is_told};
+use crate::row::{json, text, word};
+use crate::storage::Storage;
 use crate::transaction::Tx;
-use doorward_domain::{Actor, BulkJobId, EndCause, GatewayId, GrantId, GrantOwner, ProviderEnd, UserId};
+use doorward_domain::{
+    Actor, BulkJobId, EndCause, GatewayId, GrantId, NewAuditEvent, ProviderEnd, Receipt, UserId,
+};
 
-/// Which grants end.
+/// How many grants one round of statements ends.
+const BATCH: i64 = 500;
+
+/// Which grants end. A list is to be some hundreds long at most.
 #[derive(Clone, Copy)]
-pub(crate) enum GrantsOf {
-    One(GrantId),
+pub(crate) enum GrantsOf<'a> {
+    These(&'a [GrantId]),
     User(UserId),
     Gateway(GatewayId),
 }
 
-/// Why and by whom grants end.
-pub(crate) struct End<'a> {
-    pub(crate) cause: EndCause,
-    pub(crate) actor: &'a Actor,
-    pub(crate) reason: Option<&'a str>,
-    pub(crate) job: Option<BulkJobId>,
-    pub(crate) provider: ProviderEnd,
+/// Why and by whom grants end, and what is done about the provider.
+#[derive(Debug, Clone)]
+pub struct End<'a> {
+    pub cause: EndCause,
+    pub actor: Actor,
+    /// Where the person who ended it called from.
+    pub address: Option<&'a str>,
+    /// In the words of that person.
+    pub reason: Option<&'a str>,
+    pub job: Option<BulkJobId>,
+    pub provider: ProviderEnd,
 }
 
 impl<'a> End<'a> {
-    /// An end that nobody gave a reason for.
-    pub(crate) fn by(cause: EndCause, actor: &'a Actor) -> Self {
-        Self { cause, actor, reason: None, job: None, provider: ProviderEnd::UnlessWide }
+    /// An end that nobody gave a reason for, and that tells the provider unless that would end more.
+    pub fn by(cause: EndCause, actor: &Actor) -> Self {
+        let provider = ProviderEnd::UnlessWide;
+        Self { cause, actor: actor.clone(), address: None, reason: None, job: None, provider }
+    }
+
+    /// As an edit of a person or a gateway makes it.
+    pub(crate) fn with(cause: EndCause, event: &'a NewAuditEvent) -> Self {
+        Self { address: event.address.as_deref(), ..Self::by(cause, &event.actor) }
     }
 }
 
-/// Ends grants, in the transaction of whatever causes it.
-pub(crate) async fn end_grants(tx: &mut Tx, which: GrantsOf, end: &End<'_>) -> Result<(), StorageError> {
-    for grant in delete(tx, which).await? {
-        record(tx, &grant, end).await?;
-        if let (GrantsOf::One(_), GrantOwner::User(user)) = (which, grant.owner()?) {
-            let gateway = grant.gateway()?;
-            forget_authorization_requests(tx, user, Some(gateway)).await?;
-            forget_connect_requests(tx, user, Some(gateway)).await?;
+impl Storage {
+    /// Ends those of the grants that are still there, whatever their versions, and whatever was pending between
+    /// their owners and gateways; all in one transaction. Gives how many that were.
+    pub async fn end_grants(&self, ids: &[GrantId], end: &End<'_>) -> Result<u64, StorageError> {
+        let mut tx = self.begin("end grants").await?;
+        let ended = end_grants(&mut tx, GrantsOf::These(ids), end).await?;
+        tx.commit().await?;
+        Ok(ended)
+    }
+}
+
+/// Ends grants, in the transaction of whatever causes it; how many that were.
+pub(crate) async fn end_grants(tx: &mut Tx, which: GrantsOf<'_>, end: &End<'_>) -> Result<u64, StorageError> {
+    let mut ended = 0;
+    loop {
+        let ids = lock(tx, which).await?;
+        end_batch(tx, &json(&ids), end).await?;
+        ended += ids.len() as u64;
+        if matches!(which, GrantsOf::These(_)) || i64::try_from(ids.len()).unwrap_or(BATCH) < BATCH {
+            break;
         }
-        tx.change(grant.ended()?);
     }
     // A deleted gateway takes what is pending at it along (ON DELETE CASCADE); a disabled person does not.
     if let GrantsOf::User(user) = which {
-        forget_authorization_requests(tx, user, None).await?;
-        forget_connect_requests(tx, user, None).await?;
+        forget_authorization_requests(tx, user).await?;
+        forget_connect_requests(tx, user).await?;
+    }
+    Ok(ended)
+}
+
+/// Locks the next grants that end, in the order of their ids, so that two that end the same wait in turn.
+async fn lock(tx: &mut Tx, which: GrantsOf<'_>) -> Result<Vec<String>, StorageError> {
+    let (sql, which) = match which {
+        GrantsOf::These(ids) => ("id IN (EACH($1)) ORDER BY id", json(ids)),
+        GrantsOf::User(id) => ("user_id = $1 ORDER BY id LIMIT $2", id.to_string()),
+        GrantsOf::Gateway(id) => ("gateway_id = $1 ORDER BY id LIMIT $2", id.to_string()),
+    };
+    let limited = sql.ends_with("$2");
+    let sql = tx.connection.spell(&format!("SELECT id FROM grants WHERE {sql} FOR UPDATE"));
+    tx!(tx, fetch_all, {
+        let query = sqlx::query_scalar(sql).bind(which);
+        if limited { query.bind(BATCH) } else { query }
+    })
+}
+
+/// Ends the grants of a JSON list of ids, which are locked.
+async fn end_batch(tx: &mut Tx, ids: &str, end: &End<'_>) -> Result<(), StorageError> {
+    let told = what_is_told(tx, ids, end).await?;
+    for told in &told {
+        record(tx, ids, end, told).await?;
+    }
+    if told.iter().any(|told| told.receipt == Receipt::Pending) {
+        queue(tx, ids).await?;
+    }
+    let ended = delete(tx, ids).await?;
+    forget_pending(tx, ids).await?;
+    for grant in &ended {
+        tx.change(grant.ended()?);
+        tx.audit(event(grant, end, &told)?);
     }
     Ok(())
 }
 
-async fn delete(tx: &mut Tx, which: GrantsOf) -> Result<Vec<GrantName>, StorageError> {
-    macro_rules! delete_where {
-        ($column:literal, $id:expr) => {
-            tx!(
-                tx,
-                fetch_all,
-                sqlx::query_as::<_, GrantName>(concat!(
-                    "DELETE FROM grants WHERE ",
-                    $column,
-                    " = $1 RETURNING ",
-                    grant_name_columns!()
-                ))
-                .bind($id.to_string())
-            )
-        };
-    }
-    match which {
-        GrantsOf::One(id) => delete_where!("id", id),
-        GrantsOf::User(id) => delete_where!("user_id", id),
-        GrantsOf::Gateway(id) => delete_where!("gateway_id", id),
-    }
-}
-
-async fn record(tx: &mut Tx, grant: &GrantName, end: &End<'_>) -> Result<(), StorageError> {
-    let (actor_kind, actor_id) = actor_columns(end.actor);
+/// Keeps the record of those grants of the list whose provider is told the same.
+async fn record(tx: &mut Tx, ids: &str, end: &End<'_>, told: &Told) -> Result<(), StorageError> {
+    let (actor_kind, actor_id) = actor_columns(&end.actor);
+    let sql = tx.connection.spell(
+        "INSERT INTO ended_grants (grant_id, owner_kind, user_id, user_email, user_email_key, gateway_id, \
+         gateway_slug, provider, label, account_subject, account_name, scopes_granted, authorized_at, last_used_at, \
+         access_token_expires_at, cause, reason, actor_kind, actor_id, ended_at, job_id, receipt, receipt_detail, \
+         receipt_at, user_apps_url) \
+         SELECT gr.id, gr.owner_kind, gr.user_id, u.email, u.email_key, gr.gateway_id, g.slug, gr.provider, gr.label, \
+         gr.account_subject, gr.account_name, gr.scopes_granted, gr.authorized_at, gr.last_used_at, gr.expires_at, \
+         $3, $4, $5, $6, $7, $8, \
+         CASE WHEN gr.fingerprint <> COALESCE(g.fingerprint, '') THEN 'nothing_to_tell' \
+           WHEN gr.expires_at > $7 THEN $9 \
+           WHEN gr.refresh_token IS NOT NULL AND COALESCE(gr.state_reason, '') <> 'invalid_grant' \
+             AND g.revocation_method IN ('rfc7009', 'none') THEN $9 \
+           ELSE 'nothing_to_tell' END, \
+         CASE WHEN gr.fingerprint <> COALESCE(g.fingerprint, '') THEN 'the gateway points elsewhere now' \
+           WHEN gr.expires_at > $7 THEN $10 \
+           WHEN gr.refresh_token IS NOT NULL AND COALESCE(gr.state_reason, '') <> 'invalid_grant' \
+             AND g.revocation_method IN ('rfc7009', 'none') THEN $10 \
+           ELSE 'its tokens had ended already' END, \
+         $7, CASE WHEN gr.fingerprint = g.fingerprint THEN g.user_apps_url END \
+         FROM grants gr JOIN gateways g ON g.id = gr.gateway_id LEFT JOIN users u ON u.id = gr.user_id \
+         WHERE gr.id IN (EACH($1)) AND gr.gateway_id IN (EACH($2))",
+    );
     let now = tx.now();
     tx!(
         tx,
         execute,
-        sqlx::query(
-            "INSERT INTO ended_grants (grant_id, owner_kind, user_id, user_email, gateway_id, gateway_slug, \
-             provider, label, account_name, scopes_granted, authorized_at, last_used_at, \
-             access_token_expires_at, cause, reason, actor_kind, actor_id, ended_at, job_id, receipt, receipt_at) \
-             VALUES ($1, $2, $3, (SELECT email FROM users WHERE id = $3), $4, \
-             (SELECT slug FROM gateways WHERE id = $4), '', $5, $6, '[]', 0, 0, 0, $7, $8, $9, $10, $11, $12, \
-             'nothing_to_tell', $11)"
-        )
-        .bind(&grant.id)
-        .bind(&grant.owner_kind)
-        .bind(&grant.user_id)
-        .bind(&grant.gateway_id)
-        .bind(&grant.label)
-        .bind(&grant.account_name)
-        .bind(word(end.cause))
-        .bind(end.reason)
-        .bind(actor_kind)
-        .bind(actor_id.as_deref())
-        .bind(now.millis())
-        .bind(end.job.map(|job| job.to_string()))
+        sqlx::query(sql)
+            .bind(ids)
+            .bind(json(&told.gateways))
+            .bind(word(end.cause))
+            .bind(end.reason.map(text))
+            .bind(actor_kind)
+            .bind(actor_id)
+            .bind(now.millis())
+            .bind(end.job.map(|job| job.to_string()))
+            .bind(word(told.receipt))
+            .bind(told.detail)
     )
     .map(drop)
+}
+
+async fn delete(tx: &mut Tx, ids: &str) -> Result<Vec<GrantName>, StorageError> {
+    let sql = tx
+        .connection
+        .spell(concat!("DELETE FROM grants WHERE id IN (EACH($1)) RETURNING ", grant_name_columns!()));
+    tx!(tx, fetch_all, sqlx::query_as::<_, GrantName>(sql).bind(ids))
+}
+
+/// An open consent would bring the grant back (lesson R23).
+async fn forget_pending(tx: &mut Tx, ids: &str) -> Result<(), StorageError> {
+    let pairs = "(user_id, gateway_id) IN \
+                 (SELECT user_id, gateway_id FROM ended_grants WHERE grant_id IN (EACH($1)))";
+    let requests = tx.connection.spell(&format!("DELETE FROM authorization_requests WHERE {pairs}"));
+    tx!(tx, execute, sqlx::query(requests).bind(ids))?;
+    let links = tx.connection.spell(&format!("DELETE FROM connect_requests WHERE pending AND {pairs}"));
+    tx!(tx, execute, sqlx::query(links).bind(ids)).map(drop)
+}
+
+/// The last event of the grant's time line.
+fn event(grant: &GrantName, end: &End<'_>, told: &[Told]) -> Result<NewAuditEvent, StorageError> {
+    let action = match end.cause {
+        EndCause::Disconnected | EndCause::Revoked => "grant.revoke",
+        EndCause::Swept | EndCause::Idle | EndCause::OrphanedTooLong => "grant.sweep",
+        EndCause::UserDisabled | EndCause::UserDeleted | EndCause::GatewayDeleted => "grant.end",
+    };
+    let slug = told.iter().find_map(|told| told.slug_of(&grant.gateway_id)).unwrap_or(&grant.gateway_id);
+    let mut event = NewAuditEvent::new(end.actor.clone(), action)
+        .subject(&grant.id)
+        .from_address(end.address.map(str::to_owned))
+        .detail("cause", word(end.cause))
+        .detail("gateway", slug);
+    event.user_id = person(grant.owner()?);
+    if let Some(reason) = end.reason {
+        event = event.detail("reason", reason);
+    }
+    if let Some(job) = end.job {
+        event = event.detail("job", job);
+    }
+    Ok(event)
 }

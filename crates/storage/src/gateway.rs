@@ -147,7 +147,7 @@ impl Storage {
             }
             Some(_) => {}
         }
-        end_grants(&mut tx, GrantsOf::Gateway(id), &End::by(EndCause::GatewayDeleted, &audit.actor)).await?;
+        end_grants(&mut tx, GrantsOf::Gateway(id), &End::with(EndCause::GatewayDeleted, &audit)).await?;
         tx!(tx, execute, sqlx::query("DELETE FROM gateways WHERE id = $1").bind(id.to_string()))?;
         tx.change(Change::Gateway(id));
         tx.audit(audit);

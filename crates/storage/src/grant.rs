@@ -1,7 +1,6 @@
 //! Grants: looked up, put into a state, ended. Every write is compare-and-swap on the row's version (lesson
 //! R5): a losing write never lands.
 
-use crate::ended_grant::{End, GrantsOf, end_grants};
 use crate::error::StorageError;
 use crate::grant_row::{
     GrantName, GrantRow, change_of, grant_columns, grant_name_columns, owner_columns, state_columns,
@@ -11,8 +10,8 @@ use crate::row::{millis, text, word};
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use doorward_domain::{
-    EndCause, Fingerprint, GatewayId, Grant, GrantId, GrantOwner, NewAuditEvent, ReauthorizationReason,
-    Timestamp, UserId,
+    Fingerprint, GatewayId, Grant, GrantId, GrantOwner, NewAuditEvent, ReauthorizationReason, Timestamp,
+    UserId,
 };
 
 impl Storage {
@@ -122,31 +121,6 @@ impl Storage {
             )?;
         }
         tx.commit().await
-    }
-
-    /// Ends a grant, whatever its version, and whatever was pending between its owner and the gateway; it is
-    /// listed as ended, with its cause. Gives the grant as it was, None when there was none.
-    pub async fn delete_grant(
-        &self,
-        id: GrantId,
-        cause: EndCause,
-        audit: NewAuditEvent,
-    ) -> Result<Option<Grant>, StorageError> {
-        let mut tx = self.begin("end a grant").await?;
-        let row = tx!(
-            tx,
-            fetch_optional,
-            sqlx::query_as::<_, GrantRow>(concat!(
-                "UPDATE grants SET version = version WHERE id = $1 RETURNING ",
-                grant_columns!()
-            ))
-            .bind(id.to_string())
-        )?;
-        let Some(grant) = row.map(GrantRow::into_grant).transpose()? else { return Ok(None) };
-        end_grants(&mut tx, GrantsOf::One(id), &End::by(cause, &audit.actor)).await?;
-        tx.audit(audit);
-        tx.commit().await?;
-        Ok(Some(grant))
     }
 }
 

@@ -149,13 +149,11 @@ pub(crate) struct GrantName {
     pub(crate) owner_kind: String,
     pub(crate) user_id: Option<String>,
     pub(crate) gateway_id: String,
-    pub(crate) label: String,
-    pub(crate) account_name: Option<String>,
 }
 
 macro_rules! grant_name_columns {
     () => {
-        "id, owner_kind, user_id, gateway_id, label, account_name"
+        "id, owner_kind, user_id, gateway_id"
     };
 }
 pub(crate) use grant_name_columns;

@@ -6,8 +6,11 @@
 
 use crate::database::Connection;
 use crate::error::StorageError;
+use crate::feed::ChangeRow;
+use crate::row::{ROWS, values};
 use crate::storage::Storage;
 use doorward_domain::{Change, NewAuditEvent, Timestamp};
+use sqlx::AssertSqlSafe;
 use std::time::Duration;
 
 /// Rows of the feed are kept for this long; a process that was away for longer has to start again.
@@ -93,30 +96,39 @@ impl Tx {
         }
         let now = self.now();
         let first = self.numbers("changes", changes.len()).await?;
-        let mut last = first;
-        for (seq, change) in (first..).zip(&changes) {
-            let row = crate::feed::ChangeRow::of(seq, change);
-            tx!(
-                self,
-                execute,
-                sqlx::query(
-                    "INSERT INTO changes (seq, kind, gateway_id, user_id, thing_id, at) \
-                     VALUES ($1, $2, $3, $4, $5, $6)"
-                )
-                .bind(row.seq)
-                .bind(&row.kind)
-                .bind(&row.gateway_id)
-                .bind(&row.user_id)
-                .bind(&row.thing_id)
-                .bind(now.millis())
-            )?;
-            last = seq;
+        let rows: Vec<ChangeRow> =
+            (first..).zip(&changes).map(|(seq, change)| ChangeRow::of(seq, change)).collect();
+        for rows in rows.chunks(ROWS) {
+            self.insert_changes(rows).await?;
         }
+        let last = first + i64::try_from(rows.len()).unwrap_or(i64::MAX) - 1;
         if first / PRUNE_EVERY != last / PRUNE_EVERY || last % PRUNE_EVERY == 0 {
             let before = now.minus(CHANGES_KEPT).millis();
             tx!(self, execute, sqlx::query("DELETE FROM changes WHERE at < $1").bind(before))?;
         }
         self.connection.announce(self.what).await?;
         Ok(Some(last))
+    }
+
+    async fn insert_changes(&mut self, rows: &[ChangeRow]) -> Result<(), StorageError> {
+        let now = self.now().millis();
+        let sql = format!(
+            "INSERT INTO changes (seq, kind, gateway_id, user_id, thing_id, at) VALUES {}",
+            values(rows.len(), 6)
+        );
+        tx!(self, execute, {
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for row in rows {
+                query = query
+                    .bind(row.seq)
+                    .bind(&row.kind)
+                    .bind(&row.gateway_id)
+                    .bind(&row.user_id)
+                    .bind(&row.thing_id)
+                    .bind(now);
+            }
+            query
+        })
+        .map(drop)
     }
 }

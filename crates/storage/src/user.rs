@@ -10,7 +10,7 @@ use crate::storage::Storage;
 use crate::transaction::Tx;
 use doorward_domain::user::PasswordHash;
 use doorward_domain::{
-    Actor, Change, EndCause, NewAuditEvent, Page, PageRequest, Timestamp, User, UserId, UserState,
+    Change, EndCause, NewAuditEvent, Page, PageRequest, Timestamp, User, UserId, UserState,
 };
 
 /// What became of an insert.
@@ -188,8 +188,7 @@ impl Storage {
             Err(error) => return Err(error),
         }
         if user.state == UserState::Disabled {
-            end_grants(&mut tx, GrantsOf::User(user.id), &End::by(EndCause::UserDisabled, &audit.actor))
-                .await?;
+            end_grants(&mut tx, GrantsOf::User(user.id), &End::with(EndCause::UserDisabled, &audit)).await?;
             end_sessions_of(&mut tx, user.id).await?;
             end_api_tokens_of(&mut tx, user.id).await?;
         }
@@ -213,7 +212,7 @@ impl Storage {
             Some(locked) if version.is_some_and(|version| version != locked.version) => {
                 return Ok(Updated::VersionMismatch);
             }
-            Some(_) => delete(&mut tx, id, &audit.actor).await?,
+            Some(_) => delete(&mut tx, id, &audit).await?,
         }
         tx.audit(audit);
         tx.commit().await?;
@@ -264,8 +263,8 @@ async fn insert(tx: &mut Tx, user: &User) -> Result<bool, StorageError> {
     Ok(inserted == 1)
 }
 
-async fn delete(tx: &mut Tx, id: UserId, actor: &Actor) -> Result<(), StorageError> {
-    end_grants(tx, GrantsOf::User(id), &End::by(EndCause::UserDeleted, actor)).await?;
+async fn delete(tx: &mut Tx, id: UserId, audit: &NewAuditEvent) -> Result<(), StorageError> {
+    end_grants(tx, GrantsOf::User(id), &End::with(EndCause::UserDeleted, audit)).await?;
     forget_api_tokens_of(tx, id).await?;
     // Sessions, links and catalogs go with the row (ON DELETE CASCADE).
     tx!(tx, execute, sqlx::query("DELETE FROM users WHERE id = $1").bind(id.to_string()))?;

@@ -30,7 +30,7 @@ async fn a_method_returns_after_the_listeners_have_heard(stage: &Stage) {
     storage.insert_api_token(&token, event("api_token.create")).await.unwrap();
     let service = doorward_domain::Grant { ..crate::samples::grant(GrantOwner::Service, &hub) };
     let _ = storage.store_authorized_grant(&service, event("grant.authorize")).await.unwrap();
-    storage.delete_grant(service.id, EndCause::Revoked, event("grant.revoke")).await.unwrap();
+    storage.end_grants(&[service.id], &revoked()).await.unwrap();
 
     let gateway = hub.id;
     let expected = [

@@ -3,7 +3,7 @@
 use crate::samples::*;
 use crate::stage::Stage;
 use doorward_domain::*;
-use doorward_storage::{StoredGrant, Updated};
+use doorward_storage::{End, StoredGrant, Updated};
 
 async fn a_grant_is_read_as_it_was_written(stage: &Stage) {
     let storage = &stage.storage;
@@ -76,7 +76,7 @@ async fn a_consent_that_lost_a_race_changes_nothing(stage: &Stage) {
     }
     assert_eq!(storage.grants_of_user(ada.id).await.unwrap(), std::slice::from_ref(&there));
 
-    storage.delete_grant(there.id, EndCause::Revoked, event("grant.revoke")).await.unwrap();
+    assert_eq!(storage.end_grants(&[there.id], &revoked()).await.unwrap(), 1);
     let stored = storage.store_authorized_grant(&there, event("grant.authorize")).await.unwrap();
     assert_eq!(stored, StoredGrant::Conflict, "a revoked grant came back from a consent");
     assert_eq!(storage.grant(there.id).await.unwrap(), None);
@@ -165,10 +165,10 @@ async fn ending_a_grant_ends_what_was_pending_there_and_only_there(stage: &Stage
     }
     let link = storage.upsert_connect_request(&connect_request(ada.id, hub.id, "editor")).await.unwrap();
 
-    let event_of_bob = NewAuditEvent::new(Actor::User(Entropy.id(NOW)), "grant.revoke");
-    let ended = storage.delete_grant(grant.id, EndCause::Revoked, event_of_bob).await.unwrap();
-    assert_eq!(ended, Some(grant.clone()));
-    assert_eq!(storage.delete_grant(grant.id, EndCause::Revoked, event("grant.revoke")).await.unwrap(), None);
+    let bob = Actor::User(Entropy.id(NOW));
+    let end = End { reason: Some("left the team"), ..End::by(EndCause::Revoked, &bob) };
+    assert_eq!(storage.end_grants(&[grant.id], &end).await.unwrap(), 1);
+    assert_eq!(storage.end_grants(&[grant.id], &end).await.unwrap(), 0);
 
     assert_eq!(storage.grant(grant.id).await.unwrap(), None);
     assert_eq!(storage.authorization_request_by_state(here.state_hash).await.unwrap(), None);

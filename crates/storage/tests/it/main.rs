@@ -18,6 +18,7 @@ mod catalog;
 mod concurrency;
 mod connect_request;
 mod corrupt;
+mod ended_grant;
 mod feed;
 mod gateway;
 mod grant;

@@ -70,7 +70,7 @@ async fn a_revoke_during_a_refresh_wins_r24(stage: &Stage) {
     let ada = stored_user(storage, "ada@example.com").await;
     let grant = stored_grant(storage, &ada, &hub).await;
     let version = storage.begin_refresh(grant.id, grant.version).await.unwrap().unwrap();
-    storage.delete_grant(grant.id, EndCause::Revoked, event("grant.revoke")).await.unwrap();
+    storage.end_grants(&[grant.id], &revoked()).await.unwrap();
     assert!(!storage.finish_refresh(&grant, version, event("grant.refresh")).await.unwrap());
     assert_eq!(storage.grant(grant.id).await.unwrap(), None);
 }

@@ -4,7 +4,7 @@ use doorward_domain::authorization_request::AUTHORIZATION_REQUEST_LIFETIME;
 use doorward_domain::connect_request::CONNECT_REQUEST_LIFETIME;
 use doorward_domain::user::PasswordHash;
 use doorward_domain::*;
-use doorward_storage::{Inserted, Storage, StoredGrant};
+use doorward_storage::{End, Inserted, Storage, StoredGrant};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use url::Url;
@@ -22,6 +22,11 @@ pub(crate) fn hash() -> TokenHash {
 
 pub(crate) fn event(action: &'static str) -> NewAuditEvent {
     NewAuditEvent::new(Actor::System, action)
+}
+
+/// An end by an administrator's hand.
+pub(crate) fn revoked() -> End<'static> {
+    End::by(EndCause::Revoked, &Actor::System)
 }
 
 pub(crate) fn sealed(text: &str) -> Sealed {

@@ -1,0 +1,105 @@
+//! The outbox of what providers are still to be told. It is written where grants end, in the same transaction.
+//! The sealed bytes move as they are: their place stays the one that they were sealed for.
+
+use crate::ended_grant::End;
+use crate::error::StorageError;
+use crate::row::{RowName, text};
+use crate::transaction::Tx;
+use doorward_domain::{ProviderEnd, Receipt, RevocationMethod, RevocationReach, may_be_told};
+
+/// The receipt that the grants of some gateways get, if any of their tokens still lives.
+pub(crate) struct Told {
+    pub(crate) receipt: Receipt,
+    pub(crate) detail: Option<&'static str>,
+    pub(crate) gateways: Vec<String>,
+    slugs: Vec<String>,
+}
+
+impl Told {
+    pub(crate) fn slug_of(&self, gateway: &str) -> Option<&str> {
+        let at = self.gateways.iter().position(|id| id == gateway)?;
+        self.slugs.get(at).map(String::as_str)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct GatewayFacts {
+    id: String,
+    slug: String,
+    revocation_method: String,
+    revocation_reach: String,
+    revocation_url: Option<String>,
+    token_url: Option<String>,
+    issuer: Option<String>,
+}
+
+/// What the providers behind a JSON list of grants are told of their end.
+pub(crate) async fn what_is_told(tx: &mut Tx, ids: &str, end: &End<'_>) -> Result<Vec<Told>, StorageError> {
+    let sql = tx.connection.spell(
+        "SELECT id, slug, revocation_method, revocation_reach, revocation_url, token_url, issuer FROM gateways \
+         WHERE id IN (SELECT gateway_id FROM grants WHERE id IN (EACH($1)))",
+    );
+    let gateways = tx!(tx, fetch_all, sqlx::query_as::<_, GatewayFacts>(sql).bind(ids))?;
+    let mut told: Vec<Told> = Vec::new();
+    for gateway in gateways {
+        let (receipt, detail) = gateway.receipt(end)?;
+        match told.iter_mut().find(|same| (same.receipt, same.detail) == (receipt, detail)) {
+            Some(same) => {
+                same.gateways.push(gateway.id);
+                same.slugs.push(gateway.slug);
+            }
+            None => {
+                told.push(Told { receipt, detail, gateways: vec![gateway.id], slugs: vec![gateway.slug] });
+            }
+        }
+    }
+    Ok(told)
+}
+
+impl GatewayFacts {
+    fn receipt(&self, end: &End<'_>) -> Result<(Receipt, Option<&'static str>), StorageError> {
+        let row = RowName { table: "gateways", id: &self.id };
+        let method: RevocationMethod = row.word("revocation_method", &self.revocation_method)?;
+        let reach: RevocationReach = row.word("revocation_reach", &self.revocation_reach)?;
+        let told_at = row.parse_optional("revocation_url", self.revocation_url.as_deref())?;
+        let token_url = row.parse_optional("token_url", self.token_url.as_deref())?;
+        let chosen = if end.cause.lets_choose() { end.provider } else { ProviderEnd::UnlessWide };
+        let (Some(told_at), Some(token_url)) = (told_at, token_url) else {
+            return Ok((Receipt::NoSuchCall, None));
+        };
+        Ok(if chosen == ProviderEnd::HereOnly {
+            (Receipt::NotTold, Some("it was chosen to end it here only"))
+        } else if method == RevocationMethod::None {
+            (Receipt::NoSuchCall, None)
+        } else if reach.is_wide() && chosen != ProviderEnd::ThereToo {
+            (Receipt::NotTold, Some("telling the provider would have ended more than this grant"))
+        } else if !may_be_told(&token_url, self.issuer.as_deref(), &told_at) {
+            (Receipt::NotTold, Some("its revocation endpoint is not known to be the provider's own"))
+        } else {
+            (Receipt::Pending, None)
+        })
+    }
+}
+
+/// Puts the tokens of those grants of the list into the outbox whose record says `pending`. A token that has
+/// ended is not told of.
+pub(crate) async fn queue(tx: &mut Tx, ids: &str) -> Result<(), StorageError> {
+    let sql = tx.connection.spell(
+        "INSERT INTO provider_revocations (grant_id, gateway_slug, method, revocation_url, token_url, issuer, \
+         fingerprint, client_id, client_registration_id, client_secret, client_secret_key_id, \
+         client_secret_fingerprint, token_endpoint_auth, access_token, access_token_key_id, refresh_token, \
+         refresh_token_key_id, attempts, next_attempt_at, created_at) \
+         SELECT gr.id, g.slug, g.revocation_method, g.revocation_url, g.token_url, g.issuer, gr.fingerprint, \
+         r.client_id, r.id, r.client_secret, r.client_secret_key_id, r.fingerprint, r.token_endpoint_auth, \
+         CASE WHEN gr.expires_at > $2 THEN gr.access_token END, \
+         CASE WHEN gr.expires_at > $2 THEN gr.access_token_key_id END, \
+         CASE WHEN g.revocation_method = 'rfc7009' THEN gr.refresh_token END, \
+         CASE WHEN g.revocation_method = 'rfc7009' THEN gr.refresh_token_key_id END, \
+         0, $2, $2 \
+         FROM grants gr JOIN ended_grants e ON e.grant_id = gr.id AND e.receipt = 'pending' \
+         JOIN gateways g ON g.id = gr.gateway_id JOIN client_registrations r ON r.id = g.client_registration_id \
+         WHERE gr.id IN (EACH($1))",
+    );
+    let now = tx.now().millis();
+    tx!(tx, execute, sqlx::query(sql).bind(text(ids)).bind(now)).map(drop)
+}
