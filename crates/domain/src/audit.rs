@@ -1,5 +1,6 @@
 //! Who did what to whom, from where. Details are an allow list of plain facts; never a secret.
 
+use crate::audit_chain::AuditHash;
 use crate::clock::Timestamp;
 use crate::ids::{AuditEventId, UserId};
 use std::collections::BTreeMap;
@@ -88,6 +89,12 @@ impl NewAuditEvent {
 /// A written event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEvent {
+    /// Its number in the chain; there are no gaps.
+    pub seq: i64,
+    /// The hash of the event before it.
+    pub previous_hash: AuditHash,
+    /// Over all that follows, the number and the previous hash.
+    pub hash: AuditHash,
     pub id: AuditEventId,
     pub at: Timestamp,
     pub actor: Actor,

@@ -4,6 +4,7 @@
 
 pub mod api_token;
 pub mod audit;
+pub mod audit_chain;
 pub mod authorization_request;
 pub mod catalog;
 pub mod change;
@@ -28,6 +29,7 @@ pub mod user;
 
 pub use api_token::{ApiToken, Audience};
 pub use audit::{Actor, AuditEvent, NewAuditEvent};
+pub use audit_chain::{AuditAnchor, AuditHash, AuditLink, ChainBreak};
 pub use authorization_request::AuthorizationRequest;
 pub use catalog::{Catalog, CatalogItem, CatalogKind};
 pub use change::Change;

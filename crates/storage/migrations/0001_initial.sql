@@ -6,7 +6,8 @@
 -- Numbers that are given out in the writing transaction, so that their order is the order of commits.
 CREATE TABLE counters (
     name TEXT NOT NULL PRIMARY KEY,
-    value BIGINT NOT NULL
+    value BIGINT NOT NULL,
+    hash BYTEA                            -- of `audit` alone: the newest event's; none before the first
 );
 INSERT INTO counters (name, value) VALUES ('changes', 0), ('audit', 0), ('first_administrator', 0);
 
@@ -374,11 +375,10 @@ CREATE TABLE key_checks (
     check_value BYTEA NOT NULL
 );
 
--- Who did what. The hash columns are filled by a later issue, in the order of seq.
+-- Who did what: one chain, in which each event's hash covers the event and the hash before it (docs/security.md).
 CREATE TABLE audit_events (
     id TEXT NOT NULL PRIMARY KEY,
-    stream TEXT NOT NULL,
-    seq BIGINT NOT NULL,
+    seq BIGINT NOT NULL UNIQUE,           -- from counters, in the writing transaction: no gaps
     at BIGINT NOT NULL,
     actor_kind TEXT NOT NULL,             -- user | anonymous | system | command_line
     actor_id TEXT,
@@ -388,11 +388,21 @@ CREATE TABLE audit_events (
     address TEXT,
     reference TEXT,                       -- what the error that a client was shown calls it
     detail TEXT NOT NULL,                 -- JSON object of plain facts
-    previous_hash BYTEA,
-    hash BYTEA,
-    UNIQUE (stream, seq)
+    previous_hash BYTEA NOT NULL,
+    hash BYTEA NOT NULL
 );
+CREATE INDEX audit_events_by_time ON audit_events (at, seq);
 CREATE INDEX audit_events_by_user ON audit_events (user_id, seq);
-CREATE INDEX audit_events_by_actor ON audit_events (actor_id, seq);
+CREATE INDEX audit_events_by_actor ON audit_events (actor_kind, actor_id, seq);
 CREATE INDEX audit_events_by_subject ON audit_events (subject, seq);
+CREATE INDEX audit_events_by_address ON audit_events (address, seq) WHERE address IS NOT NULL;
 CREATE INDEX audit_events_by_reference ON audit_events (reference) WHERE reference IS NOT NULL;
+
+-- Where retention has cut the chain: the last event that is gone, signed with a key that is not in the database.
+CREATE TABLE audit_anchors (
+    seq BIGINT NOT NULL PRIMARY KEY,
+    hash BYTEA NOT NULL,
+    at BIGINT NOT NULL,                   -- when it was cut
+    signing_key TEXT NOT NULL,            -- its name in the key ring
+    signature BYTEA NOT NULL
+);

@@ -1,42 +1,53 @@
-//! The audit trail. Events are numbered in the order of their commits; the columns for a hash chain wait
-//! for a later issue.
+//! The audit trail: writing an event that belongs to no other change, and reading.
 
 use crate::cursor::Slice;
 use crate::error::StorageError;
-use crate::row::{ROWS, RowName, json, text, values};
+use crate::row::{RowName, text};
 use crate::storage::Storage;
-use crate::transaction::Tx;
-use doorward_domain::{
-    Actor, AuditEvent, AuditEventId, Entropy, NewAuditEvent, Page, PageRequest, Timestamp, UserId,
-};
-use sqlx::AssertSqlSafe;
+use doorward_domain::{Actor, AuditEvent, AuditHash, NewAuditEvent, Page, PageRequest, Timestamp, UserId};
 
-/// The one stream there is so far.
-const STREAM: &str = "main";
-
-/// Which events are wanted.
+/// Which events are wanted. What is not named is not asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
     /// How the action begins, e.g. `grant.`.
     pub action_prefix: Option<String>,
     /// Events by this person, or about what is theirs.
     pub user: Option<UserId>,
+    /// Events by this actor.
+    pub actor: Option<Actor>,
+    /// Events about this thing, by its id.
+    pub subject: Option<String>,
+    /// What the error that a client was shown calls the event.
+    pub reference: Option<String>,
+    /// Where the caller came from.
+    pub address: Option<String>,
+    /// From this moment on.
+    pub since: Option<Timestamp>,
+    /// Before this moment.
+    pub until: Option<Timestamp>,
 }
 
+/// An event as its row.
 #[derive(sqlx::FromRow)]
-struct AuditEventRow {
-    id: String,
-    seq: i64,
-    at: i64,
-    actor_kind: String,
-    actor_id: Option<String>,
-    action: String,
-    subject: Option<String>,
-    user_id: Option<String>,
-    address: Option<String>,
-    reference: Option<String>,
-    detail: String,
+pub(crate) struct AuditEventRow {
+    pub(crate) id: String,
+    pub(crate) seq: i64,
+    pub(crate) at: i64,
+    pub(crate) actor_kind: String,
+    pub(crate) actor_id: Option<String>,
+    pub(crate) action: String,
+    pub(crate) subject: Option<String>,
+    pub(crate) user_id: Option<String>,
+    pub(crate) address: Option<String>,
+    pub(crate) reference: Option<String>,
+    pub(crate) detail: String,
+    pub(crate) previous_hash: Vec<u8>,
+    pub(crate) hash: Vec<u8>,
 }
+
+/// The columns of [`AuditEventRow`].
+const COLUMNS: &str = "id, seq, at, actor_kind, actor_id, action, subject, user_id, address, reference, detail, \
+                       previous_hash, hash";
 
 impl AuditEventRow {
     fn into_event(self) -> Result<AuditEvent, StorageError> {
@@ -49,6 +60,9 @@ impl AuditEventRow {
             _ => return Err(row.corrupt("actor_kind", "no such kind of actor, or actor_id does not fit it")),
         };
         Ok(AuditEvent {
+            seq: self.seq,
+            previous_hash: AuditHash(row.hash("previous_hash", &self.previous_hash)?.0),
+            hash: AuditHash(row.hash("hash", &self.hash)?.0),
             id: row.parse("id", &self.id)?,
             at: Timestamp::from_millis(self.at),
             actor,
@@ -77,26 +91,64 @@ impl Storage {
         request: &PageRequest,
     ) -> Result<Page<AuditEvent>, StorageError> {
         let slice = Slice::of("audit", i64::MAX, request)?;
-        let rows = read!(
-            self,
-            "read the audit trail",
-            fetch_all,
-            sqlx::query_as::<_, AuditEventRow>(
-                "SELECT id, seq, at, actor_kind, actor_id, action, subject, user_id, address, reference, \
-                 detail \
-                 FROM audit_events WHERE stream = $1 AND seq < $2 \
-                 AND ($3 = '' OR substr(action, 1, length($3)) = $3) \
-                 AND ($4 = '' OR user_id = $4 OR actor_id = $4) ORDER BY seq DESC LIMIT $5"
-            )
-            .bind(STREAM)
-            .bind(slice.after.0)
-            .bind(text(filter.action_prefix.as_deref().unwrap_or_default()))
-            .bind(filter.user.map(|id| id.to_string()).unwrap_or_default())
-            .bind(slice.limit)
-        )?;
+        let since = filter.since.map_or(i64::MIN, Timestamp::millis);
+        let until = filter.until.map_or(i64::MAX, Timestamp::millis);
+        let first = self.first_event_since(filter.since).await?;
+        let end = self.end_of_events_until(filter.until).await?.min(slice.after.0);
+        let (conditions, values) = conditions(filter);
+        let sql = format!(
+            "SELECT {COLUMNS} FROM audit_events WHERE seq >= $1 AND seq < $2 AND at >= $3 AND at < $4{conditions} \
+             ORDER BY seq DESC LIMIT $5"
+        );
+        let rows = read!(self, "read the audit trail", fetch_all, {
+            let query = sqlx::query_as::<_, AuditEventRow>(sqlx::AssertSqlSafe(sql.as_str()));
+            let query = query.bind(first).bind(end).bind(since).bind(until).bind(slice.limit);
+            values.iter().fold(query, |query, value| query.bind(value))
+        })?;
         let rows = slice.page(rows, |row| (row.seq, String::new()));
         let items = rows.items.into_iter().map(AuditEventRow::into_event).collect::<Result<_, _>>()?;
         Ok(Page { items, next_cursor: rows.next_cursor })
+    }
+
+    /// Where to begin to look: clocks may step back, so that the numbers are not in the order of the times.
+    async fn first_event_since(&self, since: Option<Timestamp>) -> Result<i64, StorageError> {
+        let Some(since) = since else { return Ok(0) };
+        let first: Option<i64> = read!(
+            self,
+            "find the first event of a time",
+            fetch_one,
+            sqlx::query_scalar("SELECT min(seq) FROM audit_events WHERE at >= $1").bind(since.millis())
+        )?;
+        Ok(first.unwrap_or(i64::MAX))
+    }
+
+    /// Where to stop (exclusive).
+    async fn end_of_events_until(&self, until: Option<Timestamp>) -> Result<i64, StorageError> {
+        let Some(until) = until else { return Ok(i64::MAX) };
+        let last: Option<i64> = read!(
+            self,
+            "find the last event of a time",
+            fetch_one,
+            sqlx::query_scalar("SELECT max(seq) FROM audit_events WHERE at < $1").bind(until.millis())
+        )?;
+        Ok(last.map_or(0, |last| last.saturating_add(1)))
+    }
+
+    /// The rows after a number, oldest first, unread: a hand in the database may have spoilt them.
+    pub(crate) async fn audit_rows_after(
+        &self,
+        seq: i64,
+        limit: u32,
+    ) -> Result<Vec<AuditEventRow>, StorageError> {
+        let sql = format!("SELECT {COLUMNS} FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2");
+        read!(
+            self,
+            "walk the audit trail",
+            fetch_all,
+            sqlx::query_as::<_, AuditEventRow>(sqlx::AssertSqlSafe(sql.as_str()))
+                .bind(seq)
+                .bind(i64::from(limit))
+        )
     }
 }
 
@@ -110,48 +162,26 @@ pub(crate) fn actor_columns(actor: &Actor) -> (&'static str, Option<String>) {
     }
 }
 
-/// Writes what a transaction recorded; part of its commit.
-pub(crate) async fn append(tx: &mut Tx) -> Result<(), StorageError> {
-    let events = tx.take_audit();
-    if events.is_empty() {
-        return Ok(());
-    }
-    let now = tx.now();
-    let first = tx.numbers("audit", events.len()).await?;
-    let mut numbered = (first..).zip(&events).peekable();
-    while numbered.peek().is_some() {
-        let rows: Vec<_> = numbered.by_ref().take(ROWS).collect();
-        insert(tx, now, &rows).await?;
-    }
-    Ok(())
-}
-
-async fn insert(tx: &mut Tx, now: Timestamp, rows: &[(i64, &NewAuditEvent)]) -> Result<(), StorageError> {
-    let sql = format!(
-        "INSERT INTO audit_events (id, stream, seq, at, actor_kind, actor_id, action, subject, user_id, address, \
-         reference, detail) VALUES {}",
-        values(rows.len(), 12)
-    );
-    tx!(tx, execute, {
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for (seq, event) in rows {
-            let id: AuditEventId = Entropy.id(now);
-            let (actor_kind, actor_id) = actor_columns(&event.actor);
-            query = query
-                .bind(id.to_string())
-                .bind(STREAM)
-                .bind(*seq)
-                .bind(now.millis())
-                .bind(actor_kind)
-                .bind(actor_id)
-                .bind(event.action)
-                .bind(event.subject.as_deref().map(text))
-                .bind(event.user_id.map(|id| id.to_string()))
-                .bind(event.address.as_deref().map(text))
-                .bind(event.reference.as_deref().map(text))
-                .bind(json(&event.detail));
+/// ` AND ...` for what the filter names beyond times, and the values, which are bound from `$6` on.
+fn conditions(filter: &AuditFilter) -> (String, Vec<String>) {
+    let (mut sql, mut values) = (String::new(), Vec::new());
+    let mut add = |condition: &str, value: Option<String>| {
+        if let Some(value) = value {
+            values.push(text(&value).into_owned());
+            sql.push_str(" AND ");
+            sql.push_str(&condition.replace('?', &format!("${}", values.len() + 5)));
         }
-        query
-    })
-    .map(drop)
+    };
+    add("substr(action, 1, length(?)) = ?", filter.action_prefix.clone());
+    add("(user_id = ? OR (actor_kind = 'user' AND actor_id = ?))", filter.user.map(|user| user.to_string()));
+    if let Some(actor) = &filter.actor {
+        let (kind, id) = actor_columns(actor);
+        add("actor_kind = ?", Some(kind.to_owned()));
+        // Only people have an id; the others are told apart by their kind.
+        add("actor_id = ?", id);
+    }
+    add("subject = ?", filter.subject.clone());
+    add("reference = ?", filter.reference.clone());
+    add("address = ?", filter.address.clone());
+    (sql, values)
 }

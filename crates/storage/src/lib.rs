@@ -20,6 +20,8 @@ mod transaction;
 
 mod api_token;
 mod audit;
+mod audit_anchor;
+mod audit_chain;
 mod authorization_request;
 mod authorized_grant;
 mod catalog;
@@ -43,6 +45,7 @@ mod storage;
 mod user;
 
 pub use audit::AuditFilter;
+pub use audit_chain::AuditWalk;
 pub use authorization_request::TakenAuthorizationRequest;
 pub use authorized_grant::StoredGrant;
 pub use catalog::ExposedName;

@@ -60,7 +60,7 @@ impl Tx {
 
     /// Writes the audit events and changes, commits, and returns once this process's feed has applied them.
     pub(crate) async fn commit(mut self) -> Result<(), StorageError> {
-        crate::audit::append(&mut self).await?;
+        crate::audit_chain::append(&mut self).await?;
         let last = self.append_changes().await?;
         let Self { storage, connection, what, .. } = self;
         connection.commit(what).await?;

@@ -1,12 +1,13 @@
 //! Seal and open, and hash what needs no opening. Nothing else happens here.
 //!
 //! Every key that is used is derived (HKDF-SHA256) from a named key of the ring: one for columns, one
-//! for each purpose of a sealed state, one value by which a wrong ring is noticed. A sealed column
+//! for each purpose of a sealed state or a signature, one value by which a wrong ring is noticed. A sealed column
 //! opens only under its key and at its place.
 
 pub mod key_ring;
 pub mod password;
 pub mod place;
+mod signature;
 mod state;
 mod subkeys;
 pub mod token;
@@ -15,5 +16,6 @@ pub mod vault;
 pub use key_ring::{KeyRing, KeyRingError};
 pub use password::PasswordError;
 pub use place::Place;
+pub use signature::{PublicKey, Signature, is_signed_by};
 pub use token::{NewApiToken, checksum_fits, hash_token, new_api_token};
 pub use vault::{OpenError, Vault};

@@ -39,6 +39,11 @@ impl Subkeys {
         aes_key(&derive(&self.root, "state", purpose))
     }
 
+    /// What the key pair that signs for one purpose is made from.
+    pub(crate) fn signature_seed(&self, purpose: &str) -> Zeroizing<[u8; KEY_BYTES]> {
+        derive(&self.root, "signature", purpose)
+    }
+
     /// A value by which the key is recognized and from which nothing else follows.
     pub(crate) fn check(&self) -> Zeroizing<[u8; KEY_BYTES]> {
         derive(&self.root, "key check", "")

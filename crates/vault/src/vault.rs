@@ -2,6 +2,7 @@
 
 use crate::key_ring::KeyRing;
 use crate::place::Place;
+use crate::signature::{self, PublicKey, Signature};
 use crate::state;
 use crate::subkeys::{self, Subkeys};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -67,6 +68,16 @@ impl Vault {
     /// The state in a text; none when it was altered, has another purpose or a key that is gone.
     pub fn open_state(&self, purpose: &str, text: &str) -> Option<Vec<u8>> {
         state::open(&self.keys, purpose, text)
+    }
+
+    /// Signs a message for one purpose, with the first key.
+    pub fn sign(&self, purpose: &str, message: &[u8]) -> Signature {
+        signature::sign(&self.keys[0], purpose, message)
+    }
+
+    /// What a key's signatures for one purpose are checked with; none for a key that the ring does not have.
+    pub fn public_key(&self, purpose: &str, key: &KeyId) -> Option<PublicKey> {
+        self.key(key).map(|key| signature::public_key(key, purpose))
     }
 
     /// The check value of a key (32 bytes, reveals nothing), by which a wrong ring is noticed at start.

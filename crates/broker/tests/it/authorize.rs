@@ -17,7 +17,7 @@ fn problem(finished: Finished) -> CallbackProblem {
 }
 
 async fn actions(world: &World, prefix: &str) -> usize {
-    let filter = AuditFilter { action_prefix: Some(prefix.into()), user: None };
+    let filter = AuditFilter { action_prefix: Some(prefix.into()), ..AuditFilter::default() };
     world.broker.audit_events(&world.admin, &filter, &PageRequest::default()).await.unwrap().items.len()
 }
 

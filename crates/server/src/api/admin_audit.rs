@@ -37,7 +37,7 @@ pub(crate) async fn list(
     AdminCaller(caller): AdminCaller,
     QueryOf(query): QueryOf<AuditQuery>,
 ) -> Result<Json<Listed<AuditEventView>>, ApiError> {
-    let filter = AuditFilter { action_prefix: query.action, user: query.user };
+    let filter = AuditFilter { action_prefix: query.action, user: query.user, ..AuditFilter::default() };
     let page = PageQuery::new(query.limit, query.cursor).page()?;
     let events = state.broker.audit_events(&caller, &filter, &page).await?;
     Ok(Json(Listed::of(events, Into::into)))

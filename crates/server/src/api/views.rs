@@ -1,8 +1,8 @@
 //! How the words of the domain look in answers: allow lists, without a secret or a part of one.
 
 use doorward_domain::{
-    Actor, ApiToken, ApiTokenId, Audience, AuditEvent, AuditEventId, GatewayId, Page, Role, Timestamp, User,
-    UserId, UserState,
+    Actor, ApiToken, ApiTokenId, Audience, AuditEvent, AuditEventId, AuditHash, GatewayId, Page, Role,
+    Timestamp, User, UserId, UserState,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -137,6 +137,11 @@ impl From<ApiToken> for ApiTokenView {
 /// One event of the audit trail.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AuditEventView {
+    /// Its number in the chain; there are no gaps.
+    seq: i64,
+    /// Over the event and the hash before it, in hex; docs/security.md describes it.
+    #[schema(value_type = String)]
+    hash: AuditHash,
     #[schema(value_type = String, format = "uuid")]
     id: AuditEventId,
     #[schema(value_type = String, format = DateTime)]
@@ -168,6 +173,8 @@ impl From<AuditEvent> for AuditEventView {
             Actor::CommandLine => ("command_line", None),
         };
         Self {
+            seq: event.seq,
+            hash: event.hash,
             id: event.id,
             at: event.at,
             actor,

@@ -13,6 +13,7 @@ mod postgres_server;
 
 mod api_token;
 mod audit;
+mod audit_chain;
 mod authorization_request;
 mod catalog;
 mod concurrency;
