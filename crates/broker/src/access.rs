@@ -3,7 +3,8 @@
 //! The common case is one look into memory. Everything else goes through the row, and what needs a
 //! new token goes through the one flight in `refresh`.
 
-use crate::refresh::{Need, Refreshed};
+use crate::refresh::Refreshed;
+use crate::refresh_attempt::{Need, RefreshPath};
 use crate::refresh_failure::changed_meanwhile;
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
@@ -24,9 +25,17 @@ pub enum Access {
     /// The upstream gets this header.
     Header(UpstreamHeader),
     /// The user has to authorize first; no upstream call is made.
-    MustAuthorize,
+    MustAuthorize {
+        /// Leads to the event in the grant's time line that says why, if there is one.
+        reference: Option<String>,
+    },
     /// The token has ended and the provider does not answer; the grant is kept.
-    Unavailable { problem: String, retry_after: Option<Duration> },
+    Unavailable {
+        problem: String,
+        retry_after: Option<Duration>,
+        /// Leads to the event in the grant's time line that says why, if there is one.
+        reference: Option<String>,
+    },
 }
 
 /// A header to inject. Its value is marked sensitive.
@@ -86,7 +95,8 @@ impl Broker {
         used: &UsedToken,
     ) -> Result<Access, BrokerError> {
         let stamp = self.caches.access.stamp();
-        let refreshed = self.refreshed(used.grant, gateway, Need::Replace { refused: used.number }).await?;
+        let need = Need::Replace { refused: used.number };
+        let refreshed = self.refreshed(used.grant, gateway, need, RefreshPath::RefusedUpstream).await?;
         self.outcome(caller.user.id, gateway, refreshed, stamp).await
     }
 
@@ -120,34 +130,34 @@ impl Broker {
     async fn granted_access(&self, user: UserId, gateway: &Arc<Gateway>) -> Result<Access, BrokerError> {
         let stamp = self.caches.access.stamp();
         let found = self.storage().grant_of(GrantOwner::User(user), gateway.id).await?;
-        let Some(grant) = found else { return Ok(Access::MustAuthorize) };
+        let Some(grant) = found else { return Ok(must_authorize(None)) };
         if gateway.fingerprint().as_ref() != Some(&grant.fingerprint) {
             if self.points_at_gateway(&grant).await? {
                 // The caller holds the gateway as it was before an edit; the grant is for what it is now.
-                return Ok(Access::Unavailable { problem: changed_meanwhile(), retry_after: None });
+                return Ok(unavailable(changed_meanwhile()));
             }
             self.park(&grant, ReauthorizationReason::GatewayChanged, None).await?;
-            return Ok(Access::MustAuthorize);
+            return Ok(must_authorize(None));
         }
         let now = self.now();
         let lives = grant.access_token_lives(now);
         if grant.orphaned_since.is_some() {
-            return Ok(Access::Unavailable {
-                problem: format!("Your access to {} has been withdrawn; ask an administrator.", gateway.name),
-                retry_after: None,
-            });
+            let problem =
+                format!("Your access to {} has been withdrawn; ask an administrator.", gateway.name);
+            return Ok(unavailable(problem));
         }
         match grant.state {
-            GrantState::NeedsAuthorization(_) => Ok(Access::MustAuthorize),
-            GrantState::Uncertain if lives => self.opened(user, gateway, &grant, stamp),
-            GrantState::Uncertain => Ok(Access::MustAuthorize),
-            GrantState::Active if !lives => {
-                let refreshed = self.refreshed(grant.id, gateway, Need::Renew).await?;
+            GrantState::NeedsAuthorization(_) => Ok(must_authorize(grant.reference)),
+            GrantState::Uncertain if !lives && !self.recovers(&grant, gateway) => {
+                Ok(must_authorize(grant.reference))
+            }
+            GrantState::Uncertain | GrantState::Active if !lives => {
+                let refreshed = self.refreshed(grant.id, gateway, Need::Renew, RefreshPath::Call).await?;
                 self.outcome(user, gateway, refreshed, stamp).await
             }
-            GrantState::Active => {
-                if grant.inside_margin(now) {
-                    self.refresh_in_background(&grant, gateway);
+            GrantState::Uncertain | GrantState::Active => {
+                if grant.inside_margin(now) || self.recovers(&grant, gateway) {
+                    self.refresh_aside(&grant, gateway);
                 }
                 self.opened(user, gateway, &grant, stamp)
             }
@@ -170,8 +180,10 @@ impl Broker {
     ) -> Result<Access, BrokerError> {
         match refreshed {
             Refreshed::Usable(grant) => self.opened(user, gateway, &grant, stamp),
-            Refreshed::MustAuthorize => Ok(Access::MustAuthorize),
-            Refreshed::Later { problem, retry_after } => Ok(Access::Unavailable { problem, retry_after }),
+            Refreshed::MustAuthorize { reference } => Ok(must_authorize(reference)),
+            Refreshed::Later { problem, retry_after, reference } => {
+                Ok(Access::Unavailable { problem, retry_after, reference })
+            }
         }
     }
 
@@ -183,18 +195,18 @@ impl Broker {
         grant: &Grant,
         stamp: u64,
     ) -> Result<Access, BrokerError> {
-        let Some(used_at) = gateway.fingerprint() else { return Ok(Access::MustAuthorize) };
+        let Some(used_at) = gateway.fingerprint() else { return Ok(must_authorize(None)) };
         let place = Place::grant_access_token(grant.id);
         let opened: Result<AccessToken, _> =
             self.open_bound(&grant.fingerprint, &used_at, &place, &grant.tokens.access_token);
         let token = match opened {
             Ok(token) => token,
             Err(crate::secret::SecretError::Seal(error)) => return Err(error.into()),
-            Err(crate::secret::SecretError::GivenElsewhere { .. }) => return Ok(Access::MustAuthorize),
+            Err(crate::secret::SecretError::GivenElsewhere { .. }) => return Ok(must_authorize(None)),
         };
         let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())) else {
             tracing::warn!(grant = %grant.id, "the provider gave an access token that no header can carry");
-            return Ok(Access::MustAuthorize);
+            return Ok(must_authorize(None));
         };
         value.set_sensitive(true);
         let used = UsedToken { grant: grant.id, number: grant.refresh_number };
@@ -227,9 +239,14 @@ fn renew_at(grant: &Grant) -> Option<Timestamp> {
     Some(end.minus(grant.margin()))
 }
 
+fn must_authorize(reference: Option<String>) -> Access {
+    Access::MustAuthorize { reference }
+}
+
+fn unavailable(problem: String) -> Access {
+    Access::Unavailable { problem, retry_after: None, reference: None }
+}
+
 fn unusable_header() -> Access {
-    Access::Unavailable {
-        problem: "The gateway's static header cannot be used: an administrator must set it again.".to_owned(),
-        retry_after: None,
-    }
+    unavailable("The gateway's static header cannot be used: an administrator must set it again.".to_owned())
 }

@@ -20,6 +20,10 @@ impl Directory {
         Self { by_slug, by_id }
     }
 
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Gateway>> {
+        self.by_slug.iter()
+    }
+
     pub(crate) fn get(&self, id: GatewayId) -> Option<&Arc<Gateway>> {
         self.by_id.get(&id)
     }

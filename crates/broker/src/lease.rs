@@ -36,9 +36,13 @@ impl Broker {
         let mut watch = LeaseWatch::default();
         let taken = tokio::time::timeout(PATIENCE, async {
             loop {
-                if let Some(lease) =
-                    self.storage().acquire_lease(name, &self.holder, DURATION, &mut watch).await?
-                {
+                let tried = self.storage().acquire_lease(name, &self.holder, DURATION, &mut watch).await;
+                // R9: a store that does not answer is no busy holder. It is the grants' own database too, so
+                // nothing is begun without it: no intent could be committed.
+                if tried.is_err() {
+                    metrics::counter!("doorward_lease_unavailable_total").increment(1);
+                }
+                if let Some(lease) = tried? {
                     return Ok::<_, BrokerError>(lease);
                 }
                 tokio::time::sleep(POLL).await;

@@ -11,6 +11,7 @@ mod authorize;
 mod cache;
 mod callback;
 mod caller;
+mod circuit;
 mod client_registration;
 mod connect;
 mod connection;
@@ -22,8 +23,13 @@ mod grant;
 mod last_used;
 mod lease;
 mod login;
+mod outage;
 mod refresh;
+mod refresh_attempt;
+mod refresh_due;
 mod refresh_failure;
+mod refresh_now;
+mod refresh_verdict;
 mod secret;
 mod setup;
 mod state;
@@ -41,6 +47,8 @@ pub use error::BrokerError;
 pub use gateway::{DiscoveredGateway, UpdatedGateway};
 pub use gateway_input::{AuthorizationInput, Edit, GatewayInput, OAuthInput};
 pub use login::Login;
+pub use outage::ProviderOutage;
+pub use refresh_now::RefreshedNow;
 pub use setup::NewPerson;
 pub use user::{NewUser, UserEdit};
 
@@ -76,6 +84,7 @@ pub struct Broker {
     parts: Arc<BrokerParts>,
     caches: Arc<Caches>,
     flights: refresh::Flights,
+    weather: Arc<outage::Weather>,
     throttle: Arc<throttle::LoginThrottle>,
     last_used: Arc<last_used::LastUsed>,
     connected: Arc<RwLock<Vec<ConnectedListener>>>,
@@ -95,6 +104,7 @@ impl Broker {
             parts: Arc::new(parts),
             caches,
             flights: refresh::Flights::default(),
+            weather: Arc::default(),
             throttle: Arc::default(),
             last_used: Arc::default(),
             connected: Arc::default(),

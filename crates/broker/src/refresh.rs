@@ -1,8 +1,10 @@
-//! The one function that redeems a refresh token, for every path: a call, the background, the retry
-//! after a 401. One flight per grant in the process, one lease per grant across replicas; the intent
-//! is committed before the request leaves, and the request runs detached from whoever asked.
+//! The one function that redeems a refresh token, for every path: a call, the background, "refresh now",
+//! the retry after a 401. One flight per grant in the process, one lease per grant across replicas; the
+//! intent is committed before the request leaves, and the request runs detached from whoever asked.
 
-use crate::refresh_failure::{changed_meanwhile, count, provider_down, refresh_event};
+use crate::refresh_attempt::{Attempt, Need, RefreshPath};
+use crate::refresh_failure::{changed_meanwhile, provider_down};
+use crate::refresh_verdict::{Verdict, may_recover};
 use crate::secret::SecretError;
 use crate::{Broker, BrokerError};
 use doorward_domain::{
@@ -14,26 +16,21 @@ use futures_util::future::{BoxFuture, Shared};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-/// What a caller of the flight needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Need {
-    /// A token that is outside its margin.
-    Renew,
-    /// A token other than the one that the upstream refused.
-    Replace { refused: i64 },
-}
+use tokio::time::Instant;
 
 /// How a flight ended.
 #[derive(Debug, Clone)]
 pub(crate) enum Refreshed {
     /// The grant holds a token that can be sent.
     Usable(Arc<Grant>),
-    MustAuthorize,
+    MustAuthorize {
+        reference: Option<String>,
+    },
     /// The provider does not answer; the grant is kept.
     Later {
         problem: String,
         retry_after: Option<Duration>,
+        reference: Option<String>,
     },
 }
 
@@ -41,6 +38,9 @@ type Flight = Shared<BoxFuture<'static, Result<Refreshed, Arc<BrokerError>>>>;
 
 /// For so long a token counts as just issued.
 const FRESH: Duration = Duration::from_secs(60);
+
+/// How long a caller waits when Doorward's own database does not answer.
+const DATABASE_WAIT: Duration = Duration::from_secs(5);
 
 /// Takes a flight off the list when it has ended, however it ended.
 struct Landing {
@@ -80,39 +80,40 @@ impl Broker {
         grant: GrantId,
         gateway: &Arc<Gateway>,
         need: Need,
+        path: RefreshPath,
     ) -> Result<Refreshed, BrokerError> {
         // A flight that was under way may have started for a lesser need; the second one is our own.
         for _ in 0..2 {
-            let refreshed = self.flight(grant, gateway, need).await.map_err(|error| {
-                BrokerError::Unavailable { problem: error.to_string(), retry_after: None }
-            })?;
-            match (&refreshed, need) {
-                (Refreshed::Usable(grant), Need::Replace { refused }) if grant.refresh_number == refused => {}
+            let flight = self.flight(grant, gateway, need, path);
+            let refreshed = flight.await.map_err(|error| not_done(&error))?;
+            match &refreshed {
+                Refreshed::Usable(grant) if need.unmet_by() == Some(grant.refresh_number) => {}
                 _ => return Ok(refreshed),
             }
         }
-        Ok(Refreshed::MustAuthorize)
+        Ok(Refreshed::Later { problem: changed_meanwhile(), retry_after: None, reference: None })
     }
 
     /// Starts a refresh that nobody waits for: the token that is still valid is served meanwhile.
-    pub(crate) fn refresh_in_background(&self, grant: &Grant, gateway: &Arc<Gateway>) {
+    pub(crate) fn refresh_aside(&self, grant: &Grant, gateway: &Arc<Gateway>) {
         let waits = grant.retry_at.is_some_and(|retry_at| self.now() < retry_at);
         if grant.tokens.refresh_token.is_some() && !waits {
-            drop(self.flight(grant.id, gateway, Need::Renew));
+            drop(self.flight(grant.id, gateway, Need::Renew, RefreshPath::Call));
         }
     }
 
-    fn flight(&self, grant: GrantId, gateway: &Arc<Gateway>, need: Need) -> Flight {
+    fn flight(&self, grant: GrantId, gateway: &Arc<Gateway>, need: Need, path: RefreshPath) -> Flight {
         let mut under_way = self.flights.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = under_way.get(&grant) {
             return flight.clone();
         }
         let broker = self.clone();
         let gateway = Arc::clone(gateway);
+        let attempt = Attempt::new(need, path, self.parts.entropy);
         // Detached: a caller that hangs up must not stop a request that may have spent the token (R12).
         let task = tokio::spawn(async move {
             let _landing = Landing { flights: broker.flights.clone(), grant };
-            broker.refresh_under_lease(grant, &gateway, need).await.map_err(Arc::new)
+            broker.refresh_in_turn(grant, &gateway, &attempt).await.map_err(Arc::new)
         });
         let flight =
             task.map(|joined| joined.unwrap_or_else(|_| Err(Arc::new(interrupted())))).boxed().shared();
@@ -120,122 +121,111 @@ impl Broker {
         flight
     }
 
-    async fn refresh_under_lease(
+    /// Waits for a turn at the provider, and starts nothing while that is down.
+    async fn refresh_in_turn(
         &self,
         id: GrantId,
         gateway: &Gateway,
-        need: Need,
+        attempt: &Attempt,
     ) -> Result<Refreshed, BrokerError> {
+        let Some(settings) = gateway.oauth() else { return Ok(attempt.must_authorize()) };
+        let _turn = self.turn_at(&settings.issuer_key()).await;
+        if let Some(outage) = self.outage_at(gateway, settings).await? {
+            return Ok(self.during(outage, gateway));
+        }
         let lease = self.hold_lease(&format!("refresh/{id}")).await?;
-        let result = self.refresh(id, gateway, need).await;
+        let result = self.refresh(id, gateway, settings, attempt).await;
         lease.release().await;
         result
     }
 
     /// Under the lease: read the row again, and redeem only what still needs it.
-    async fn refresh(&self, id: GrantId, gateway: &Gateway, need: Need) -> Result<Refreshed, BrokerError> {
-        let Some(grant) = self.storage().grant(id).await? else { return Ok(Refreshed::MustAuthorize) };
-        match self.judge(&grant, gateway, need) {
-            Verdict::Serve => Ok(Refreshed::Usable(Arc::new(grant))),
-            Verdict::Ask => Ok(Refreshed::MustAuthorize),
-            Verdict::Wait { problem, retry_after } => Ok(Refreshed::Later { problem, retry_after }),
-            Verdict::Park(ReauthorizationReason::GatewayChanged)
-                if self.points_at_gateway(&grant).await? =>
-            {
-                Ok(Refreshed::Later { problem: changed_meanwhile(), retry_after: None })
-            }
-            Verdict::Park(reason) => {
-                self.park(&grant, reason, None).await?;
-                Ok(Refreshed::MustAuthorize)
-            }
-            Verdict::Interrupted => {
-                self.uncertain(&grant, "an earlier refresh was interrupted before its answer was stored")
-                    .await?;
-                Ok(self.still_usable(grant, need))
-            }
-            Verdict::Redeem => self.redeem_refresh_token(grant, gateway, need).await,
-        }
-    }
-
-    fn judge(&self, grant: &Grant, gateway: &Gateway, need: Need) -> Verdict {
-        let now = self.now();
-        if grant.orphaned_since.is_some() {
-            return Verdict::Ask;
-        }
-        match grant.state {
-            GrantState::NeedsAuthorization(_) => return Verdict::Ask,
-            // What was refused is not sent again, and the refresh token may be spent: nothing is left to try.
-            GrantState::Uncertain if need == (Need::Replace { refused: grant.refresh_number }) => {
-                return Verdict::Park(ReauthorizationReason::RefusedFreshToken);
-            }
-            GrantState::Uncertain if grant.access_token_lives(now) => return Verdict::Serve,
-            GrantState::Uncertain => return Verdict::Ask,
-            GrantState::Active => {}
-        }
-        if gateway.fingerprint().as_ref() != Some(&grant.fingerprint) {
-            return Verdict::Park(ReauthorizationReason::GatewayChanged);
-        }
-        let met = match need {
-            Need::Renew => grant.access_token_lives(now) && !grant.inside_margin(now),
-            Need::Replace { refused } => grant.refresh_number != refused,
-        };
-        if met {
-            return Verdict::Serve;
-        }
-        if let Need::Replace { refused } = need
-            && self.was_forced(grant, refused)
-        {
-            return Verdict::Park(ReauthorizationReason::RefusedFreshToken);
-        }
-        if grant.redeeming_number.is_some() {
-            return match need {
-                Need::Renew => Verdict::Interrupted,
-                Need::Replace { .. } => Verdict::Park(ReauthorizationReason::RefusedFreshToken),
+    async fn refresh(
+        &self,
+        id: GrantId,
+        gateway: &Gateway,
+        settings: &OAuthSettings,
+        attempt: &Attempt,
+    ) -> Result<Refreshed, BrokerError> {
+        // An interrupted refresh is uncertain first, and then perhaps repeated.
+        for _ in 0..2 {
+            let Some(grant) = self.storage().grant(id).await? else {
+                return Ok(Refreshed::MustAuthorize { reference: None });
             };
-        }
-        match (&grant.tokens.refresh_token, grant.retry_at) {
-            (None, _) if need == Need::Renew && grant.access_token_lives(now) => Verdict::Serve,
-            (None, _) => Verdict::Park(ReauthorizationReason::NothingToRefreshWith),
-            (Some(_), Some(retry_at)) if now < retry_at => {
-                Verdict::Wait { problem: provider_down(gateway), retry_after: Some(now.until(retry_at)) }
+            match self.judge(&grant, gateway, attempt) {
+                Verdict::Serve => return Ok(Refreshed::Usable(Arc::new(grant))),
+                Verdict::Ask => return Ok(Refreshed::MustAuthorize { reference: grant.reference }),
+                Verdict::Wait { until } => {
+                    return Ok(Refreshed::Later {
+                        problem: provider_down(gateway),
+                        retry_after: Some(self.now().until(until)),
+                        reference: grant.reference,
+                    });
+                }
+                Verdict::Park(ReauthorizationReason::GatewayChanged)
+                    if self.points_at_gateway(&grant).await? =>
+                {
+                    return Ok(attempt.later(changed_meanwhile(), None));
+                }
+                Verdict::Park(reason) => {
+                    self.park(&grant, reason, Some(attempt)).await?;
+                    return Ok(attempt.must_authorize());
+                }
+                Verdict::Interrupted => {
+                    let why = "an earlier refresh was interrupted before its answer was stored";
+                    self.uncertain(&grant, gateway, attempt, why).await?;
+                }
+                Verdict::Redeem => {
+                    return self.redeem_refresh_token(grant, gateway, settings, attempt).await;
+                }
             }
-            (Some(_), _) => Verdict::Redeem,
         }
+        Ok(attempt.later(changed_meanwhile(), None))
     }
 
     async fn redeem_refresh_token(
         &self,
         grant: Grant,
         gateway: &Gateway,
-        need: Need,
+        settings: &OAuthSettings,
+        attempt: &Attempt,
     ) -> Result<Refreshed, BrokerError> {
-        let (Some(settings), Some(sealed)) = (gateway.oauth(), &grant.tokens.refresh_token) else {
-            return Ok(Refreshed::MustAuthorize);
-        };
+        let Some(sealed) = &grant.tokens.refresh_token else { return Ok(attempt.must_authorize()) };
         let used_at = settings.fingerprint(&gateway.url);
         let place = Place::grant_refresh_token(grant.id);
         let token = match self.open_bound::<RefreshToken>(&grant.fingerprint, &used_at, &place, sealed) {
             Ok(token) => token,
             Err(SecretError::Seal(error)) => return Err(error.into()),
-            Err(SecretError::GivenElsewhere { .. }) => return Ok(Refreshed::MustAuthorize),
+            Err(SecretError::GivenElsewhere { .. }) => return Ok(attempt.must_authorize()),
         };
         let client = match self.open_client(gateway, settings) {
             Ok(client) => client,
             Err(SecretError::Seal(error)) => return Err(error.into()),
             Err(error @ SecretError::GivenElsewhere { .. }) => {
-                return Ok(Refreshed::Later { problem: error.to_string(), retry_after: None });
+                return Ok(attempt.later(error.to_string(), None));
             }
+        };
+        let leave = match self.admit(gateway, settings).await? {
+            Ok(leave) => leave,
+            Err(outage) => return Ok(self.during(outage, gateway)),
         };
         // The intent is committed before the request leaves: whoever finds it without an answer knows
         // that this refresh token may be spent.
         let Some(version) = self.storage().begin_refresh(grant.id, grant.version).await? else {
-            return Ok(Refreshed::Later { problem: changed_meanwhile(), retry_after: None });
+            return Ok(attempt.later(changed_meanwhile(), None));
         };
         let grant = Grant { version, redeeming_number: Some(grant.refresh_number), ..grant };
+        let begun = Instant::now();
         let answer = self.parts.oauth.refresh(settings, client.credentials(), &token, self.now()).await;
+        metrics::histogram!("doorward_refresh_seconds").record(begun.elapsed().as_secs_f64());
         match answer {
-            Ok(tokens) => self.store_refreshed(grant, settings, tokens, need).await,
-            Err(error) => self.after_failure(grant, gateway, need, error).await,
+            Ok(tokens) => {
+                // R10: an answer without a refresh token keeps the one there is. It is sealed anew, so that
+                // both secrets of a row are under the key that seals now (R11).
+                let tokens = TokenSet { refresh_token: tokens.refresh_token.or(Some(token)), ..tokens };
+                self.store_refreshed(grant, gateway, settings, tokens, attempt).await
+            }
+            Err(error) => self.after_failure(grant, gateway, settings, attempt, leave, error).await,
         }
     }
 
@@ -243,19 +233,16 @@ impl Broker {
     async fn store_refreshed(
         &self,
         grant: Grant,
+        gateway: &Gateway,
         settings: &OAuthSettings,
         tokens: TokenSet,
-        need: Need,
+        attempt: &Attempt,
     ) -> Result<Refreshed, BrokerError> {
-        count("refreshed");
         let now = self.now();
-        let mut sealed = self.sealed(grant.id, &tokens);
-        // R10: an answer without a refresh token keeps the one there is.
-        sealed.refresh_token = sealed.refresh_token.or_else(|| grant.tokens.refresh_token.clone());
         let fresh = Grant {
-            tokens: sealed,
-            scopes_granted: tokens.scopes.unwrap_or_else(|| grant.scopes_granted.clone()),
-            account: tokens.account.or_else(|| grant.account.clone()),
+            tokens: self.sealed(grant.id, &tokens),
+            scopes_granted: tokens.scopes.clone().unwrap_or_else(|| grant.scopes_granted.clone()),
+            account: tokens.account.clone().or_else(|| grant.account.clone()),
             refresh_number: grant.refresh_number + 1,
             redeeming_number: None,
             state: GrantState::Active,
@@ -269,41 +256,79 @@ impl Broker {
             ..grant
         };
         let fresh = Grant { ends_at: fresh.forecast(&settings.facts), ..fresh };
-        let event = refresh_event(&fresh, "grant.refresh");
-        if !self.storage().finish_refresh(&fresh, fresh.version, event).await? {
-            // The grant was revoked or authorized anew while the provider answered: what came is dropped (R24).
-            return Ok(Refreshed::Later { problem: changed_meanwhile(), retry_after: None });
+        let event = attempt.event(&fresh, "grant.refresh");
+        let stored = self.storage().finish_refresh(&fresh, fresh.version, event).await;
+        attempt.count(if matches!(stored, Ok(true)) { "refreshed" } else { "not_stored" });
+        self.provider_answered(settings).await;
+        if !stored? {
+            return self.dropped(&fresh, gateway, &tokens, attempt).await;
         }
-        if let Need::Replace { .. } = need {
-            self.note_forced(fresh.id, fresh.refresh_number);
+        if let Need::Replace { .. } = attempt.need {
+            self.flights.forced.0.insert(fresh.id, fresh.refresh_number);
+        }
+        if let Err(error) = self.registration_works(gateway).await {
+            tracing::warn!(%error, gateway = %gateway.slug, "a gateway's flag could not be cleared");
         }
         Ok(Refreshed::Usable(Arc::new(Grant { version: fresh.version + 1, ..fresh })))
     }
 
+    /// The grant was revoked, parked or authorized anew while the provider answered: what came is dropped,
+    /// and nothing that ended comes back (R24).
+    async fn dropped(
+        &self,
+        fresh: &Grant,
+        gateway: &Gateway,
+        _tokens: &TokenSet,
+        attempt: &Attempt,
+    ) -> Result<Refreshed, BrokerError> {
+        tracing::info!(grant = %fresh.id, gateway = %gateway.slug, "a refresh came too late for its grant");
+        self.after_lost_race(fresh.id, gateway, attempt).await
+    }
+
     /// Whether a token that the upstream refuses was brought by a forced refresh just now: then another
     /// refresh is no cure. One that has worked for a while may simply have ended.
-    fn was_forced(&self, grant: &Grant, number: i64) -> bool {
+    pub(crate) fn was_forced(&self, grant: &Grant, number: i64) -> bool {
         let fresh = grant.issued_at.until(self.now()) < FRESH;
         fresh && self.flights.forced.0.get(&grant.id) == Some(number)
     }
 
-    fn note_forced(&self, id: GrantId, number: i64) {
-        self.flights.forced.0.insert(id, number);
+    /// Somebody else was quicker: what they left is used, if it meets the need.
+    pub(crate) async fn after_lost_race(
+        &self,
+        id: GrantId,
+        gateway: &Gateway,
+        attempt: &Attempt,
+    ) -> Result<Refreshed, BrokerError> {
+        match self.storage().grant(id).await? {
+            Some(grant) if matches!(self.judge(&grant, gateway, attempt), Verdict::Serve) => {
+                Ok(Refreshed::Usable(Arc::new(grant)))
+            }
+            _ => Ok(attempt.later(changed_meanwhile(), None)),
+        }
+    }
+
+    /// Whether a lost refresh of this grant can still be made good.
+    pub(crate) fn recovers(&self, grant: &Grant, gateway: &Gateway) -> bool {
+        grant.tokens.refresh_token.is_some() && may_recover(grant, gateway)
     }
 }
 
-/// What the row says about a need.
-enum Verdict {
-    Serve,
-    Ask,
-    Wait {
-        problem: String,
-        retry_after: Option<Duration>,
-    },
-    Park(ReauthorizationReason),
-    /// The intent of an earlier refresh is there, and nobody is working on it.
-    Interrupted,
-    Redeem,
+/// What a caller is told of a flight that failed on our own side. Its cause is logged here, once.
+fn not_done(error: &BrokerError) -> BrokerError {
+    let (problem, retry_after) = match error {
+        BrokerError::Unavailable { problem, retry_after } => (problem.clone(), *retry_after),
+        BrokerError::Storage(error) => {
+            tracing::error!(%error, "a refresh could not be carried out");
+            let problem =
+                "Doorward's database does not answer; nothing was sent on your behalf. Try again shortly.";
+            (problem.to_owned(), Some(DATABASE_WAIT))
+        }
+        error => {
+            tracing::error!(%error, "a refresh could not be carried out");
+            ("Doorward failed on the inside; its log says more.".to_owned(), None)
+        }
+    };
+    BrokerError::Unavailable { problem, retry_after }
 }
 
 /// Work that stopped in the middle.

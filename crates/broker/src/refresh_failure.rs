@@ -1,8 +1,11 @@
 //! What a failed refresh means for a grant: parked, uncertain, or kept and tried again later.
 
-use crate::refresh::{Need, Refreshed};
+use crate::circuit::jittered;
+use crate::outage::{Leave, Outage};
+use crate::refresh::Refreshed;
+use crate::refresh_attempt::{Attempt, Need, grant_event};
 use crate::{Broker, BrokerError};
-use doorward_domain::{Actor, Gateway, Grant, GrantOwner, GrantState, NewAuditEvent, ReauthorizationReason};
+use doorward_domain::{Gateway, Grant, GrantState, OAuthSettings, ReauthorizationReason};
 use doorward_oauth::{RefusalKind, TokenError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,45 +16,79 @@ const BACKOFF_FIRST: Duration = Duration::from_secs(2);
 const BACKOFF_MAX: Duration = Duration::from_secs(10 * 60);
 
 impl Broker {
-    /// Classifies a failure (R13, R14) and writes down what it means for the grant.
+    /// Classifies a failure (R13, R14) and writes down what it means: for the grant, for its gateway, and for
+    /// the provider.
     pub(crate) async fn after_failure(
         &self,
         grant: Grant,
         gateway: &Gateway,
-        need: Need,
+        settings: &OAuthSettings,
+        attempt: &Attempt,
+        leave: Leave,
         error: TokenError,
     ) -> Result<Refreshed, BrokerError> {
-        tracing::warn!(grant = %grant.id, gateway = %gateway.slug, %error, "a refresh failed");
+        let reference = &attempt.reference;
+        tracing::warn!(grant = %grant.id, gateway = %gateway.slug, reference, %error, "a refresh failed");
         match error {
-            TokenError::Refused { kind: RefusalKind::Grant, code, .. } => {
-                count("refused");
-                let parked = self.park(&grant, ReauthorizationReason::InvalidGrant, Some(&code)).await?;
-                // R4: the loser of a race leaves the winner's new token alone; the next call uses it.
-                let meanwhile = Refreshed::Later { problem: changed_meanwhile(), retry_after: None };
-                Ok(if parked { Refreshed::MustAuthorize } else { meanwhile })
-            }
-            TokenError::Unanswered { why } => {
-                count("unanswered");
-                if let Need::Replace { .. } = need {
-                    // The upstream refuses the token there is, and the refresh token may be spent.
-                    self.park(&grant, ReauthorizationReason::RefusedFreshToken, None).await?;
-                    return Ok(Refreshed::MustAuthorize);
+            TokenError::Refused { kind: RefusalKind::Grant, code, description } => {
+                attempt.count("refused");
+                self.provider_answered(settings).await;
+                let why = format!("the provider refused the refresh token: {code}");
+                let grant = Grant { last_error: Some(why), provider_words: description, ..grant };
+                let parked = self.park(&grant, ReauthorizationReason::InvalidGrant, Some(attempt)).await?;
+                // R4: the loser of a race leaves the winner's new token alone, and uses it.
+                if parked {
+                    Ok(attempt.must_authorize())
+                } else {
+                    self.after_lost_race(grant.id, gateway, attempt).await
                 }
-                self.uncertain(&grant, &why).await?;
-                Ok(self.still_usable(grant, need))
             }
-            TokenError::Refused { kind: RefusalKind::Registration, code, .. } => {
-                count("registration");
+            TokenError::Refused { kind: RefusalKind::Registration, code, description } => {
+                attempt.count("registration");
+                self.provider_answered(settings).await;
+                self.registration_refused(gateway, leave, &code).await?;
                 let why = format!("the provider refused our registration: {code}");
-                self.later(grant, gateway, need, &why, None).await
+                let grant = Grant { last_error: Some(why), provider_words: description, ..grant };
+                self.later(grant, gateway, attempt, None).await
             }
             TokenError::Temporary { why, retry_after } => {
-                count("temporary");
-                self.later(grant, gateway, need, &why, retry_after).await
+                attempt.count("temporary");
+                self.blip(grant, gateway, settings, attempt, leave, (why, retry_after)).await
             }
             TokenError::NotSent { why } => {
-                count("not_sent");
-                self.later(grant, gateway, need, &why, None).await
+                attempt.count("not_sent");
+                self.blip(grant, gateway, settings, attempt, leave, (why, None)).await
+            }
+            TokenError::Unanswered { why } => {
+                attempt.count("unanswered");
+                self.provider_failed(settings, leave, None).await;
+                self.lost(grant, gateway, attempt, &why).await
+            }
+        }
+    }
+
+    /// The provider cannot just now. While it counts as down that is no failure of this grant: its intent is
+    /// withdrawn, and nothing else is written.
+    async fn blip(
+        &self,
+        grant: Grant,
+        gateway: &Gateway,
+        settings: &OAuthSettings,
+        attempt: &Attempt,
+        leave: Leave,
+        (why, retry_after): (String, Option<Duration>),
+    ) -> Result<Refreshed, BrokerError> {
+        match self.provider_failed(settings, leave, retry_after).await {
+            Some(outage) => {
+                self.storage().withdraw_refresh(grant.id, grant.version).await?;
+                if attempt.need == Need::Renew && grant.access_token_lives(self.now()) {
+                    return Ok(Refreshed::Usable(Arc::new(grant)));
+                }
+                Ok(self.during(outage, gateway))
+            }
+            None => {
+                let grant = Grant { last_error: Some(why), provider_words: None, ..grant };
+                self.later(grant, gateway, attempt, retry_after).await
             }
         }
     }
@@ -61,37 +98,76 @@ impl Broker {
         &self,
         grant: Grant,
         gateway: &Gateway,
-        need: Need,
-        why: &str,
+        attempt: &Attempt,
         retry_after: Option<Duration>,
     ) -> Result<Refreshed, BrokerError> {
         let wait = retry_after.unwrap_or_default().max(self.backoff(grant.failures)).min(BACKOFF_MAX);
         let kept = Grant {
-            state: GrantState::Active,
             redeeming_number: None,
             retry_at: Some(self.now().plus(wait)),
             failures: grant.failures + 1,
-            last_error: Some(why.to_owned()),
+            reference: Some(attempt.reference.clone()),
             ..grant
         };
-        self.write_state(&kept, "grant.refresh_failed").await?;
-        if need == Need::Renew && kept.access_token_lives(self.now()) {
+        let event = attempt.failure(&kept, "grant.refresh_failed");
+        self.storage().set_grant_state(&kept, event).await?;
+        if attempt.need == Need::Renew && kept.access_token_lives(self.now()) {
             return Ok(Refreshed::Usable(Arc::new(kept)));
         }
-        Ok(Refreshed::Later { problem: provider_down(gateway), retry_after: Some(wait) })
+        Ok(attempt.later(provider_down(gateway), Some(wait)))
     }
 
-    /// Doubles from two seconds to ten minutes, with up to a quarter of jitter.
-    fn backoff(&self, failures: i64) -> Duration {
-        let doubled = BACKOFF_FIRST.saturating_mul(1 << failures.clamp(0, 16)).min(BACKOFF_MAX);
-        let [jitter] = self.parts.entropy.bytes::<1>();
-        doubled + doubled.mul_f64(f64::from(jitter) / 1024.0)
+    /// The answer was lost, and with it perhaps the refresh token.
+    async fn lost(
+        &self,
+        grant: Grant,
+        gateway: &Gateway,
+        attempt: &Attempt,
+        why: &str,
+    ) -> Result<Refreshed, BrokerError> {
+        let uncertain = self.uncertain(&grant, gateway, attempt, why).await?;
+        let refused = matches!(attempt.need, Need::Replace { .. });
+        if attempt.need == Need::Renew && uncertain.access_token_lives(self.now()) {
+            return Ok(Refreshed::Usable(Arc::new(uncertain)));
+        }
+        if let Some(retry_at) = uncertain.retry_at {
+            return Ok(attempt.later(provider_down(gateway), Some(self.now().until(retry_at))));
+        }
+        if refused {
+            // The upstream refuses the token there is, and the refresh token may be spent.
+            let now_there = Grant { version: uncertain.version + 1, ..uncertain };
+            self.park(&now_there, ReauthorizationReason::RefusedFreshToken, Some(attempt)).await?;
+        }
+        Ok(attempt.must_authorize())
     }
 
-    /// Writes a grant's state; false when somebody else has changed the grant, and nothing was written.
-    async fn write_state(&self, grant: &Grant, action: &'static str) -> Result<bool, BrokerError> {
-        let event = refresh_event(grant, action);
-        Ok(self.storage().set_grant_state(grant, event).await?)
+    /// Marks a grant whose refresh token may be spent. It still serves the access token that it has. Where the
+    /// provider's facts allow it, one careful recovery is tried after a while; when that one is lost too, its
+    /// intent stays on the row, and there is no other.
+    pub(crate) async fn uncertain(
+        &self,
+        grant: &Grant,
+        gateway: &Gateway,
+        attempt: &Attempt,
+        why: &str,
+    ) -> Result<Grant, BrokerError> {
+        let was_recovery = grant.state == GrantState::Uncertain;
+        let uncertain = Grant {
+            state: GrantState::Uncertain,
+            redeeming_number: grant.redeeming_number.filter(|_| was_recovery),
+            last_error: Some(why.to_owned()),
+            provider_words: None,
+            reference: Some(attempt.reference.clone()),
+            failures: grant.failures + 1,
+            retry_at: None,
+            ..grant.clone()
+        };
+        let retry_at =
+            self.recovers(&uncertain, gateway).then(|| self.now().plus(self.backoff(grant.failures)));
+        let uncertain = Grant { retry_at, ..uncertain };
+        let event = attempt.failure(&uncertain, "grant.uncertain");
+        self.storage().set_grant_state(&uncertain, event).await?;
+        Ok(uncertain)
     }
 
     /// Parks a grant until its user authorizes again. A lost race changes nothing (R4).
@@ -99,47 +175,46 @@ impl Broker {
         &self,
         grant: &Grant,
         reason: ReauthorizationReason,
-        code: Option<&str>,
+        attempt: Option<&Attempt>,
     ) -> Result<bool, BrokerError> {
         let parked = Grant {
             state: GrantState::NeedsAuthorization(reason),
-            last_error: code.map(|code| format!("the provider refused the refresh token: {code}")),
-            retry_at: None,
-            ..grant.clone()
-        };
-        self.write_state(&parked, "grant.park").await
-    }
-
-    /// Marks a grant whose refresh token may be spent. It still serves the access token that it has.
-    pub(crate) async fn uncertain(&self, grant: &Grant, why: &str) -> Result<(), BrokerError> {
-        let uncertain = Grant {
-            state: GrantState::Uncertain,
             redeeming_number: None,
-            last_error: Some(why.to_owned()),
             retry_at: None,
+            reference: attempt.map(|attempt| attempt.reference.clone()),
             ..grant.clone()
         };
-        self.write_state(&uncertain, "grant.uncertain").await?;
-        Ok(())
+        let event = match attempt {
+            Some(attempt) => attempt.failure(&parked, "grant.park"),
+            None => grant_event(&parked, "grant.park"),
+        };
+        let event = event.detail("reason", reason_word(reason));
+        Ok(self.storage().set_grant_state(&parked, event).await?)
     }
 
-    /// An uncertain grant still serves the access token that it has.
-    pub(crate) fn still_usable(&self, grant: Grant, need: Need) -> Refreshed {
-        if need == Need::Renew && grant.access_token_lives(self.now()) {
-            Refreshed::Usable(Arc::new(grant))
-        } else {
-            Refreshed::MustAuthorize
+    /// What a caller is told while no request leaves.
+    pub(crate) fn during(&self, outage: Outage, gateway: &Gateway) -> Refreshed {
+        Refreshed::Later {
+            problem: outage.problem(gateway),
+            retry_after: Some(self.wait_until(outage.next_probe())),
+            reference: None,
         }
+    }
+
+    /// Doubles from two seconds to ten minutes, with up to a quarter of jitter.
+    fn backoff(&self, failures: i64) -> Duration {
+        let doubled = BACKOFF_FIRST.saturating_mul(1 << failures.clamp(0, 16)).min(BACKOFF_MAX);
+        jittered(doubled, self.parts.entropy)
     }
 }
 
-/// As the audit trail names what became of a grant.
-pub(crate) fn refresh_event(grant: &Grant, action: &'static str) -> NewAuditEvent {
-    let event =
-        NewAuditEvent::new(Actor::System, action).subject(grant.id).detail("number", grant.refresh_number);
-    match grant.owner {
-        GrantOwner::User(user) => event.concerning(user),
-        GrantOwner::Service => event,
+fn reason_word(reason: ReauthorizationReason) -> &'static str {
+    match reason {
+        ReauthorizationReason::InvalidGrant => "invalid_grant",
+        ReauthorizationReason::RefusedFreshToken => "refused_fresh_token",
+        ReauthorizationReason::NothingToRefreshWith => "nothing_to_refresh_with",
+        ReauthorizationReason::Forced => "forced",
+        ReauthorizationReason::GatewayChanged => "gateway_changed",
     }
 }
 
@@ -154,9 +229,4 @@ pub(crate) fn provider_down(gateway: &Gateway) -> String {
 /// What the user is told when somebody else was quicker.
 pub(crate) fn changed_meanwhile() -> String {
     "The authorization was changed in the meantime; try again.".to_owned()
-}
-
-/// Counts how refreshes end.
-pub(crate) fn count(result: &'static str) {
-    metrics::counter!("doorward_refreshes_total", "result" => result).increment(1);
 }

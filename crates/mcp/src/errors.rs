@@ -4,6 +4,7 @@
 
 use crate::ask::Ask;
 use crate::envelope::{EnvelopeError, json_string};
+use crate::front::object;
 use crate::revision::{Revision, code};
 use crate::upstream::CallError;
 use doorward_broker::BrokerError;
@@ -169,7 +170,17 @@ impl ProtocolError {
             }
             Self::UnknownResource { uri, .. } => Some(format!("{{\"uri\":{}}}", json_string(uri))),
             Self::MustAuthorize(ask) => Some(ask.facts()),
-            Self::OpenUrl(ask) => Some(format!("{{\"elicitations\":[{}]}}", ask.elicitation())),
+            Self::OpenUrl(ask) => {
+                let mut data = vec![("elicitations", format!("[{}]", ask.elicitation()))];
+                data.extend(ask.reference().map(|reference| ("reference", json_string(reference))));
+                Some(object(&data))
+            }
+            Self::Call(CallError::Unavailable { retry_after, reference, .. }) => {
+                let wait = retry_after.map(|wait| ("retry_after_seconds", wait.as_secs().max(1).to_string()));
+                let reference = reference.as_deref().map(|reference| ("reference", json_string(reference)));
+                let data: Vec<_> = wait.into_iter().chain(reference).collect();
+                (!data.is_empty()).then(|| object(&data))
+            }
             _ => None,
         }
     }

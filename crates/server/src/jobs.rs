@@ -8,11 +8,16 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the uses of grants and API tokens are written.
 const FLUSH_EVERY: Duration = Duration::from_secs(60);
+/// How often a batch of the grants that are due is refreshed.
+const REFRESH_EVERY: Duration = Duration::from_secs(1);
 
 /// Starts every job.
 pub(crate) fn start(broker: &Broker, stop: &CancellationToken) {
     every(FLUSH_EVERY, "write when things were last used", broker, stop, |broker| async move {
         broker.flush_last_used().await
+    });
+    every(REFRESH_EVERY, "refresh the grants that are due", broker, stop, |broker| async move {
+        broker.refresh_due().await.map(drop)
     });
 }
 

@@ -6,6 +6,7 @@ use crate::ended_grant::{End, GrantsOf, end_grants};
 use crate::error::StorageError;
 use crate::gateway_row::{GatewayRow, select_gateways};
 use crate::grant::park_grants;
+use crate::grant_status::{Settled, settle};
 use crate::row::{bytes_of, json, key_of, text, word};
 use crate::storage::Storage;
 use crate::transaction::Tx;
@@ -107,7 +108,8 @@ impl Storage {
         audit: NewAuditEvent,
     ) -> Result<GatewayUpdate, StorageError> {
         let mut tx = self.begin("change a gateway").await?;
-        let outcome = match lock(&mut tx, gateway.id).await? {
+        let locked = lock(&mut tx, gateway.id).await?;
+        let outcome = match &locked {
             None => Updated::Missing,
             Some(locked) if locked.version != gateway.version => Updated::VersionMismatch,
             Some(_) => Updated::Yes,
@@ -125,6 +127,9 @@ impl Storage {
             }
             None => 0,
         };
+        if locked.is_some_and(|locked| locked.schedules_otherwise(gateway)) {
+            settle(&mut tx, Settled::Gateway(gateway.id)).await?;
+        }
         tx.change(Change::Gateway(gateway.id));
         tx.audit(audit);
         tx.commit().await?;
@@ -181,6 +186,17 @@ impl Storage {
 pub(crate) struct LockedGateway {
     pub(crate) state: String,
     version: i64,
+    replay_safe: bool,
+    keep_alive: bool,
+}
+
+impl LockedGateway {
+    /// Whether the background refreshes grants at other times from now on.
+    fn schedules_otherwise(&self, edited: &Gateway) -> bool {
+        let oauth = edited.oauth();
+        self.replay_safe != oauth.is_some_and(|settings| settings.facts.replay_safe)
+            || self.keep_alive != oauth.is_some_and(|settings| settings.keep_alive)
+    }
 }
 
 /// Locks a gateway's row. An update that changes nothing takes the lock on both databases.
@@ -189,7 +205,7 @@ pub(crate) async fn lock(tx: &mut Tx, id: GatewayId) -> Result<Option<LockedGate
         tx,
         fetch_optional,
         sqlx::query_as::<_, LockedGateway>(
-            "UPDATE gateways SET version = version WHERE id = $1 RETURNING state, version"
+            "UPDATE gateways SET version = version WHERE id = $1 RETURNING state, version, replay_safe, keep_alive"
         )
         .bind(id.to_string())
     )

@@ -6,12 +6,12 @@ use crate::grant_row::{
     GrantName, GrantRow, change_of, grant_columns, grant_name_columns, owner_columns, state_columns,
 };
 use crate::grant_status::{Settled, settle};
-use crate::row::{millis, text, word};
+use crate::row::{NEVER, millis, text, word};
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use doorward_domain::{
-    Fingerprint, GatewayId, Grant, GrantId, GrantOwner, NewAuditEvent, ReauthorizationReason, Timestamp,
-    UserId,
+    Fingerprint, GatewayId, Grant, GrantId, GrantOwner, GrantState, NewAuditEvent, ReauthorizationReason,
+    Timestamp, UserId,
 };
 
 impl Storage {
@@ -68,18 +68,20 @@ impl Storage {
     }
 
     /// Puts a grant into the state that `grant` has (with its last error and what belongs to it, its failures
-    /// and when to try again), if the row is still at `grant.version`; whatever was being redeemed is no longer.
+    /// and when to try again), if the row is still at `grant.version`. Whatever was being redeemed is no longer;
+    /// but an uncertain grant keeps the intent that `grant` has: the one recovery that it may have was sent.
     /// False: somebody was faster, and nothing was written.
     pub async fn set_grant_state(&self, grant: &Grant, audit: NewAuditEvent) -> Result<bool, StorageError> {
         let (state, reason) = state_columns(grant.state);
+        let redeeming = grant.redeeming_number.filter(|_| grant.state == GrantState::Uncertain);
         let mut tx = self.begin("change the state of a grant").await?;
         let changed = tx!(
             tx,
             execute,
             sqlx::query(
                 "UPDATE grants SET state = $1, state_reason = $2, last_error = $3, provider_words = $4, \
-                 reference = $5, retry_at = $6, failures = $7, redeeming_number = NULL, version = version + 1 \
-                 WHERE id = $8 AND version = $9"
+                 reference = $5, retry_at = $6, failures = $7, redeeming_number = $8, version = version + 1 \
+                 WHERE id = $9 AND version = $10"
             )
             .bind(state)
             .bind(reason.as_deref())
@@ -88,6 +90,7 @@ impl Storage {
             .bind(grant.reference.as_deref().map(text))
             .bind(millis(grant.retry_at))
             .bind(grant.failures)
+            .bind(redeeming)
             .bind(grant.id.to_string())
             .bind(grant.version)
         )?;
@@ -101,24 +104,27 @@ impl Storage {
         Ok(true)
     }
 
-    /// Notes when grants last served a call, in one transaction. No cache shows it, so the feed is not told,
-    /// and the version stays.
+    /// Notes when grants last served a call, in one transaction; one that nobody had used for long is
+    /// refreshed by the clock again. No cache shows it, so the feed is not told, and the version stays.
     pub async fn touch_grants(&self, used: &[(GrantId, Timestamp)]) -> Result<(), StorageError> {
         let mut tx = self.begin("note the use of grants").await?;
         // Two replicas that write the same rows in the same order cannot wait for each other in a circle.
         let mut used = used.to_vec();
         used.sort_unstable();
         for (id, at) in used {
-            tx!(
+            let due: Option<i64> = tx!(
                 tx,
-                execute,
-                sqlx::query(
-                    "UPDATE grants SET last_used_at = $1 \
-                     WHERE id = $2 AND last_used_at < $1"
+                fetch_optional,
+                sqlx::query_scalar(
+                    "UPDATE grants SET last_used_at = $1 WHERE id = $2 AND last_used_at < $1 \
+                     RETURNING CASE WHEN refresh_token IS NULL THEN 0 ELSE refresh_due_at END"
                 )
                 .bind(at.millis())
                 .bind(id.to_string())
             )?;
+            if due == Some(NEVER) {
+                settle(&mut tx, Settled::One(id)).await?;
+            }
         }
         tx.commit().await
     }

@@ -1,5 +1,6 @@
-//! `health` and `access_token_status` as they are stored, so that an index serves them. They are written in
-//! the transaction that changes what they follow from, and by the clock when their time has come.
+//! `health`, `access_token_status` and the moment of the next refresh as they are stored, so that an index
+//! serves them. They are written in the transaction that changes what they follow from, and by the clock when
+//! their time has come.
 
 use crate::error::StorageError;
 use crate::storage::Storage;
@@ -27,8 +28,10 @@ macro_rules! settle_grants {
                WHEN expires_soon_at <= $1 THEN 'expiring_soon' ELSE 'valid' END, \
              status_changes_at = (SELECT COALESCE(MIN(mark), 9223372036854775807) FROM ( \
                SELECT expires_soon_at AS mark UNION ALL SELECT expires_at \
-               UNION ALL SELECT dies_soon_at UNION ALL SELECT dies_at) AS marks WHERE mark > $1) \
-             WHERE ",
+               UNION ALL SELECT dies_soon_at UNION ALL SELECT dies_at) AS marks WHERE mark > $1), \
+             refresh_due_at = ",
+            refresh_due!(),
+            " WHERE ",
             $which
         )
     };

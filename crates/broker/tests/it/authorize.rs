@@ -25,14 +25,17 @@ async fn actions(world: &World, prefix: &str) -> usize {
 async fn s13_a_consent_makes_one_grant_of_one_user_and_shows_the_account() {
     let world = World::start().await;
     let gateway = world.gateway().await;
-    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize));
+    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize { .. }));
     let finished = world.connect(&world.broker, &world.alice, None).await;
     assert!(matches!(finished, Finished::Connected { .. }));
     let grant = world.grant(&gateway).await.unwrap();
     assert_eq!(grant.state, GrantState::Active);
     assert_eq!(grant.account.unwrap().subject, "alice");
     assert!(bearer(&world.access(&gateway).await).starts_with("Bearer "));
-    assert!(matches!(world.broker.access(&world.admin, &gateway).await.unwrap(), Access::MustAuthorize));
+    assert!(matches!(
+        world.broker.access(&world.admin, &gateway).await.unwrap(),
+        Access::MustAuthorize { .. }
+    ));
     let connection = world.broker.connection(&world.alice, gateway.id).await.unwrap();
     assert_eq!(connection.status, ConnectionStatus::Connected(Health::Valid));
 }
@@ -220,7 +223,7 @@ async fn a_disconnected_grant_serves_no_later_call() {
     let gateway = world.connected().await;
     assert!(matches!(world.access(&gateway).await, Access::Header(_)));
     world.broker.disconnect(&world.alice, gateway.id).await.unwrap();
-    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize));
+    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize { .. }));
     assert!(world.broker.disconnect(&world.alice, gateway.id).await.is_err());
     let connections = world.broker.connections(&world.alice).await.unwrap();
     assert_eq!(connections[0].status, ConnectionStatus::NotConnected);

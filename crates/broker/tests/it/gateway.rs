@@ -110,7 +110,7 @@ async fn an_edit_never_loses_a_secret_and_a_move_asks_for_it_again() {
     let elsewhere = GatewayInput { url: Some("http://127.0.0.1:9/mcp".into()), ..Default::default() };
     let parked = update(elsewhere).await.unwrap();
     assert_eq!(parked.must_reauthorize, 1, "no secret to ask for, but the tokens stay home");
-    assert!(matches!(world.access(&parked.gateway).await, Access::MustAuthorize));
+    assert!(matches!(world.access(&parked.gateway).await, Access::MustAuthorize { .. }));
 }
 
 #[tokio::test]

@@ -119,12 +119,12 @@ async fn r14_a_wrong_registration_keeps_the_grant_and_a_refused_one_asks_the_use
     assert_eq!(world.grant(&gateway).await.unwrap().state, GrantState::Active);
     world.advance(60);
     refuse("invalid_grant");
-    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize));
+    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize { .. }));
     let grant = world.grant(&gateway).await.unwrap();
     assert_eq!(grant.state, GrantState::NeedsAuthorization(ReauthorizationReason::InvalidGrant));
     world.demo.authorization_server.clear_log();
     world.advance(3_600);
-    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize));
+    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize { .. }));
     assert_eq!(world.demo.authorization_server.log().token_requests.len(), 0, "R16: a parked grant is quiet");
 }
 
@@ -134,10 +134,10 @@ async fn r8_a_lost_answer_is_uncertain_and_never_replayed() {
     let gateway = world.connected().await;
     world.advance(301);
     world.demo.authorization_server.faults().next_token_answer(TokenFault::AnswerLost);
-    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize));
+    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize { .. }));
     assert_eq!(world.grant(&gateway).await.unwrap().state, GrantState::Uncertain);
     world.advance(3_600);
-    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize));
+    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize { .. }));
     let log = world.demo.authorization_server.log();
     assert_eq!((log.refreshes, log.refresh_token_reuses), (1, 0));
 }
@@ -155,7 +155,7 @@ async fn an_uncertain_grant_serves_the_token_it_has_until_that_ends() {
     assert_eq!(world.grant(&gateway).await.unwrap().state, GrantState::Uncertain);
     assert_eq!(bearer(&world.access(&gateway).await), first);
     world.advance(60);
-    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize));
+    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize { .. }));
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn an_intent_without_an_answer_is_found_and_not_replayed() {
     let grant = world.grant(&gateway).await.unwrap();
     world.storage.begin_refresh(grant.id, grant.version).await.unwrap().unwrap();
     world.advance(301);
-    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize));
+    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize { .. }));
     assert_eq!(world.grant(&gateway).await.unwrap().state, GrantState::Uncertain);
     assert_eq!(world.refreshes(), 0);
 }
@@ -181,7 +181,7 @@ async fn r17_a_refused_token_is_renewed_once_and_a_refused_fresh_one_asks_the_us
     assert_eq!(bearer(&late), bearer(&second), "who was refused with the old token gets the new one");
     assert_eq!(world.refreshes(), 1);
     let third = world.broker.access_after_refusal(&world.alice, &gateway, &used(&second)).await.unwrap();
-    assert!(matches!(third, Access::MustAuthorize));
+    assert!(matches!(third, Access::MustAuthorize { .. }));
     let state = world.grant(&gateway).await.unwrap().state;
     assert_eq!(state, GrantState::NeedsAuthorization(ReauthorizationReason::RefusedFreshToken));
     assert_eq!(world.refreshes(), 1);
@@ -195,7 +195,7 @@ async fn a_token_that_nothing_renews_asks_the_user_when_it_ends() {
     world.advance(299);
     bearer(&world.access(&gateway).await);
     world.advance(2);
-    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize));
+    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize { .. }));
     let state = world.grant(&gateway).await.unwrap().state;
     assert_eq!(state, GrantState::NeedsAuthorization(ReauthorizationReason::NothingToRefreshWith));
 }
@@ -234,7 +234,7 @@ async fn a_gateway_that_points_elsewhere_sends_no_token_there() {
     let updated =
         world.broker.update_gateway(&world.admin, gateway.id, Some(gateway.version), edit).await.unwrap();
     assert_eq!(updated.must_reauthorize, 1);
-    assert!(matches!(world.access(&updated.gateway).await, Access::MustAuthorize));
+    assert!(matches!(world.access(&updated.gateway).await, Access::MustAuthorize { .. }));
     let state = world.grant(&gateway).await.unwrap().state;
     assert_eq!(state, GrantState::NeedsAuthorization(ReauthorizationReason::GatewayChanged));
 }
@@ -274,8 +274,8 @@ async fn a_refused_token_of_an_uncertain_grant_is_not_sent_again() {
     changes.recv().await.unwrap();
     assert_eq!(world.grant(&gateway).await.unwrap().state, GrantState::Uncertain);
     let after = world.broker.access_after_refusal(&world.alice, &gateway, &used(&access)).await.unwrap();
-    assert!(matches!(after, Access::MustAuthorize));
-    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize));
+    assert!(matches!(after, Access::MustAuthorize { .. }));
+    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize { .. }));
 }
 
 #[tokio::test]
@@ -285,8 +285,8 @@ async fn an_answer_lost_while_the_upstream_refuses_leaves_nothing_to_try() {
     let access = world.access(&gateway).await;
     world.demo.authorization_server.faults().next_token_answer(TokenFault::AnswerLost);
     let after = world.broker.access_after_refusal(&world.alice, &gateway, &used(&access)).await.unwrap();
-    assert!(matches!(after, Access::MustAuthorize));
-    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize));
+    assert!(matches!(after, Access::MustAuthorize { .. }));
+    assert!(matches!(world.access(&gateway).await, Access::MustAuthorize { .. }));
 }
 
 #[tokio::test]
@@ -297,7 +297,7 @@ async fn an_intent_left_behind_is_parked_when_the_upstream_refuses_the_token() {
     let grant = world.grant(&gateway).await.unwrap();
     world.storage.begin_refresh(grant.id, grant.version).await.unwrap().unwrap();
     let after = world.broker.access_after_refusal(&world.alice, &gateway, &used(&access)).await.unwrap();
-    assert!(matches!(after, Access::MustAuthorize));
+    assert!(matches!(after, Access::MustAuthorize { .. }));
     assert_eq!(world.refreshes(), 0);
 }
 
@@ -320,6 +320,6 @@ async fn a_call_that_holds_the_gateway_as_it_was_parks_no_new_grant() {
     world.connect(&world.broker, &world.alice, None).await;
     assert!(matches!(world.access(&before).await, Access::Unavailable { .. }));
     let late = world.broker.access_after_refusal(&world.alice, &before, &used_before).await.unwrap();
-    assert!(!matches!(late, Access::MustAuthorize));
+    assert!(!matches!(late, Access::MustAuthorize { .. }));
     bearer(&world.access(&after).await);
 }

@@ -8,9 +8,10 @@ mod push;
 use crate::connections_tool::told;
 use crate::envelope::json_string;
 use crate::errors::ProtocolError;
-use crate::front::{ClientRequest, Front, Method, Reply, object};
+use crate::front::{ClientRequest, Front, Method, Needed, Reply, object};
 use crate::live_session::{LiveSession, api_token_of};
 use crate::revision::Revision;
+use crate::upstream::in_brackets;
 use doorward_domain::{ApiTokenId, ConnectRequestId, Gateway, TokenHash};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub(crate) struct Ask {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) id: ConnectRequestId,
     pub(crate) url: Url,
+    /// Leads to what the grant's time line says of it, if there is something.
+    reference: Option<String>,
     expires_at: doorward_domain::Timestamp,
     minutes: u64,
 }
@@ -53,9 +56,15 @@ impl Ask {
             gateway: Arc::clone(gateway),
             id: link.id,
             url: link.url,
+            reference: None,
             expires_at: link.expires_at,
             minutes: left.as_secs().div_ceil(60).max(1),
         })
+    }
+
+    /// The same, with what leads to the reason.
+    fn referring_to(self, reference: Option<String>) -> Self {
+        Self { reference, ..self }
     }
 
     /// What a model is told, for its user.
@@ -64,8 +73,10 @@ impl Ask {
             if self.minutes == 1 { "1 minute".to_owned() } else { format!("{} minutes", self.minutes) };
         format!(
             "{} is not connected. Ask the user to open {} in a browser (they sign in to Doorward; the link is \
-             good for {minutes}), then try again.",
-            self.gateway.name, self.url
+             good for {minutes}), then try again.{}",
+            self.gateway.name,
+            self.url,
+            in_brackets(self.reference.as_deref())
         )
     }
 
@@ -76,11 +87,18 @@ impl Ask {
 
     /// The same for machines.
     pub(crate) fn facts(&self) -> String {
-        object(&[
+        let mut facts = vec![
             ("authorization_url", json_string(self.url.as_str())),
             ("gateway", json_string(self.gateway.slug.as_str())),
             ("expires_at", json_string(&self.expires_at.to_string())),
-        ])
+        ];
+        facts.extend(self.reference.as_deref().map(|reference| ("reference", json_string(reference))));
+        object(&facts)
+    }
+
+    /// What leads to the reason, for machines.
+    pub(crate) fn reference(&self) -> Option<&str> {
+        self.reference.as_deref()
     }
 
     /// An elicitation in URL mode (2025-11-25). The link's id is the elicitation's: one link, one question.
@@ -118,16 +136,14 @@ fn way(front: &Front, request: &ClientRequest, method: Method) -> Way {
     }
 }
 
-/// Tells the client that its user has to authorize a gateway. With `link_wanted` the link is no failure
-/// but what was asked for.
+/// Tells the client that its user has to authorize a gateway.
 pub(crate) async fn ask(
     front: &Arc<Front>,
     request: &Arc<ClientRequest>,
     method: Method,
-    gateway: Arc<Gateway>,
-    link_wanted: bool,
+    needed: Needed,
 ) -> Result<Reply, ProtocolError> {
-    let ask = Ask::new(front, request, &gateway).await?;
+    let ask = Ask::new(front, request, &needed.gateway).await?.referring_to(needed.reference);
     let (label, reply) = match way(front, request, method) {
         Way::Push(session) => {
             let messages = push::push(Arc::clone(front), Arc::clone(request), method, session, ask);
@@ -135,7 +151,7 @@ pub(crate) async fn ask(
         }
         Way::UrlError => ("url_error", Err(open_url(request, ask))),
         Way::InputRequired => ("input_required", Ok(input::required(front, request, method, &ask))),
-        Way::Sentence => ("sentence", in_words(request, method, ask, !link_wanted)),
+        Way::Sentence => ("sentence", in_words(request, method, ask, !needed.link_wanted)),
     };
     metrics::counter!("doorward_mcp_asks_total", "way" => label).increment(1);
     reply

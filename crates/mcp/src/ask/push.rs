@@ -131,7 +131,10 @@ async fn run(
 ) -> Result<Reply, ProtocolError> {
     match attempt(front, request, method).await? {
         Attempt::Done(reply) => Ok(reply),
-        Attempt::Needs { gateway, .. } => Err(open_url(request, Ask::new(front, request, &gateway).await?)),
+        Attempt::Needs(needed) => {
+            let ask = Ask::new(front, request, &needed.gateway).await?.referring_to(needed.reference);
+            Err(open_url(request, ask))
+        }
     }
 }
 

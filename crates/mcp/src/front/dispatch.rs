@@ -18,14 +18,20 @@ use std::sync::Arc;
 /// The levels of RFC 5424 that `logging/setLevel` takes.
 const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
+/// A gateway that the user has to authorize first.
+pub(crate) struct Needed {
+    pub(crate) gateway: Arc<Gateway>,
+    /// Leads to what the grant's time line says of it, if there is something.
+    pub(crate) reference: Option<String>,
+    /// The link is no failure but what was asked for.
+    pub(crate) link_wanted: bool,
+}
+
 /// What came of one attempt to do what was asked.
 pub(crate) enum Attempt {
     Done(Reply),
-    /// The user has to authorize this gateway first. `link_wanted`: the link itself was asked for.
-    Needs {
-        gateway: Arc<Gateway>,
-        link_wanted: bool,
-    },
+    /// The user has to authorize this gateway first.
+    Needs(Needed),
 }
 
 /// Answers one request.
@@ -43,9 +49,7 @@ pub(super) async fn answer(front: &Arc<Front>, request: &Arc<ClientRequest>) -> 
             };
             match attempt(front, &request, method).await? {
                 Attempt::Done(reply) => Ok(reply),
-                Attempt::Needs { gateway, link_wanted } => {
-                    ask::ask(front, &request, method, gateway, link_wanted).await
-                }
+                Attempt::Needs(needed) => ask::ask(front, &request, method, needed).await,
             }
         }
     }
@@ -63,21 +67,23 @@ pub(crate) async fn attempt(
             let call = request.call(params);
             match Box::pin(front.upstreams.call(&request.caller, &gateway, &request.facts, call)).await {
                 Ok(answer) => Ok(Attempt::Done(Reply::of(answer, request))),
-                Err(CallError::MustAuthorize { gateway }) => {
-                    Ok(Attempt::Needs { gateway, link_wanted: false })
+                Err(CallError::MustAuthorize { gateway, reference }) => {
+                    Ok(Attempt::Needs(Needed { gateway, reference, link_wanted: false }))
                 }
                 Err(error) => Err(error.into()),
             }
         }
-        Route::Unread(gateway) => Ok(Attempt::Needs { gateway, link_wanted: false }),
+        Route::Unread(gateway) => Ok(Attempt::Needs(Needed { gateway, reference: None, link_wanted: false })),
         Route::Connections => connections_tool::list(front, request).await.map(Attempt::Done),
         Route::Connect(gateway) => match front.broker.access(&request.caller, &gateway).await? {
             Access::Open | Access::Header(_) => {
                 Ok(Attempt::Done(connections_tool::connected(front, request, &gateway).await))
             }
-            Access::MustAuthorize => Ok(Attempt::Needs { gateway, link_wanted: true }),
-            Access::Unavailable { problem, retry_after } => {
-                Err(CallError::Unavailable { problem, retry_after }.into())
+            Access::MustAuthorize { reference } => {
+                Ok(Attempt::Needs(Needed { gateway, reference, link_wanted: true }))
+            }
+            Access::Unavailable { problem, retry_after, reference } => {
+                Err(CallError::Unavailable { problem, retry_after, reference }.into())
             }
         },
     }

@@ -15,7 +15,7 @@ mod request;
 mod stream;
 
 pub(crate) use answer::{OwnResult, Reply, object};
-pub(crate) use dispatch::{Attempt, attempt};
+pub(crate) use dispatch::{Attempt, Needed, attempt};
 pub(crate) use lists::{View, owners, view};
 pub(crate) use method::Method;
 pub(crate) use request::{ClientRequest, Endpoint};

@@ -71,10 +71,14 @@ pub struct Event {
 pub enum CallError {
     /// Nothing was sent: the user has to authorize first.
     #[error("{} needs the user's authorization", .gateway.name)]
-    MustAuthorize { gateway: Arc<Gateway> },
+    MustAuthorize {
+        gateway: Arc<Gateway>,
+        /// Leads to the event in the grant's time line that says why, if there is one.
+        reference: Option<String>,
+    },
     /// Nothing was sent: there is no usable token just now.
-    #[error("{problem}")]
-    Unavailable { problem: String, retry_after: Option<Duration> },
+    #[error("{problem}{}", in_brackets(reference.as_deref()))]
+    Unavailable { problem: String, retry_after: Option<Duration>, reference: Option<String> },
     /// No connection, or it broke, or nothing came in time.
     #[error("the MCP server {gateway} cannot be reached: {why}")]
     Unreachable {
@@ -98,6 +102,11 @@ pub enum CallError {
     /// Doorward's own trouble.
     #[error(transparent)]
     Broker(Arc<BrokerError>),
+}
+
+/// A reference as sentences end with it.
+pub(crate) fn in_brackets(reference: Option<&str>) -> String {
+    reference.map(|reference| format!(" (reference {reference})")).unwrap_or_default()
 }
 
 impl From<BrokerError> for CallError {

@@ -134,8 +134,12 @@ fn header_of(access: Access, gateway: &Arc<Gateway>) -> Result<Option<UpstreamHe
     match access {
         Access::Open => Ok(None),
         Access::Header(header) => Ok(Some(header)),
-        Access::MustAuthorize => Err(CallError::MustAuthorize { gateway: Arc::clone(gateway) }),
-        Access::Unavailable { problem, retry_after } => Err(CallError::Unavailable { problem, retry_after }),
+        Access::MustAuthorize { reference } => {
+            Err(CallError::MustAuthorize { gateway: Arc::clone(gateway), reference })
+        }
+        Access::Unavailable { problem, retry_after, reference } => {
+            Err(CallError::Unavailable { problem, retry_after, reference })
+        }
     }
 }
 

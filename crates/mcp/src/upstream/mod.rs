@@ -18,6 +18,7 @@ mod wire;
 pub use answer::{Answered, CallError, ClientFacts, Event, UpstreamAnswer, UpstreamCall};
 pub use link::ServerFacts;
 
+pub(crate) use answer::in_brackets;
 pub(crate) use call::own_id;
 pub(crate) use param_headers::annotations;
 

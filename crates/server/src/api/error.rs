@@ -231,7 +231,10 @@ mod tests {
         let call = |error| problem_of(ApiError::Call(error)).status;
         let gateway = || "demo".to_owned();
         let problem = || "p".to_owned();
-        assert_eq!(call(CallError::Unavailable { problem: problem(), retry_after: None }), 503);
+        assert_eq!(
+            call(CallError::Unavailable { problem: problem(), retry_after: None, reference: None }),
+            503
+        );
         assert_eq!(call(CallError::Upstream { gateway: gateway(), status: 500, problem: problem() }), 502);
         assert_eq!(call(CallError::Broken { gateway: gateway(), problem: problem() }), 502);
         assert_eq!(call(CallError::from(BrokerError::VersionMismatch)), 500);
