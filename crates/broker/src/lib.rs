@@ -7,6 +7,9 @@
 mod access;
 mod api_token;
 mod audit;
+mod audit_signature;
+mod audit_sweep;
+mod audit_verify;
 mod authorize;
 mod cache;
 mod callback;
@@ -38,6 +41,7 @@ mod user;
 
 pub use access::{Access, UpstreamHeader, UsedToken};
 pub use api_token::{CreatedApiToken, NewApiToken};
+pub use audit_verify::{AuditEvidence, AuditProblem, AuditVerdict};
 pub use authorize::{BeganAuthorization, authorization_cookie_name};
 pub use callback::{Callback, CallbackProblem, Finished};
 pub use caller::{Caller, Credential};

@@ -2,47 +2,60 @@
 
 use crate::clock::Timestamp;
 use crate::sealed::KeyId;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::str::FromStr;
 
-/// SHA-256 of one event and of the hash before it. No secret: anybody may compute it again.
+/// Bytes that are no secret and are shown as lower-case hex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AuditHash(pub [u8; 32]);
+pub struct Hex<const N: usize>(pub [u8; N]);
 
-impl AuditHash {
-    /// What stands before the first event.
-    pub const BEGINNING: Self = Self([0; 32]);
+/// SHA-256 of one event and of the hash before it. Anybody may compute it again.
+pub type AuditHash = Hex<32>;
+
+impl<const N: usize> Hex<N> {
+    /// Nothing but zeros: what stands before the first event.
+    pub const ZEROS: Self = Self([0; N]);
 }
 
-impl std::fmt::Display for AuditHash {
-    /// Lower-case hex.
+impl<const N: usize> std::fmt::Display for Hex<N> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
-impl serde::Serialize for AuditHash {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl<const N: usize> Serialize for Hex<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// A text that is no hash.
+/// A text that is not so many bytes in hex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a hash is 64 hexadecimal digits")]
-pub struct AuditHashError;
+#[error("not {digits} hexadecimal digits")]
+pub struct HexError {
+    pub digits: usize,
+}
 
-impl FromStr for AuditHash {
-    type Err = AuditHashError;
+impl<const N: usize> FromStr for Hex<N> {
+    type Err = HexError;
 
-    fn from_str(text: &str) -> Result<Self, AuditHashError> {
-        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(AuditHashError);
+    fn from_str(text: &str) -> Result<Self, HexError> {
+        let wrong = HexError { digits: 2 * N };
+        if text.len() != 2 * N || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(wrong);
         }
-        let mut bytes = [0; 32];
+        let mut bytes = [0; N];
         for (byte, place) in bytes.iter_mut().zip(0..) {
-            *byte = u8::from_str_radix(&text[2 * place..2 * place + 2], 16).map_err(|_| AuditHashError)?;
+            *byte = u8::from_str_radix(&text[2 * place..2 * place + 2], 16).map_err(|_| wrong)?;
         }
         Ok(Self(bytes))
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -56,7 +69,7 @@ pub struct AuditLink {
 
 impl AuditLink {
     /// What stands before the first event.
-    pub const BEGINNING: Self = Self { seq: 0, hash: AuditHash::BEGINNING, at: Timestamp::from_millis(0) };
+    pub const BEGINNING: Self = Self { seq: 0, hash: AuditHash::ZEROS, at: Timestamp::from_millis(0) };
 }
 
 /// Where retention has cut the chain: the last event that is gone.
@@ -68,7 +81,34 @@ pub struct AuditAnchor {
     pub at: Timestamp,
     /// The key of the ring that the signing key was derived from.
     pub signing_key: KeyId,
-    pub signature: Vec<u8>,
+    pub signature: Hex<64>,
+}
+
+impl AuditAnchor {
+    /// What the first event that is still there follows.
+    pub fn link(&self) -> AuditLink {
+        AuditLink { seq: self.seq, hash: self.hash, at: self.at }
+    }
+}
+
+/// A signed statement that the chain had this head at this time. Whoever keeps it elsewhere can tell
+/// later whether the trail up to there is still the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditCheckpoint {
+    pub seq: i64,
+    pub hash: AuditHash,
+    pub at: Timestamp,
+    /// The key of the ring that the signing key was derived from.
+    pub key_id: String,
+    pub public_key: Hex<32>,
+    /// Ed25519.
+    pub signature: Hex<64>,
+}
+
+/// What is signed of an anchor or a checkpoint: lines of text.
+pub fn signed_statement(kind: &str, seq: i64, hash: AuditHash, at: Timestamp) -> String {
+    format!("doorward audit {kind} v1\n{seq}\n{hash}\n{at}\n")
 }
 
 /// The first event at which the chain does not hold.
@@ -97,10 +137,10 @@ mod tests {
 
     #[test]
     fn a_hash_reads_back_from_its_text_and_nothing_else_does() {
-        let hash = AuditHash([0xa7; 32]);
+        let hash: AuditHash = Hex([0xa7; 32]);
         assert_eq!(hash.to_string().parse(), Ok(hash));
         for bad in ["", "a7", &"g".repeat(64), &"a".repeat(65), &"\u{e9}".repeat(32)] {
-            assert_eq!(bad.parse::<AuditHash>(), Err(AuditHashError), "{bad}");
+            assert_eq!(bad.parse::<AuditHash>(), Err(HexError { digits: 64 }), "{bad}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Time as a parameter. Tests move a mock clock; nothing else in the house asks the machine for the time.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -47,6 +49,28 @@ impl std::fmt::Display for Timestamp {
             Ok(moment) => moment.fmt(f),
             Err(_) => write!(f, "{}ms", self.0),
         }
+    }
+}
+
+/// A text that is no moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a moment: write it as RFC 3339 with a time zone, e.g. 2026-01-31T12:00:00Z")]
+pub struct TimestampError;
+
+impl FromStr for Timestamp {
+    type Err = TimestampError;
+
+    /// Reads RFC 3339; what is finer than a millisecond is dropped.
+    fn from_str(text: &str) -> Result<Self, TimestampError> {
+        let moment: jiff::Timestamp = text.parse().map_err(|_| TimestampError)?;
+        Ok(Self(moment.as_millisecond()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -102,6 +126,21 @@ mod tests {
         assert_eq!(clock.now(), Timestamp::from_millis(1_000));
         clock.advance(Duration::from_secs(2));
         assert_eq!(clock.now().millis(), 3_000);
+    }
+
+    #[test]
+    fn a_timestamp_reads_back_from_its_text_and_nonsense_does_not() {
+        for millis in [0, 1_800_000_000_123, -1] {
+            let moment = Timestamp::from_millis(millis);
+            assert_eq!(moment.to_string().parse(), Ok(moment));
+        }
+        assert_eq!(
+            "2026-01-31T13:00:00+01:00".parse::<Timestamp>().unwrap().to_string(),
+            "2026-01-31T12:00:00Z"
+        );
+        for bad in ["", "today", "2026-01-31", "2026-01-31T12:00:00", "1800000000"] {
+            assert_eq!(bad.parse::<Timestamp>(), Err(TimestampError), "{bad}");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub mod user;
 
 pub use api_token::{ApiToken, Audience};
 pub use audit::{Actor, AuditEvent, NewAuditEvent};
-pub use audit_chain::{AuditAnchor, AuditHash, AuditLink, ChainBreak};
+pub use audit_chain::{AuditAnchor, AuditCheckpoint, AuditHash, AuditLink, ChainBreak, Hex, HexError};
 pub use authorization_request::AuthorizationRequest;
 pub use catalog::{Catalog, CatalogItem, CatalogKind};
 pub use change::Change;

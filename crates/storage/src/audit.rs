@@ -4,7 +4,7 @@ use crate::cursor::Slice;
 use crate::error::StorageError;
 use crate::row::{RowName, text};
 use crate::storage::Storage;
-use doorward_domain::{Actor, AuditEvent, AuditHash, NewAuditEvent, Page, PageRequest, Timestamp, UserId};
+use doorward_domain::{Actor, AuditEvent, Hex, NewAuditEvent, Page, PageRequest, Timestamp, UserId};
 
 /// Which events are wanted. What is not named is not asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,8 +61,8 @@ impl AuditEventRow {
         };
         Ok(AuditEvent {
             seq: self.seq,
-            previous_hash: AuditHash(row.hash("previous_hash", &self.previous_hash)?.0),
-            hash: AuditHash(row.hash("hash", &self.hash)?.0),
+            previous_hash: Hex(row.hash("previous_hash", &self.previous_hash)?.0),
+            hash: Hex(row.hash("hash", &self.hash)?.0),
             id: row.parse("id", &self.id)?,
             at: Timestamp::from_millis(self.at),
             actor,

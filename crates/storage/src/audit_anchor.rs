@@ -4,7 +4,7 @@
 use crate::error::StorageError;
 use crate::row::RowName;
 use crate::storage::Storage;
-use doorward_domain::{AuditAnchor, AuditHash, KeyId, NewAuditEvent, Timestamp};
+use doorward_domain::{AuditAnchor, Hex, KeyId, NewAuditEvent, Timestamp};
 
 #[derive(sqlx::FromRow)]
 struct AnchorRow {
@@ -45,20 +45,36 @@ impl Storage {
             execute,
             sqlx::query(
                 "INSERT INTO audit_anchors (seq, hash, at, signing_key, signature) VALUES ($1, $2, $3, $4, $5) \
-                 ON CONFLICT (seq) DO UPDATE SET at = excluded.at, signing_key = excluded.signing_key, \
-                 signature = excluded.signature"
+                 ON CONFLICT (seq) DO NOTHING"
             )
             .bind(anchor.seq)
             .bind(anchor.hash.0.as_slice())
             .bind(anchor.at.millis())
             .bind(&anchor.signing_key.0)
-            .bind(&anchor.signature)
+            .bind(anchor.signature.0.as_slice())
         )?;
         if deleted > 0 {
             tx.audit(event(deleted));
         }
         tx.commit().await?;
         Ok(deleted)
+    }
+
+    /// Puts another signature under an anchor.
+    pub async fn sign_audit_anchor(&self, anchor: &AuditAnchor) -> Result<(), StorageError> {
+        write!(
+            self,
+            "sign where the audit trail was cut",
+            execute,
+            sqlx::query(
+                "UPDATE audit_anchors SET signing_key = $1, signature = $2 WHERE seq = $3 AND hash = $4"
+            )
+            .bind(&anchor.signing_key.0)
+            .bind(anchor.signature.0.as_slice())
+            .bind(anchor.seq)
+            .bind(anchor.hash.0.as_slice())
+        )
+        .map(drop)
     }
 }
 
@@ -68,10 +84,11 @@ impl AnchorRow {
         let row = RowName { table: "audit_anchors", id: &id };
         Ok(AuditAnchor {
             seq: self.seq,
-            hash: AuditHash(row.hash("hash", &self.hash)?.0),
+            hash: Hex(row.hash("hash", &self.hash)?.0),
             at: Timestamp::from_millis(self.at),
             signing_key: KeyId(self.signing_key),
-            signature: self.signature,
+            signature: (self.signature.as_slice().try_into().map(Hex))
+                .map_err(|_| row.corrupt("signature", "a signature has 64 bytes"))?,
         })
     }
 }

@@ -9,7 +9,9 @@ use crate::row::{ROWS, json, text, values};
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use aws_lc_rs::digest::{Context, SHA256};
-use doorward_domain::{AuditEventId, AuditHash, AuditLink, ChainBreak, Entropy, NewAuditEvent, Timestamp};
+use doorward_domain::{
+    AuditEventId, AuditHash, AuditLink, ChainBreak, Entropy, Hex, NewAuditEvent, Timestamp,
+};
 
 /// Begins what is hashed, so that the form can change one day without two forms being mixed up.
 const FORM: &str = "doorward audit event v1";
@@ -54,7 +56,7 @@ impl AuditEventRow {
         add(self.address.as_deref().map(str::as_bytes));
         add(self.reference.as_deref().map(str::as_bytes));
         add(Some(self.detail.as_bytes()));
-        AuditHash(digest.finish().as_ref().try_into().expect("SHA-256 has 32 bytes"))
+        Hex(digest.finish().as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
 
     /// Whether the row follows `before`; what is wrong if it does not.
@@ -108,7 +110,7 @@ impl Storage {
 }
 
 fn head_hash(bytes: &[u8]) -> Result<AuditHash, StorageError> {
-    bytes.try_into().map(AuditHash).map_err(|_| StorageError::Corrupt {
+    bytes.try_into().map(Hex).map_err(|_| StorageError::Corrupt {
         table: "counters",
         column: "hash",
         id: "audit".to_owned(),
@@ -130,7 +132,7 @@ pub(crate) async fn append(tx: &mut Tx) -> Result<(), StorageError> {
         sqlx::query_as("UPDATE counters SET value = value + $1 WHERE name = 'audit' RETURNING value, hash")
             .bind(count)
     )?;
-    let mut previous = head.as_deref().map_or(Ok(AuditHash::BEGINNING), head_hash)?;
+    let mut previous = head.as_deref().map_or(Ok(AuditHash::ZEROS), head_hash)?;
     let rows: Vec<AuditEventRow> = (last - count + 1..)
         .zip(events)
         .map(|(seq, event)| {
@@ -231,7 +233,7 @@ mod tests {
             previous_hash: Vec::new(),
             hash: Vec::new(),
         };
-        let hash = row.computed_hash(AuditHash([1; 32]));
+        let hash = row.computed_hash(Hex([1; 32]));
         assert_eq!(hash.to_string(), "ccc3ad9fe9c8cc71db117b7c59296d0709a9475304558cec5249cc4c417bcf92");
     }
 }

@@ -16,6 +16,6 @@ pub mod vault;
 pub use key_ring::{KeyRing, KeyRingError};
 pub use password::PasswordError;
 pub use place::Place;
-pub use signature::{PublicKey, Signature, is_signed_by};
+pub use signature::{Signature, is_signed_by};
 pub use token::{NewApiToken, checksum_fits, hash_token, new_api_token};
 pub use vault::{OpenError, Vault};

@@ -3,33 +3,30 @@
 
 use crate::subkeys::Subkeys;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
-use doorward_domain::KeyId;
-
-/// The public half of a signing key.
-pub type PublicKey = [u8; 32];
+use doorward_domain::{Hex, KeyId};
 
 /// A signature, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
     /// The key of the ring that the signing key is derived from.
     pub key_id: KeyId,
-    pub public_key: PublicKey,
-    pub bytes: Vec<u8>,
+    pub public_key: Hex<32>,
+    pub bytes: Hex<64>,
 }
 
 pub(crate) fn sign(key: &Subkeys, purpose: &str, message: &[u8]) -> Signature {
     let pair = pair(key, purpose);
-    let bytes = pair.sign(message).as_ref().to_vec();
+    let bytes = pair.sign(message).as_ref().try_into().map(Hex).expect("an Ed25519 signature has 64 bytes");
     Signature { key_id: key.id.clone(), public_key: public_key_of(&pair), bytes }
 }
 
-pub(crate) fn public_key(key: &Subkeys, purpose: &str) -> PublicKey {
+pub(crate) fn public_key(key: &Subkeys, purpose: &str) -> Hex<32> {
     public_key_of(&pair(key, purpose))
 }
 
 /// Whether a signature of a message was made with the key of this public half.
-pub fn is_signed_by(public_key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
-    UnparsedPublicKey::new(&ED25519, public_key).verify(message, signature).is_ok()
+pub fn is_signed_by(public_key: &Hex<32>, message: &[u8], signature: &Hex<64>) -> bool {
+    UnparsedPublicKey::new(&ED25519, public_key.0).verify(message, &signature.0).is_ok()
 }
 
 fn pair(key: &Subkeys, purpose: &str) -> Ed25519KeyPair {
@@ -37,8 +34,8 @@ fn pair(key: &Subkeys, purpose: &str) -> Ed25519KeyPair {
     Ed25519KeyPair::from_seed_unchecked(seed.as_slice()).expect("32 bytes are an Ed25519 seed")
 }
 
-fn public_key_of(pair: &Ed25519KeyPair) -> PublicKey {
-    pair.public_key().as_ref().try_into().expect("an Ed25519 public key has 32 bytes")
+fn public_key_of(pair: &Ed25519KeyPair) -> Hex<32> {
+    pair.public_key().as_ref().try_into().map(Hex).expect("an Ed25519 public key has 32 bytes")
 }
 
 #[cfg(test)]
@@ -55,7 +52,7 @@ mod tests {
         let made = vault(K1).sign("audit", b"message");
         assert!(is_signed_by(&made.public_key, b"message", &made.bytes));
         assert!(!is_signed_by(&made.public_key, b"massage", &made.bytes));
-        assert!(!is_signed_by(&made.public_key, b"message", &made.bytes[1..]));
+        assert!(!is_signed_by(&made.public_key, b"message", &Hex([7; 64])));
         assert_ne!(vault(K1).sign("other", b"message").public_key, made.public_key);
         let both = vault(&format!("{K2}\n{K1}"));
         assert_eq!(both.public_key("audit", &made.key_id), Some(made.public_key));

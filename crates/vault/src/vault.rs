@@ -2,11 +2,11 @@
 
 use crate::key_ring::KeyRing;
 use crate::place::Place;
-use crate::signature::{self, PublicKey, Signature};
+use crate::signature::{self, Signature};
 use crate::state;
 use crate::subkeys::{self, Subkeys};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use doorward_domain::{KeyId, Sealed};
+use doorward_domain::{Hex, KeyId, Sealed};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ impl Vault {
     }
 
     /// What a key's signatures for one purpose are checked with; none for a key that the ring does not have.
-    pub fn public_key(&self, purpose: &str, key: &KeyId) -> Option<PublicKey> {
+    pub fn public_key(&self, purpose: &str, key: &KeyId) -> Option<Hex<32>> {
         self.key(key).map(|key| signature::public_key(key, purpose))
     }
 

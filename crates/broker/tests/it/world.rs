@@ -70,6 +70,14 @@ impl World {
         Self { broker, storage, clock, demo, admin, alice, ring, _data: data }
     }
 
+    /// Writes what Doorward would not write, as a hand in the database might.
+    pub async fn by_hand(&self, sql: &'static str) {
+        let url = format!("sqlite://{}", self._data.path().join("doorward.db").display());
+        let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+        sqlx::raw_sql(sql).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+
     /// A second process on the same database: another broker, with caches and flights of its own.
     pub fn second_broker(&self) -> Broker {
         broker_over(&self.storage, &self.clock, &self.ring)

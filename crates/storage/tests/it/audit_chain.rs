@@ -39,7 +39,7 @@ async fn the_chain_of_what_was_written_holds_and_its_head_stands_with_the_counte
     let page = stage.storage.audit_events(&Default::default(), &PageRequest::default()).await.unwrap();
     assert_eq!((page.items[0].seq, page.items[0].hash), (6, last.hash));
     assert_eq!(page.items[0].previous_hash, page.items[1].hash);
-    assert_eq!(page.items[5].previous_hash, AuditHash::BEGINNING);
+    assert_eq!(page.items[5].previous_hash, AuditHash::ZEROS);
 }
 
 async fn events_of_one_transaction_are_chained_too(stage: &Stage) {
@@ -125,7 +125,7 @@ async fn a_cut_leaves_an_anchor_that_the_chain_goes_on_from(stage: &Stage) {
         hash: link.hash,
         at: NOW,
         signing_key: KeyId("k1".into()),
-        signature: vec![7; 64],
+        signature: Hex([7; 64]),
     };
     for (link, gone) in [(links[1], 2), (links[3], 2), (links[0], 0)] {
         let swept = |count| event("audit.sweep").detail("count", count);
