@@ -36,6 +36,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use url::Url;
 
 /// The client id that exists from the start.
@@ -48,6 +49,14 @@ pub struct AuthorizationServer {
     token_url: Url,
     registration_url: Url,
     _serving: Serving,
+}
+
+/// What one consent gave. It holds secrets in plain form and has no `Debug` for that reason.
+pub struct HandedOut {
+    pub access_token: String,
+    pub refresh_token: String,
+    /// Of the access token.
+    pub lifetime: Duration,
 }
 
 /// What the handlers, and the MCP server that trusts these tokens, share.
@@ -138,6 +147,27 @@ impl AuthorizationServer {
     pub fn resource_of(&self, token: &str) -> Option<String> {
         self.shared
             .with(|inner| inner.ledger.issued(token).and_then(|permission| permission.resource.clone()))
+    }
+
+    /// Tokens as a consent of this account would have given them to the preregistered client, for tests that
+    /// need many.
+    pub fn hand_out(&self, account: &str, resource: &str) -> HandedOut {
+        let permission = Permission {
+            account: account.to_owned(),
+            client_id: CLIENT_ID.to_owned(),
+            scopes: Vec::new(),
+            resource: Some(resource.to_owned()),
+        };
+        let (access_token, refresh_token) =
+            (self.shared.new_secret("access"), self.shared.new_secret("refresh"));
+        let lifetime = Duration::from_secs(self.shared.options.access_token_seconds);
+        let end = self.shared.options.clock.now().plus(lifetime);
+        self.shared.with(|inner| {
+            let family = inner.ledger.new_family();
+            inner.ledger.add_access_token(access_token.clone(), family, permission.clone(), end);
+            inner.ledger.add_refresh_token(refresh_token.clone(), family, permission);
+        });
+        HandedOut { access_token, refresh_token, lifetime }
     }
 
     /// Ends every access token before its time; refresh tokens live on.

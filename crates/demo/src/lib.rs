@@ -13,7 +13,7 @@ mod testing;
 
 pub use authorization_server::{
     Account, AuthorizationServer, AuthorizationServerFaults, AuthorizationServerLog,
-    AuthorizationServerOptions, IssuerInRedirect, TokenFault, TokenRequest,
+    AuthorizationServerOptions, HandedOut, IssuerInRedirect, TokenFault, TokenRequest,
 };
 pub use mcp_server::{
     AnswerForm, McpFault, McpServer, McpServerFaults, McpServerOptions, Revision, SeenRequest, TokenCheck,

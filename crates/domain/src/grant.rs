@@ -98,7 +98,8 @@ pub struct Grant {
     pub tokens: SealedTokenSet,
     /// How many refresh tokens this grant has had; the present one has this number.
     pub refresh_number: i64,
-    /// The number of the refresh token that is being redeemed right now: the committed intent.
+    /// The number of the refresh token that is being redeemed right now: the committed intent. On an uncertain
+    /// grant it stays once the one recovery was sent that it may have.
     pub redeeming_number: Option<i64>,
     pub created_at: Timestamp,
     /// When the user last gave consent.

@@ -7,14 +7,17 @@ use doorward_broker::{
 };
 use doorward_demo::{AuthorizationServerOptions, Demo};
 use doorward_domain::{
-    AuthorizationCode, ClientSecret, Clock, Entropy, Gateway, GatewayState, Grant, GrantOwner, Password,
-    Policy, Role, StateToken, Timestamp,
+    AccessToken, Actor, AuditEvent, AuthorizationCode, ClientSecret, Clock, Entropy, Gateway, GatewayId,
+    GatewayState, Grant, GrantId, GrantOwner, GrantState, NewAuditEvent, PageRequest, Password, Policy,
+    RefreshToken, Role, SealedTokenSet, StateToken, Timestamp,
 };
 use doorward_oauth::OAuthClient;
 use doorward_outbound::{EgressPolicy, Outbound};
-use doorward_storage::Storage;
-use doorward_vault::{KeyRing, Vault};
-use std::collections::HashMap;
+use doorward_storage::{AuditFilter, Storage, StoredGrant};
+use doorward_vault::{KeyRing, Place, Vault};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -44,8 +47,17 @@ impl World {
     }
 
     pub async fn with_provider(options: impl FnOnce(&Clock) -> AuthorizationServerOptions) -> Self {
+        Self::in_directory(TempDir::new().unwrap(), options).await
+    }
+
+    /// With the database in memory where the machine has such a place, for tests that write very much.
+    pub async fn in_memory(options: impl FnOnce(&Clock) -> AuthorizationServerOptions) -> Self {
+        let data = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+        Self::in_directory(data, options).await
+    }
+
+    async fn in_directory(data: TempDir, options: impl FnOnce(&Clock) -> AuthorizationServerOptions) -> Self {
         let clock = Clock::mock(Timestamp::from_millis(1_800_000_000_000));
-        let data = TempDir::new().unwrap();
         let any = "127.0.0.1:0".parse().unwrap();
         let demo = Demo::start(any, any, options(&clock)).await.unwrap();
         let ring =
@@ -81,6 +93,99 @@ impl World {
     /// A second process on the same database: another broker, with caches and flights of its own.
     pub fn second_broker(&self) -> Broker {
         broker_over(&self.storage, &self.clock, &self.ring)
+    }
+
+    /// Where the database is.
+    pub fn database(&self) -> PathBuf {
+        self._data.path().join("doorward.db")
+    }
+
+    /// One more grant of alice, as a consent would have left it, told apart by its label.
+    pub async fn one_more_grant(&self, gateway: &Gateway, label: &str) -> Grant {
+        let resource = self.demo.mcp_server.url().to_string();
+        let given = self.demo.authorization_server.hand_out("alice", &resource);
+        let vault = Vault::new(KeyRing::parse(&self.ring).unwrap());
+        let now = self.clock.now();
+        let id: GrantId = Entropy.id(now);
+        let refresh_token = RefreshToken::new(given.refresh_token);
+        let tokens = SealedTokenSet {
+            access_token: vault.seal(&Place::grant_access_token(id), &AccessToken::new(given.access_token)),
+            refresh_token: Some(vault.seal(&Place::grant_refresh_token(id), &refresh_token)),
+            expires_at: Some(now.plus(given.lifetime)),
+        };
+        let grant = Grant {
+            id,
+            owner: GrantOwner::User(self.alice.user.id),
+            gateway_id: gateway.id,
+            label: label.to_owned(),
+            state: GrantState::Active,
+            orphaned_since: None,
+            fingerprint: gateway.fingerprint().unwrap(),
+            account: None,
+            scopes_requested: vec![],
+            scopes_granted: vec![],
+            tokens,
+            refresh_number: 1,
+            redeeming_number: None,
+            created_at: now,
+            authorized_at: now,
+            issued_at: now,
+            last_used_at: None,
+            last_refreshed_at: None,
+            ends_at: None,
+            retry_at: None,
+            failures: 0,
+            last_error: None,
+            provider_words: None,
+            reference: None,
+            version: 0,
+        };
+        let event = NewAuditEvent::new(Actor::System, "grant.authorize").subject(id);
+        let stored = self.storage.store_authorized_grant(&grant, event).await.unwrap();
+        assert!(matches!(stored, StoredGrant::Stored { .. }), "{stored:?}");
+        Grant { version: 1, ..grant }
+    }
+
+    /// The gateway as the administrator edits its OAuth settings; the secret is given again.
+    pub async fn edited(&self, gateway: &Gateway, edit: impl FnOnce(&mut OAuthInput)) -> Arc<Gateway> {
+        let mut oauth = self.oauth_input();
+        edit(&mut oauth);
+        let input = GatewayInput {
+            authorization: Some(AuthorizationInput::OAuth(Box::new(oauth))),
+            ..Default::default()
+        };
+        self.broker.update_gateway(&self.admin, gateway.id, None, input).await.unwrap().gateway
+    }
+
+    /// What the time line of a grant says, oldest first.
+    pub async fn time_line(&self, id: GrantId) -> Vec<AuditEvent> {
+        let page = PageRequest { limit: 200, cursor: None };
+        let filter = AuditFilter { subject: Some(id.to_string()), ..AuditFilter::default() };
+        let mut events = self.storage.audit_events(&filter, &page).await.unwrap().items;
+        events.reverse();
+        events
+    }
+
+    /// The actions of the trail about a gateway, oldest first.
+    pub async fn time_line_of_gateway(&self, id: GatewayId) -> Vec<String> {
+        let filter = AuditFilter { subject: Some(id.to_string()), ..AuditFilter::default() };
+        let page = PageRequest { limit: 200, cursor: None };
+        let events = self.storage.audit_events(&filter, &page).await.unwrap().items;
+        events.into_iter().rev().map(|event| event.action).collect()
+    }
+
+    /// Words and numbers out of the database.
+    pub async fn numbers(&self, sql: &'static str) -> BTreeMap<String, i64> {
+        let url = format!("sqlite://{}", self.database().display());
+        let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+        let rows: Vec<(String, i64)> = sqlx::query_as(sql).fetch_all(&pool).await.unwrap();
+        pool.close().await;
+        rows.into_iter().collect()
+    }
+
+    /// How many refreshes were asked for, whether or not they were carried out.
+    pub fn refresh_requests(&self) -> usize {
+        self.demo.authorization_server.log().token_requests_of("refresh_token")
     }
 
     /// OAuth settings of the demo provider, as an administrator would type them.
@@ -177,6 +282,11 @@ pub fn broker_over(storage: &Storage, clock: &Clock, ring: &str) -> Broker {
         policy: Policy::default(),
         public_url: "http://localhost:4444".parse().unwrap(),
     })
+}
+
+/// The metrics of this process. Each test is one.
+pub fn metrics() -> PrometheusHandle {
+    PrometheusBuilder::new().install_recorder().unwrap()
 }
 
 pub async fn sign_in(broker: &Broker, email: &str) -> Caller {

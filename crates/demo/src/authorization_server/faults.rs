@@ -14,10 +14,14 @@ pub enum TokenFault {
     Refused { status: u16, error: String },
     /// The same, with a description of the test's choice.
     RefusedSaying { status: u16, error: String, description: String },
+    /// Just this answer; nothing is processed.
+    Says { status: u16, content_type: String, body: String },
     /// Status 200 with an error inside, as GitHub does; nothing is processed.
     OkWithError { error: String },
     /// 307 to another place; nothing is processed.
     Redirect { location: String },
+    /// Processed only when the test notifies.
+    RequestHeldUntil(Arc<Notify>),
     /// Processed and answered after a while.
     Delayed(Duration),
     /// Processed at once, answered when the test notifies.
@@ -45,6 +49,7 @@ pub enum IssuerInRedirect {
 #[derive(Default)]
 struct Switches {
     token_answers: VecDeque<TokenFault>,
+    standing: Option<TokenFault>,
     issuer: IssuerInRedirect,
     canary: Option<String>,
 }
@@ -59,6 +64,11 @@ impl AuthorizationServerFaults {
         self.with(|switches| switches.token_answers.push_back(fault));
     }
 
+    /// From now on every token request meets this fault, until there is none again. What was queued comes first.
+    pub fn every_token_answer(&self, fault: Option<TokenFault>) {
+        self.with(|switches| switches.standing = fault);
+    }
+
     /// From now on redirects carry this `iss`.
     pub fn issuer_in_redirects(&self, issuer: IssuerInRedirect) {
         self.with(|switches| switches.issuer = issuer);
@@ -70,7 +80,7 @@ impl AuthorizationServerFaults {
     }
 
     pub(crate) fn take_token_fault(&self) -> Option<TokenFault> {
-        self.with(|switches| switches.token_answers.pop_front())
+        self.with(|switches| switches.token_answers.pop_front().or_else(|| switches.standing.clone()))
     }
 
     pub(crate) fn issuer(&self) -> IssuerInRedirect {

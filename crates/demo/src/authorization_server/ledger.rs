@@ -76,9 +76,15 @@ impl Ledger {
             return Err(Refusal::Reused);
         }
         let found = self.codes.remove(code).filter(|found| now < found.expires_at).ok_or(Refusal::Unknown)?;
+        let family = self.new_family();
+        self.spent_codes.insert(code.to_owned(), family);
+        Ok((family, found))
+    }
+
+    /// A family that no code opened.
+    pub(crate) fn new_family(&mut self) -> u64 {
         self.families += 1;
-        self.spent_codes.insert(code.to_owned(), self.families);
-        Ok((self.families, found))
+        self.families
     }
 
     pub(crate) fn add_access_token(

@@ -19,6 +19,9 @@ pub(super) async fn exchange(State(server): State<Arc<Shared>>, headers: HeaderM
     if let Some(answer) = fault.as_ref().and_then(token_answer::unprocessed) {
         return answer;
     }
+    if let Some(TokenFault::RequestHeldUntil(released)) = &fault {
+        released.notified().await;
+    }
     let outcome = process(&server, &headers, &form);
     match fault {
         Some(TokenFault::Delayed(time)) => tokio::time::sleep(time).await,

@@ -60,6 +60,10 @@ pub(super) fn unprocessed(fault: &TokenFault) -> Option<Response> {
         TokenFault::RefusedSaying { status, error, description } => {
             Some(refused(fault_status(*status), error, description))
         }
+        TokenFault::Says { status, content_type, body } => {
+            let headers = [(header::CONTENT_TYPE, content_type.clone())];
+            Some((fault_status(*status), headers, body.clone()).into_response())
+        }
         TokenFault::OkWithError { error } => {
             Some(refused(StatusCode::OK, error, "an error that says it is none"))
         }
@@ -67,7 +71,8 @@ pub(super) fn unprocessed(fault: &TokenFault) -> Option<Response> {
             let headers = [(header::LOCATION, location.clone())];
             Some((StatusCode::TEMPORARY_REDIRECT, headers).into_response())
         }
-        TokenFault::Delayed(_)
+        TokenFault::RequestHeldUntil(_)
+        | TokenFault::Delayed(_)
         | TokenFault::HeldUntil(_)
         | TokenFault::AnswerLost
         | TokenFault::Malformed
@@ -106,8 +111,10 @@ pub(super) fn spoilt(fault: &TokenFault, outcome: Result<Tokens, TokenRefusal>) 
         TokenFault::Unavailable { .. }
         | TokenFault::Refused { .. }
         | TokenFault::RefusedSaying { .. }
+        | TokenFault::Says { .. }
         | TokenFault::OkWithError { .. }
         | TokenFault::Redirect { .. }
+        | TokenFault::RequestHeldUntil(_)
         | TokenFault::Delayed(_)
         | TokenFault::HeldUntil(_) => json_answer(StatusCode::OK, tokens.to_string()),
     }
