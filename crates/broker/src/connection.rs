@@ -1,7 +1,7 @@
 //! A user's own grants: what is connected, how it fares, and ending it.
 
 use crate::{Broker, BrokerError, Caller};
-use doorward_domain::{EndCause, Gateway, GatewayId, Grant, GrantOwner, Health};
+use doorward_domain::{EndCause, Gateway, GatewayId, Grant, GrantOwner, Health, Removal};
 use doorward_storage::End;
 use std::sync::Arc;
 
@@ -11,6 +11,8 @@ pub struct Connection {
     pub gateway: Arc<Gateway>,
     pub status: ConnectionStatus,
     pub grant: Option<Grant>,
+    /// When cleanup will end it, told 14 days ahead.
+    pub removal: Option<Removal>,
 }
 
 /// How a connection fares, in a word.
@@ -68,7 +70,11 @@ impl Broker {
             None => ConnectionStatus::NotConnected,
             Some(grant) => ConnectionStatus::Connected(grant.health(self.now(), self.policy().expiring_soon)),
         };
-        Connection { gateway, status, grant }
+        let kept_alive = gateway.oauth().is_some_and(|settings| settings.keep_alive);
+        let cleanup = &self.policy().cleanup;
+        let removal =
+            grant.as_ref().and_then(|grant| grant.announced_removal(cleanup, kept_alive, self.now()));
+        Connection { gateway, status, grant, removal }
     }
 }
 

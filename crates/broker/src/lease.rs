@@ -53,9 +53,24 @@ impl Broker {
             problem: "another replica is still at work on this; try again".to_owned(),
             retry_after: Some(POLL),
         })??;
+        Ok(self.kept(taken))
+    }
+
+    /// Takes the lease if nobody holds it, or its holder has not renewed it for its whole time while `watch`
+    /// looked. None: somebody is at work; try again later, with the same watch.
+    pub(crate) async fn try_lease(
+        &self,
+        name: &str,
+        watch: &mut LeaseWatch,
+    ) -> Result<Option<HeldLease>, BrokerError> {
+        let taken = self.storage().acquire_lease(name, &self.holder, DURATION, watch).await?;
+        Ok(taken.map(|lease| self.kept(lease)))
+    }
+
+    fn kept(&self, lease: Lease) -> HeldLease {
         let (stop, stopped) = oneshot::channel();
-        let keeper = tokio::spawn(keep(self.storage().clone(), taken, stopped));
-        Ok(HeldLease { stop, keeper })
+        let keeper = tokio::spawn(keep(self.storage().clone(), lease, stopped));
+        HeldLease { stop, keeper }
     }
 }
 

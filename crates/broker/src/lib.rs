@@ -15,6 +15,11 @@ mod cache;
 mod callback;
 mod caller;
 mod circuit;
+mod cleanup;
+mod cleanup_pace;
+mod cleanup_report;
+mod cleanup_schedule;
+mod cleanup_work;
 mod client_registration;
 mod connect;
 mod connection;
@@ -45,6 +50,7 @@ pub use audit_verify::{AuditEvidence, AuditProblem, AuditVerdict};
 pub use authorize::{BeganAuthorization, authorization_cookie_name};
 pub use callback::{Callback, CallbackProblem, Finished};
 pub use caller::{Caller, Credential};
+pub use cleanup::{CleanupOrder, CleanupOverview, StartedCleanup};
 pub use connect::{ConnectAsk, ConnectLink, ConnectPage};
 pub use connection::{Connection, ConnectionStatus};
 pub use error::BrokerError;
@@ -91,6 +97,7 @@ pub struct Broker {
     weather: Arc<outage::Weather>,
     throttle: Arc<throttle::LoginThrottle>,
     last_used: Arc<last_used::LastUsed>,
+    cleanup: Arc<cleanup_schedule::CleanupWatch>,
     connected: Arc<RwLock<Vec<ConnectedListener>>>,
     /// This process's name as a lease holder.
     holder: Arc<str>,
@@ -111,6 +118,7 @@ impl Broker {
             weather: Arc::default(),
             throttle: Arc::default(),
             last_used: Arc::default(),
+            cleanup: Arc::default(),
             connected: Arc::default(),
         }
     }

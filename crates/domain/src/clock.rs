@@ -32,6 +32,11 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis_of(duration)))
     }
 
+    /// The latest of `self` and others that may not have been.
+    pub fn max_of<const N: usize>(self, others: [Option<Self>; N]) -> Self {
+        others.into_iter().flatten().fold(self, Self::max)
+    }
+
     /// How long it is from `self` to `later`; zero when `later` has passed already.
     pub fn until(self, later: Self) -> Duration {
         Duration::from_millis(later.0.saturating_sub(self.0).max(0).unsigned_abs())

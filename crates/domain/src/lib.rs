@@ -8,6 +8,7 @@ pub mod audit_chain;
 pub mod authorization_request;
 pub mod catalog;
 pub mod change;
+pub mod cleanup;
 pub mod client_registration;
 pub mod clock;
 pub mod connect_request;
@@ -33,6 +34,9 @@ pub use audit_chain::{AuditAnchor, AuditCheckpoint, AuditHash, AuditLink, ChainB
 pub use authorization_request::AuthorizationRequest;
 pub use catalog::{Catalog, CatalogItem, CatalogKind};
 pub use change::Change;
+pub use cleanup::{
+    CleanupCounts, CleanupRun, CleanupState, CleanupTrigger, GrantNames, HoldReason, Removal, SweptKind,
+};
 pub use client_registration::{ClientRegistration, RegistrationKind, TokenEndpointAuth};
 pub use clock::{Clock, Timestamp};
 pub use connect_request::ConnectRequest;

@@ -150,7 +150,7 @@ mod tests {
         statuses.extend(healths.map(ConnectionStatus::Connected));
         let mut links = 0;
         for status in statuses {
-            let connection = Connection { gateway: Arc::clone(&gateway), status, grant: None };
+            let connection = Connection { gateway: Arc::clone(&gateway), status, grant: None, removal: None };
             links += usize::from(needs_link(&connection));
             let (line, row) = entry(&connection, Some("http://localhost/x"));
             assert!(line.ends_with("opens http://localhost/x"));

@@ -1,6 +1,7 @@
 //! REST: one file per subject. A handler extracts, calls one use case, and answers with an allow list.
 
 mod admin_audit;
+mod admin_oauth_cleanup;
 mod admin_users;
 mod api_tokens;
 mod catalog;
@@ -63,6 +64,7 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
     let lists = OpenApiRouter::new()
         .routes(routes!(gateways::list, gateways::create))
         .routes(routes!(admin_users::list, admin_users::create))
-        .routes(routes!(admin_audit::list));
+        .routes(routes!(admin_audit::list))
+        .routes(routes!(admin_oauth_cleanup::show, admin_oauth_cleanup::run));
     open.merge(own).merge(admin).layer(axum::middleware::from_fn(refuse_query)).merge(lists)
 }

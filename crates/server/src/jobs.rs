@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 const FLUSH_EVERY: Duration = Duration::from_secs(60);
 /// How often a batch of the grants that are due is refreshed.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether cleanup is due.
+const CLEANUP_EVERY: Duration = Duration::from_secs(60);
 
 /// Starts every job.
 pub(crate) fn start(broker: &Broker, stop: &CancellationToken) {
@@ -18,6 +20,9 @@ pub(crate) fn start(broker: &Broker, stop: &CancellationToken) {
     });
     every(REFRESH_EVERY, "refresh the grants that are due", broker, stop, |broker| async move {
         broker.refresh_due().await.map(drop)
+    });
+    every(CLEANUP_EVERY, "run cleanup", broker, stop, |broker| async move {
+        broker.run_due_cleanup().await.map(drop)
     });
 }
 

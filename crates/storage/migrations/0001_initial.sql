@@ -10,6 +10,9 @@ CREATE TABLE counters (
     hash BYTEA                            -- of `audit` alone: the newest event's; none before the first
 );
 INSERT INTO counters (name, value) VALUES ('changes', 0), ('audit', 0), ('first_administrator', 0);
+-- Whether cleanup holds what it would delete until an administrator says so (0: no, 1: the database was
+-- restored, 2: the clock jumped), and the time at which a cleanup job last looked, so that a jump is noticed.
+INSERT INTO counters (name, value) VALUES ('cleanup_hold', 0), ('cleanup_beat', 0);
 
 -- People ---------------------------------------------------------------------------------------
 
@@ -340,6 +343,26 @@ CREATE TABLE authorization_requests (
 );
 CREATE INDEX authorization_requests_by_user ON authorization_requests (user_id, gateway_id);
 CREATE INDEX authorization_requests_by_end ON authorization_requests (expires_at);
+
+-- Every run of cleanup, also those that found nothing.
+CREATE TABLE cleanup_runs (
+    id TEXT NOT NULL PRIMARY KEY,
+    started_by TEXT NOT NULL,             -- scheduled | manual | command_line
+    actor_kind TEXT NOT NULL,
+    actor_id TEXT,
+    dry_run BOOLEAN NOT NULL,
+    state TEXT NOT NULL,                  -- running | done | failed
+    started_at BIGINT NOT NULL,
+    finished_at BIGINT,
+    counts TEXT NOT NULL,                 -- JSON object: rows by kind
+    held_count BIGINT NOT NULL,
+    hold_reason TEXT,                     -- too_many | restored | clock_jumped
+    confirms TEXT,                        -- the run whose held grants this one was told to end
+    sample TEXT NOT NULL,                 -- JSON list of the names of some grants
+    slowest_batch_ms BIGINT NOT NULL,
+    error TEXT
+);
+CREATE INDEX cleanup_runs_by_start ON cleanup_runs (started_at, id);
 
 -- The machine room ------------------------------------------------------------------------------
 

@@ -52,13 +52,7 @@ const COLUMNS: &str = "id, seq, at, actor_kind, actor_id, action, subject, user_
 impl AuditEventRow {
     fn into_event(self) -> Result<AuditEvent, StorageError> {
         let row = RowName { table: "audit_events", id: &self.id };
-        let actor = match (self.actor_kind.as_str(), self.actor_id.as_deref()) {
-            ("user", Some(id)) => Actor::User(row.parse("actor_id", id)?),
-            ("anonymous", None) => Actor::Anonymous,
-            ("system", None) => Actor::System,
-            ("command_line", None) => Actor::CommandLine,
-            _ => return Err(row.corrupt("actor_kind", "no such kind of actor, or actor_id does not fit it")),
-        };
+        let actor = actor(row, &self.actor_kind, self.actor_id.as_deref())?;
         Ok(AuditEvent {
             seq: self.seq,
             previous_hash: Hex(row.hash("previous_hash", &self.previous_hash)?.0),
@@ -150,6 +144,17 @@ impl Storage {
                 .bind(i64::from(limit))
         )
     }
+}
+
+/// An actor from its two columns.
+pub(crate) fn actor(row: RowName<'_>, kind: &str, id: Option<&str>) -> Result<Actor, StorageError> {
+    Ok(match (kind, id) {
+        ("user", Some(id)) => Actor::User(row.parse("actor_id", id)?),
+        ("anonymous", None) => Actor::Anonymous,
+        ("system", None) => Actor::System,
+        ("command_line", None) => Actor::CommandLine,
+        _ => return Err(row.corrupt("actor_kind", "no such kind of actor, or actor_id does not fit it")),
+    })
 }
 
 /// The two columns of an actor.

@@ -70,7 +70,7 @@ pub(crate) async fn end_grants(tx: &mut Tx, which: GrantsOf<'_>, end: &End<'_>) 
     let mut ended = 0;
     loop {
         let ids = lock(tx, which).await?;
-        end_batch(tx, &json(&ids), end).await?;
+        end_locked(tx, &ids, end).await?;
         ended += ids.len() as u64;
         if matches!(which, GrantsOf::These(_)) || i64::try_from(ids.len()).unwrap_or(BATCH) < BATCH {
             break;
@@ -99,8 +99,9 @@ async fn lock(tx: &mut Tx, which: GrantsOf<'_>) -> Result<Vec<String>, StorageEr
     })
 }
 
-/// Ends the grants of a JSON list of ids, which are locked.
-async fn end_batch(tx: &mut Tx, ids: &str, end: &End<'_>) -> Result<(), StorageError> {
+/// Ends grants that this transaction has locked.
+pub(crate) async fn end_locked(tx: &mut Tx, ids: &[String], end: &End<'_>) -> Result<(), StorageError> {
+    let ids = &json(ids);
     let told = what_is_told(tx, ids, end).await?;
     for told in &told {
         record(tx, ids, end, told).await?;

@@ -4,6 +4,7 @@
 
 mod audit;
 mod authorize;
+mod cleanup;
 mod gateway;
 mod people;
 mod refresh;

@@ -271,6 +271,10 @@ impl World {
 }
 
 pub fn broker_over(storage: &Storage, clock: &Clock, ring: &str) -> Broker {
+    broker_with(storage, clock, ring, Policy::default())
+}
+
+pub fn broker_with(storage: &Storage, clock: &Clock, ring: &str, policy_of_use: Policy) -> Broker {
     let policy = EgressPolicy::parse("127.0.0.1/32", "127.0.0.1").unwrap();
     let outbound = Outbound::new(policy, Duration::from_secs(5)).unwrap();
     Broker::new(BrokerParts {
@@ -279,7 +283,7 @@ pub fn broker_over(storage: &Storage, clock: &Clock, ring: &str) -> Broker {
         oauth: OAuthClient::new(outbound),
         clock: clock.clone(),
         entropy: Entropy,
-        policy: Policy::default(),
+        policy: policy_of_use,
         public_url: "http://localhost:4444".parse().unwrap(),
     })
 }

@@ -40,6 +40,9 @@ pub(crate) struct ConnectionView {
     last_used_at: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
     last_refreshed_at: Option<Timestamp>,
+    /// When cleanup will end the connection if you do not use it; told 14 days ahead.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    removal_at: Option<Timestamp>,
 }
 
 impl ConnectionView {
@@ -51,6 +54,7 @@ impl ConnectionView {
         };
         let gateway = &connection.gateway;
         let connect_url = gateway.oauth().map(|_| format!("{public_origin}/connect/{}", gateway.slug));
+        let removal_at = connection.removal.map(|removal| removal.at);
         let grant = connection.grant;
         let account = grant.as_ref().and_then(|grant| grant.account.as_ref());
         Self {
@@ -66,6 +70,7 @@ impl ConnectionView {
             expires_at: grant.as_ref().and_then(|grant| grant.tokens.expires_at),
             last_used_at: grant.as_ref().and_then(|grant| grant.last_used_at),
             last_refreshed_at: grant.and_then(|grant| grant.last_refreshed_at),
+            removal_at,
         }
     }
 }

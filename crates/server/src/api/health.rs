@@ -27,6 +27,8 @@ struct Details {
     /// Nobody administers this server yet.
     setup_needed: bool,
     public_url: String,
+    /// What is wrong with cleanup, in a sentence: it has not run for two intervals. It keeps nobody from calling.
+    cleanup: Option<String>,
 }
 
 /// Whether the process runs.
@@ -48,11 +50,16 @@ pub(crate) async fn ready(
         tracing::warn!(%error, "not ready");
     }
     let administrator = caller.is_some_and(|AdminCaller(caller)| caller.may(Permission::ManageGateways));
+    let cleanup = match administrator {
+        true => state.broker.cleanup_overdue().await.ok().flatten(),
+        false => None,
+    };
     let details = administrator.then(|| Details {
         version: env!("CARGO_PKG_VERSION"),
         database: setup_needed.is_ok(),
         setup_needed: matches!(setup_needed, Ok(true)),
         public_url: state.facts.public_origin.clone(),
+        cleanup,
     });
     match setup_needed {
         Ok(_) => (StatusCode::OK, Json(Health { status: "ready", details })),

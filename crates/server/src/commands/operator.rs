@@ -3,7 +3,7 @@
 //! cache is left stale.
 
 use super::terminal::{Out, read_password};
-use super::{CommandError, admin, control, keys, open, token};
+use super::{CommandError, admin, cleanup, control, keys, open, token};
 use crate::app::{App, StartError};
 use crate::data_dir::DataDirError;
 use crate::settings::Settings;
@@ -28,6 +28,8 @@ pub(crate) enum OperatorCommand {
     /// The key ring
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Sweep what is stale, once, now
+    Cleanup(cleanup::CleanupCommand),
 }
 
 impl OperatorCommand {
@@ -69,5 +71,6 @@ pub(super) async fn perform(
         OperatorCommand::Admin(command) => admin::perform(command, input, app, out).await,
         OperatorCommand::Token(command) => token::perform(command, app, out).await,
         OperatorCommand::Keys(command) => keys::perform(&command, app, out),
+        OperatorCommand::Cleanup(command) => cleanup::perform(command, app, out).await,
     }
 }

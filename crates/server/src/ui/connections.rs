@@ -11,7 +11,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use doorward_broker::{Connection, ConnectionStatus};
-use doorward_domain::{Grant, GrantState, Health, ReauthorizationReason, Timestamp};
+use doorward_domain::{EndCause, Grant, GrantState, Health, ReauthorizationReason, Removal, Timestamp};
 
 /// The list; what needs attention comes first.
 #[derive(Template)]
@@ -37,11 +37,13 @@ struct Row {
     badge: Badge,
     reason: String,
     last_used: Option<Moment>,
+    /// "will be removed ... on", and when.
+    removal: Option<(&'static str, Moment)>,
 }
 
 impl Row {
     fn new(connection: Connection, now: Timestamp) -> Self {
-        let Connection { gateway, status, grant } = connection;
+        let Connection { gateway, status, grant, removal } = connection;
         let asked = gateway.oauth().map(|settings| settings.scopes.clone()).unwrap_or_default();
         let account = grant.as_ref().and_then(|grant| grant.account.clone());
         Self {
@@ -59,9 +61,19 @@ impl Row {
                 .as_ref()
                 .and_then(|grant| grant.last_used_at)
                 .map(|at| Moment::relative(at, now)),
+            removal: removal.map(|removal| announcement(removal, now)),
             scopes: grant.map_or(asked, |grant| grant.scopes_granted),
         }
     }
+}
+
+/// What an owner is told ahead. One that is overdue, because it is held, goes with some later run.
+fn announcement(removal: Removal, now: Timestamp) -> (&'static str, Moment) {
+    let words = match removal.cause {
+        EndCause::OrphanedTooLong => "you have no access; will be removed on",
+        _ => "will be removed for inactivity on",
+    };
+    (words, Moment::exact(removal.at.max(now)))
 }
 
 fn badge(status: ConnectionStatus) -> Badge {
@@ -153,6 +165,15 @@ mod tests {
     use super::*;
     use crate::ui::samples::{NOW, grant};
     use std::time::Duration;
+
+    #[test]
+    fn an_owner_is_told_what_will_be_removed_and_why() {
+        let later = NOW.plus(Duration::from_secs(86_400));
+        let told = |at, cause| announcement(Removal { at, cause }, NOW);
+        assert_eq!(told(later, EndCause::Swept), ("will be removed for inactivity on", Moment::exact(later)));
+        let overdue = told(NOW.minus(Duration::from_secs(1)), EndCause::OrphanedTooLong);
+        assert_eq!(overdue, ("you have no access; will be removed on", Moment::exact(NOW)));
+    }
 
     #[test]
     fn the_reason_says_why_in_a_few_words() {

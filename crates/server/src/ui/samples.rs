@@ -3,10 +3,11 @@
 use doorward_broker::{Connection, ConnectionStatus};
 use doorward_domain::user::PasswordHash;
 use doorward_domain::{
-    ApiToken, Audience, CatalogSharing, ClientRegistration, Fingerprint, Gateway, GatewayAuthorization,
-    GatewayId, GatewayState, Grant, GrantId, GrantOwner, GrantState, Health, KeyId, OAuthSettings,
-    ProviderAccount, ProviderFacts, ReauthorizationReason, RegistrationKind, Role, Sealed, SealedTokenSet,
-    Slug, StaticHeader, Timestamp, TokenEndpointAuth, TokenHash, User, UserId, UserState,
+    ApiToken, Audience, CatalogSharing, ClientRegistration, EndCause, Fingerprint, Gateway,
+    GatewayAuthorization, GatewayId, GatewayState, Grant, GrantId, GrantOwner, GrantState, Health, KeyId,
+    OAuthSettings, ProviderAccount, ProviderFacts, ReauthorizationReason, RegistrationKind, Removal, Role,
+    Sealed, SealedTokenSet, Slug, StaticHeader, Timestamp, TokenEndpointAuth, TokenHash, User, UserId,
+    UserState,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -161,7 +162,15 @@ pub(super) fn connections() -> Vec<Connection> {
         (ConnectionStatus::Connected(Health::Uncertain), Some(grant(GrantState::Uncertain, true))),
     ];
     let pairs = gateways().into_iter().zip(statuses);
-    pairs.map(|(gateway, (status, grant))| Connection { gateway: Arc::new(gateway), status, grant }).collect()
+    let soon = Removal { at: NOW.plus(Duration::from_secs(9 * 86_400)), cause: EndCause::Swept };
+    pairs
+        .map(|(gateway, (status, grant))| Connection {
+            gateway: Arc::new(gateway),
+            status,
+            grant,
+            removal: (status == ConnectionStatus::Connected(Health::Uncertain)).then_some(soon),
+        })
+        .collect()
 }
 
 pub(super) fn api_tokens() -> Vec<ApiToken> {

@@ -1,0 +1,49 @@
+//! How large a batch is, learned from how long the last one took.
+
+use std::time::Duration;
+
+/// How many rows a batch has: as many as take about the time that a call may wait.
+pub(crate) struct Pace {
+    pub(crate) size: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { size: 50 }
+    }
+}
+
+impl Pace {
+    const AIM: Duration = Duration::from_millis(30);
+    const LEAST: u32 = 10;
+    const MOST: u32 = 2_000;
+
+    /// Learns from a batch; how long to wait before the next one, so that others have their turn.
+    pub(crate) fn after(&mut self, took: Duration) -> Duration {
+        let fitting = Self::AIM.as_secs_f64() / took.as_secs_f64().max(0.000_1) * f64::from(self.size);
+        let least = f64::from((self.size / 2).max(Self::LEAST));
+        let most = f64::from((self.size + self.size / 2).min(Self::MOST));
+        self.size = fitting.clamp(least, most) as u32;
+        took / 5
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_grows_while_it_is_quick_and_halves_when_it_is_slow() {
+        let mut pace = Pace::default();
+        for _ in 0..20 {
+            pace.after(Duration::from_millis(1));
+        }
+        assert_eq!(pace.size, Pace::MOST);
+        assert_eq!(pace.after(Duration::from_secs(1)), Duration::from_millis(200));
+        assert_eq!(pace.size, Pace::MOST / 2);
+        for _ in 0..20 {
+            pace.after(Duration::from_secs(1));
+        }
+        assert_eq!(pace.size, Pace::LEAST);
+    }
+}
