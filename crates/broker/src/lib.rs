@@ -46,6 +46,7 @@ mod user;
 
 pub use access::{Access, UpstreamHeader, UsedToken};
 pub use api_token::{CreatedApiToken, NewApiToken};
+pub use audit::AuditExport;
 pub use audit_verify::{AuditEvidence, AuditProblem, AuditVerdict};
 pub use authorize::{BeganAuthorization, authorization_cookie_name};
 pub use callback::{Callback, CallbackProblem, Finished};

@@ -18,6 +18,26 @@ pub enum Actor {
     CommandLine,
 }
 
+impl Actor {
+    /// The word for this kind of actor.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+            Self::Anonymous => "anonymous",
+            Self::System => "system",
+            Self::CommandLine => "command_line",
+        }
+    }
+
+    /// The person, if it is one.
+    pub fn person(&self) -> Option<UserId> {
+        match self {
+            Self::User(id) => Some(*id),
+            Self::Anonymous | Self::System | Self::CommandLine => None,
+        }
+    }
+}
+
 /// An event to be written, in the transaction of the change it records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAuditEvent {

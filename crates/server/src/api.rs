@@ -4,6 +4,7 @@ mod admin_audit;
 mod admin_oauth_cleanup;
 mod admin_users;
 mod api_tokens;
+mod audit_file;
 mod catalog;
 mod connections;
 mod discover;
@@ -65,6 +66,7 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(gateways::list, gateways::create))
         .routes(routes!(admin_users::list, admin_users::create))
         .routes(routes!(admin_audit::list))
-        .routes(routes!(admin_oauth_cleanup::show, admin_oauth_cleanup::run));
+        .routes(routes!(admin_oauth_cleanup::show, admin_oauth_cleanup::run))
+        .routes(routes!(admin_audit::export));
     open.merge(own).merge(admin).layer(axum::middleware::from_fn(refuse_query)).merge(lists)
 }

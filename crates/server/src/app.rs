@@ -1,5 +1,6 @@
 //! Everything wired: from settings to a router. What the commands run, and what tests start.
 
+use crate::checkpoints::Checkpoints;
 use crate::cookies::Cookies;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::settings::{AdministratorSetting, DatabaseSetting, Settings};
@@ -22,6 +23,7 @@ pub struct App {
     mcp: Router,
     storage: Storage,
     vault: Vault,
+    checkpoints: Checkpoints,
     directory: DataDir,
 }
 
@@ -91,9 +93,10 @@ impl App {
             clock,
             entropy,
         });
+        let checkpoints = Checkpoints::new(settings.audit_checkpoint_file.clone());
         let facts = Arc::new(facts(settings));
         let state = AppState { broker, catalogs, facts };
-        Ok(Self { state, mcp, storage, vault, directory })
+        Ok(Self { state, mcp, storage, vault, checkpoints, directory })
     }
 
     /// Every route, ready to serve.
@@ -119,6 +122,11 @@ impl App {
     /// The data directory, which this process holds.
     pub(crate) fn directory(&self) -> &DataDir {
         &self.directory
+    }
+
+    /// Where checkpoints of the audit trail go.
+    pub(crate) fn checkpoints(&self) -> &Checkpoints {
+        &self.checkpoints
     }
 
     /// Writes what is only in memory and closes the database.

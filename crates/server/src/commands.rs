@@ -1,6 +1,7 @@
 //! The command line. Results go to standard output, everything else to standard error.
 
 mod admin;
+mod audit;
 mod cleanup;
 mod control;
 mod demo;

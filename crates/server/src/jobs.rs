@@ -1,6 +1,7 @@
 //! What runs by itself, each thing on its own beat until the server stops. A job is one use case of the
 //! broker, called again and again; when it fails it says so and comes back at the next beat.
 
+use crate::app::App;
 use doorward_broker::{Broker, BrokerError};
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
@@ -12,9 +13,17 @@ const FLUSH_EVERY: Duration = Duration::from_secs(60);
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked whether cleanup is due.
 const CLEANUP_EVERY: Duration = Duration::from_secs(60);
+/// How often a checkpoint of the audit trail is written, if anything has happened.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(3_600);
 
 /// Starts every job.
-pub(crate) fn start(broker: &Broker, stop: &CancellationToken) {
+pub(crate) fn start(app: &App, stop: &CancellationToken) {
+    let broker = app.broker();
+    let checkpoints = app.checkpoints().clone();
+    every(CHECKPOINT_EVERY, "vouch for the audit trail", broker, stop, move |broker| {
+        let checkpoints = checkpoints.clone();
+        async move { checkpoints.write_if_new(&broker).await }
+    });
     every(FLUSH_EVERY, "write when things were last used", broker, stop, |broker| async move {
         broker.flush_last_used().await
     });

@@ -4,6 +4,7 @@
 
 mod api;
 pub mod app;
+mod checkpoints;
 pub mod commands;
 mod cookies;
 mod csrf;

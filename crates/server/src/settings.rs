@@ -39,6 +39,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// How long things are kept, and what counts as soon.
     pub policy: Policy,
+    /// Where signed checkpoints of the audit trail are added; none: they are in the log alone.
+    pub audit_checkpoint_file: Option<PathBuf>,
     pub log_format: LogFormat,
     /// What is logged, in the form of `RUST_LOG`.
     pub log_filter: String,

@@ -5,6 +5,7 @@ use crate::error::StorageError;
 use crate::row::{RowName, text};
 use crate::storage::Storage;
 use doorward_domain::{Actor, AuditEvent, Hex, NewAuditEvent, Page, PageRequest, Timestamp, UserId};
+use std::ops::Range;
 
 /// Which events are wanted. What is not named is not asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +26,22 @@ pub struct AuditFilter {
     pub since: Option<Timestamp>,
     /// Before this moment.
     pub until: Option<Timestamp>,
+}
+
+/// Which end of the trail is read first.
+#[derive(Clone, Copy)]
+enum Order {
+    NewestFirst,
+    OldestFirst,
+}
+
+impl Order {
+    fn sql(self) -> &'static str {
+        match self {
+            Self::NewestFirst => "DESC",
+            Self::OldestFirst => "ASC",
+        }
+    }
 }
 
 /// An event as its row.
@@ -85,23 +102,51 @@ impl Storage {
         request: &PageRequest,
     ) -> Result<Page<AuditEvent>, StorageError> {
         let slice = Slice::of("audit", i64::MAX, request)?;
-        let since = filter.since.map_or(i64::MIN, Timestamp::millis);
-        let until = filter.until.map_or(i64::MAX, Timestamp::millis);
-        let first = self.first_event_since(filter.since).await?;
-        let end = self.end_of_events_until(filter.until).await?.min(slice.after.0);
-        let (conditions, values) = conditions(filter);
-        let sql = format!(
-            "SELECT {COLUMNS} FROM audit_events WHERE seq >= $1 AND seq < $2 AND at >= $3 AND at < $4{conditions} \
-             ORDER BY seq DESC LIMIT $5"
-        );
-        let rows = read!(self, "read the audit trail", fetch_all, {
-            let query = sqlx::query_as::<_, AuditEventRow>(sqlx::AssertSqlSafe(sql.as_str()));
-            let query = query.bind(first).bind(end).bind(since).bind(until).bind(slice.limit);
-            values.iter().fold(query, |query, value| query.bind(value))
-        })?;
+        let span = self.audit_span(filter).await?;
+        let piece = span.start..span.end.min(slice.after.0);
+        let rows = self.audit_rows(filter, piece, Order::NewestFirst, slice.limit).await?;
         let rows = slice.page(rows, |row| (row.seq, String::new()));
         let items = rows.items.into_iter().map(AuditEventRow::into_event).collect::<Result<_, _>>()?;
         Ok(Page { items, next_cursor: rows.next_cursor })
+    }
+
+    /// A piece of the trail, oldest first, `limit` events at most. For the next one begin after the last.
+    pub async fn audit_piece(
+        &self,
+        filter: &AuditFilter,
+        piece: Range<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StorageError> {
+        let rows = self.audit_rows(filter, piece, Order::OldestFirst, i64::from(limit)).await?;
+        rows.into_iter().map(AuditEventRow::into_event).collect()
+    }
+
+    /// The numbers between which a filter's times lie.
+    pub async fn audit_span(&self, filter: &AuditFilter) -> Result<Range<i64>, StorageError> {
+        let first = self.first_event_since(filter.since).await?;
+        Ok(first..self.end_of_events_until(filter.until).await?)
+    }
+
+    async fn audit_rows(
+        &self,
+        filter: &AuditFilter,
+        piece: Range<i64>,
+        order: Order,
+        limit: i64,
+    ) -> Result<Vec<AuditEventRow>, StorageError> {
+        let since = filter.since.map_or(i64::MIN, Timestamp::millis);
+        let until = filter.until.map_or(i64::MAX, Timestamp::millis);
+        let (conditions, values) = conditions(filter);
+        let order = order.sql();
+        let sql = format!(
+            "SELECT {COLUMNS} FROM audit_events WHERE seq >= $1 AND seq < $2 AND at >= $3 AND at < $4{conditions} \
+             ORDER BY seq {order} LIMIT $5"
+        );
+        read!(self, "read the audit trail", fetch_all, {
+            let query = sqlx::query_as::<_, AuditEventRow>(sqlx::AssertSqlSafe(sql.as_str()));
+            let query = query.bind(piece.start).bind(piece.end).bind(since).bind(until).bind(limit);
+            values.iter().fold(query, |query, value| query.bind(value))
+        })
     }
 
     /// Where to begin to look: clocks may step back, so that the numbers are not in the order of the times.
@@ -159,12 +204,7 @@ pub(crate) fn actor(row: RowName<'_>, kind: &str, id: Option<&str>) -> Result<Ac
 
 /// The two columns of an actor.
 pub(crate) fn actor_columns(actor: &Actor) -> (&'static str, Option<String>) {
-    match actor {
-        Actor::User(id) => ("user", Some(id.to_string())),
-        Actor::Anonymous => ("anonymous", None),
-        Actor::System => ("system", None),
-        Actor::CommandLine => ("command_line", None),
-    }
+    (actor.kind(), actor.person().map(|id| id.to_string()))
 }
 
 /// ` AND ...` for what the filter names beyond times, and the values, which are bound from `$6` on.

@@ -254,6 +254,7 @@ pub fn settings(directory: &TempDir, origin: &str) -> Settings {
         metrics_listen: loopback,
         request_timeout: Duration::from_secs(5),
         policy: Policy::default(),
+        audit_checkpoint_file: None,
         log_format: LogFormat::Text,
         log_filter: "off".to_owned(),
         demo: false,

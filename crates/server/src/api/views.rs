@@ -1,8 +1,8 @@
 //! How the words of the domain look in answers: allow lists, without a secret or a part of one.
 
 use doorward_domain::{
-    Actor, ApiToken, ApiTokenId, Audience, AuditEvent, AuditEventId, AuditHash, GatewayId, Page, Role,
-    Timestamp, User, UserId, UserState,
+    ApiToken, ApiTokenId, Audience, AuditEvent, AuditEventId, AuditHash, GatewayId, Page, Role, Timestamp,
+    User, UserId, UserState,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -166,19 +166,13 @@ pub(crate) struct AuditEventView {
 
 impl From<AuditEvent> for AuditEventView {
     fn from(event: AuditEvent) -> Self {
-        let (actor, actor_id) = match event.actor {
-            Actor::User(id) => ("user", Some(id)),
-            Actor::Anonymous => ("anonymous", None),
-            Actor::System => ("system", None),
-            Actor::CommandLine => ("command_line", None),
-        };
         Self {
             seq: event.seq,
             hash: event.hash,
             id: event.id,
             at: event.at,
-            actor,
-            actor_id,
+            actor: event.actor.kind(),
+            actor_id: event.actor.person(),
             action: event.action,
             subject: event.subject,
             user_id: event.user_id,

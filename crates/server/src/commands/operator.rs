@@ -3,7 +3,7 @@
 //! cache is left stale.
 
 use super::terminal::{Out, read_password};
-use super::{CommandError, admin, cleanup, control, keys, open, token};
+use super::{CommandError, admin, audit, cleanup, control, keys, open, token};
 use crate::app::{App, StartError};
 use crate::data_dir::DataDirError;
 use crate::settings::Settings;
@@ -30,6 +30,9 @@ pub(crate) enum OperatorCommand {
     Keys(keys::KeysCommand),
     /// Sweep what is stale, once, now
     Cleanup(cleanup::CleanupCommand),
+    /// The audit trail
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
 }
 
 impl OperatorCommand {
@@ -70,6 +73,7 @@ pub(super) async fn perform(
     match command {
         OperatorCommand::Admin(command) => admin::perform(command, input, app, out).await,
         OperatorCommand::Token(command) => token::perform(command, app, out).await,
+        OperatorCommand::Audit(command) => audit::perform(command, app, out).await,
         OperatorCommand::Keys(command) => keys::perform(&command, app, out),
         OperatorCommand::Cleanup(command) => cleanup::perform(command, app, out).await,
     }

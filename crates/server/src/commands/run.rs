@@ -44,7 +44,7 @@ pub(super) async fn until_stopped(app: &Arc<App>, listeners: Listeners) -> Resul
     let stop = CancellationToken::new();
     let handle = metrics_listener::install()?;
     tokio::spawn(metrics_listener::upkeep(handle.clone()));
-    jobs::start(app.broker(), &stop);
+    jobs::start(app, &stop);
     let router = app.router();
     let mut serving =
         vec![listener::serve(listeners.metrics, metrics_listener::router(handle), stop.clone())];
@@ -61,6 +61,7 @@ pub(super) async fn until_stopped(app: &Arc<App>, listeners: Listeners) -> Resul
             tracing::error!(%error, "a listener failed");
         }
     }
+    app.checkpoints().write_if_new(app.broker()).await?;
     Ok(app.close().await?)
 }
 

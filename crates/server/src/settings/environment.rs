@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 const PREFIX: &str = "DOORWARD_";
 
 /// What begins with our prefix and is a setting.
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 14] = [
     "DOORWARD_ADMIN_EMAIL",
     "DOORWARD_ADMIN_PASSWORD",
     "DOORWARD_ADMIN_PASSWORD_FILE",
     "DOORWARD_ALLOW_HTTP_HOSTS",
     "DOORWARD_ALLOW_PRIVATE_NETWORKS",
+    "DOORWARD_AUDIT_CHECKPOINT_FILE",
     "DOORWARD_DATA_DIR",
     "DOORWARD_KEY_RING",
     "DOORWARD_KEY_RING_FILE",

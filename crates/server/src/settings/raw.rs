@@ -42,6 +42,9 @@ pub struct RawSettings {
     pub oauth_request_timeout: Option<String>,
     #[command(flatten)]
     pub policy: RawPolicy,
+    /// Where signed checkpoints of the audit trail are added, beside the log [default: the log alone]
+    #[arg(long, global = true, env = "DOORWARD_AUDIT_CHECKPOINT_FILE", value_name = "FILE")]
+    pub audit_checkpoint_file: Option<String>,
     /// How log lines look: text or json [default: text]
     #[arg(long, global = true, env = "DOORWARD_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<String>,
@@ -77,6 +80,10 @@ impl RawSettings {
                 &given(&self.oauth_request_timeout, "30"),
             )?,
             policy: self.policy.check()?,
+            audit_checkpoint_file: self
+                .audit_checkpoint_file
+                .filter(|path| !path.trim().is_empty())
+                .map(PathBuf::from),
             log_format: match given(&self.log_format, "text").as_str() {
                 "text" => LogFormat::Text,
                 "json" => LogFormat::Json,

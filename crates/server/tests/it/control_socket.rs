@@ -70,6 +70,8 @@ fn every_command_works_beside_a_running_server_and_after_it_was_killed() {
     let id = listed.split('\t').next().unwrap();
     assert_eq!(tried_with(&[&["token", "revoke", "--id", id][..], &EMAIL].concat(), ""), "ended\n");
     assert!(tried_with(&["keys", "list"], "").starts_with("k1\tseals"));
+    assert!(tried_with(&["audit", "checkpoint"], "").starts_with(r#"{"seq":"#));
+    assert!(tried_with(&["audit", "verify"], "").starts_with("the audit trail holds: "));
 
     let all: BTreeSet<String> = commands_below(&directory, &[]);
     let beside: BTreeSet<String> =

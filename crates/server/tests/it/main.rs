@@ -6,6 +6,7 @@
 )]
 
 mod api;
+mod audit_command;
 mod command;
 mod control_socket;
 mod house;

@@ -49,12 +49,17 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(directory: &TempDir, name: &str) -> Self {
+        Self::start_with(directory, name, &[])
+    }
+
+    pub(crate) fn start_with(directory: &TempDir, name: &str, settings: &[(&str, &str)]) -> Self {
         let (public, metrics) = (free_port(), free_port());
         let mut command = command(directory.path(), &[name]);
         command
             .env("DOORWARD_LISTEN", format!("127.0.0.1:{public}"))
             .env("DOORWARD_METRICS_LISTEN", format!("127.0.0.1:{metrics}"))
-            .env("DOORWARD_PUBLIC_URL", format!("http://127.0.0.1:{public}"));
+            .env("DOORWARD_PUBLIC_URL", format!("http://127.0.0.1:{public}"))
+            .envs(settings.iter().copied());
         let mut child = command.spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         Self { child, out, public: format!("http://127.0.0.1:{public}") }
