@@ -55,6 +55,13 @@ pub struct UsedToken {
     pub(crate) number: i64,
 }
 
+impl UsedToken {
+    /// Whose token it is.
+    pub fn grant(&self) -> GrantId {
+        self.grant
+    }
+}
+
 /// An opened header in memory.
 #[derive(Debug)]
 pub(crate) struct CachedAccess {

@@ -1,8 +1,7 @@
-//! A user's own grants: what is connected, how it fares, and ending it.
+//! A user's own grants: what is connected, and how it fares.
 
 use crate::{Broker, BrokerError, Caller};
-use doorward_domain::{EndCause, Gateway, GatewayId, Grant, GrantOwner, Health, Removal};
-use doorward_storage::End;
+use doorward_domain::{Gateway, GatewayId, Grant, GrantOwner, Health, Removal};
 use std::sync::Arc;
 
 /// One gateway, and the caller's grant there.
@@ -48,20 +47,6 @@ impl Broker {
         let gateway = self.gateway(caller, id).await?;
         let grant = self.storage().grant_of(GrantOwner::User(caller.user.id), id).await?;
         Ok(self.connection_to(gateway, grant))
-    }
-
-    /// Ends the caller's own grant at a gateway: no later call is served.
-    pub async fn disconnect(&self, caller: &Caller, id: GatewayId) -> Result<(), BrokerError> {
-        let missing = BrokerError::NotFound { what: "connection" };
-        if caller.api_token().is_some_and(|token| !token.allows(id)) {
-            return Err(missing);
-        }
-        let owner = GrantOwner::User(caller.user.id);
-        let grant = self.storage().grant_of(owner, id).await?.ok_or(missing)?;
-        let end =
-            End { address: caller.address.as_deref(), ..End::by(EndCause::Disconnected, &caller.actor()) };
-        self.storage().end_grants(&[grant.id], &end).await?;
-        Ok(())
     }
 
     fn connection_to(&self, gateway: Arc<Gateway>, grant: Option<Grant>) -> Connection {

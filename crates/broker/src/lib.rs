@@ -11,6 +11,7 @@ mod audit_signature;
 mod audit_sweep;
 mod audit_verify;
 mod authorize;
+mod bulk;
 mod cache;
 mod callback;
 mod caller;
@@ -32,12 +33,14 @@ mod last_used;
 mod lease;
 mod login;
 mod outage;
+mod provider_told;
 mod refresh;
 mod refresh_attempt;
 mod refresh_due;
 mod refresh_failure;
 mod refresh_now;
 mod refresh_verdict;
+mod revoke;
 mod secret;
 mod setup;
 mod state;
@@ -49,6 +52,7 @@ pub use api_token::{CreatedApiToken, NewApiToken};
 pub use audit::AuditExport;
 pub use audit_verify::{AuditEvidence, AuditProblem, AuditVerdict};
 pub use authorize::{BeganAuthorization, authorization_cookie_name};
+pub use bulk::{BulkOrder, BulkPreview};
 pub use callback::{Callback, CallbackProblem, Finished};
 pub use caller::{Caller, Credential};
 pub use cleanup::{CleanupOrder, CleanupOverview, StartedCleanup};
@@ -67,7 +71,7 @@ pub use user::{NewUser, UserEdit};
 pub use doorward_vault::hash_token;
 
 use cache::Caches;
-use doorward_domain::{Clock, Entropy, GatewayId, Policy, UserId};
+use doorward_domain::{Change, Clock, Entropy, GatewayId, Policy, UserId};
 use doorward_oauth::OAuthClient;
 use doorward_storage::Storage;
 use doorward_vault::Vault;
@@ -100,6 +104,8 @@ pub struct Broker {
     last_used: Arc<last_used::LastUsed>,
     cleanup: Arc<cleanup_schedule::CleanupWatch>,
     connected: Arc<RwLock<Vec<ConnectedListener>>>,
+    /// Notified when grants have ended, so that their providers are told at once.
+    ended: Arc<tokio::sync::Notify>,
     /// This process's name as a lease holder.
     holder: Arc<str>,
 }
@@ -110,7 +116,14 @@ impl Broker {
         let caches = Arc::new(Caches::default());
         parts.storage.set_expiring_soon(parts.policy.expiring_soon);
         let listening = Arc::clone(&caches);
-        parts.storage.on_change(Box::new(move |change| listening.apply(change)));
+        let ended = Arc::new(tokio::sync::Notify::new());
+        let telling = Arc::clone(&ended);
+        parts.storage.on_change(Box::new(move |change| {
+            listening.apply(change);
+            if let Change::GrantEnded { .. } | Change::ServiceGrant { .. } = change {
+                telling.notify_one();
+            }
+        }));
         Self {
             holder: parts.entropy.token().into(),
             parts: Arc::new(parts),
@@ -121,6 +134,7 @@ impl Broker {
             last_used: Arc::default(),
             cleanup: Arc::default(),
             connected: Arc::default(),
+            ended,
         }
     }
 

@@ -261,7 +261,7 @@ impl Broker {
         attempt.count(if matches!(stored, Ok(true)) { "refreshed" } else { "not_stored" });
         self.provider_answered(settings).await;
         if !stored? {
-            return self.dropped(&fresh, gateway, &tokens, attempt).await;
+            return self.dropped(&fresh, gateway, attempt).await;
         }
         if let Need::Replace { .. } = attempt.need {
             self.flights.forced.0.insert(fresh.id, fresh.refresh_number);
@@ -273,15 +273,17 @@ impl Broker {
     }
 
     /// The grant was revoked, parked or authorized anew while the provider answered: what came is dropped,
-    /// and nothing that ended comes back (R24).
+    /// and nothing that ended comes back (R24). The provider is told of tokens whose grant has ended.
     async fn dropped(
         &self,
         fresh: &Grant,
         gateway: &Gateway,
-        _tokens: &TokenSet,
         attempt: &Attempt,
     ) -> Result<Refreshed, BrokerError> {
         tracing::info!(grant = %fresh.id, gateway = %gateway.slug, "a refresh came too late for its grant");
+        if self.storage().tell_of_late_tokens(gateway, fresh).await? {
+            self.ended.notify_one();
+        }
         self.after_lost_race(fresh.id, gateway, attempt).await
     }
 

@@ -14,12 +14,13 @@ mod metadata;
 mod options;
 mod page;
 mod register;
+mod revoke;
 mod token;
 mod token_answer;
 mod token_grants;
 
 pub use faults::{AuthorizationServerFaults, IssuerInRedirect, TokenFault};
-pub use log::{AuthorizationServerLog, TokenRequest};
+pub use log::{AuthorizationServerLog, RevocationRequest, TokenRequest};
 pub use options::{Account, AuthorizationServerOptions};
 
 pub(crate) use client::is_loopback;
@@ -48,6 +49,7 @@ pub struct AuthorizationServer {
     authorization_url: Url,
     token_url: Url,
     registration_url: Url,
+    revocation_url: Url,
     _serving: Serving,
 }
 
@@ -86,6 +88,7 @@ impl AuthorizationServer {
             authorization_url: url("authorize")?,
             token_url: url("token")?,
             registration_url: url("register")?,
+            revocation_url: url("revoke")?,
             _serving: listener::serve(socket, router(Arc::clone(&shared))),
             shared,
         })
@@ -110,6 +113,11 @@ impl AuthorizationServer {
     /// The registration endpoint (RFC 7591).
     pub fn registration_url(&self) -> &Url {
         &self.registration_url
+    }
+
+    /// The revocation endpoint (RFC 7009).
+    pub fn revocation_url(&self) -> &Url {
+        &self.revocation_url
     }
 
     /// The preregistered client, which may be sent back to any `http` address on loopback.
@@ -168,6 +176,11 @@ impl AuthorizationServer {
             inner.ledger.add_refresh_token(refresh_token.clone(), family, permission);
         });
         HandedOut { access_token, refresh_token, lifetime }
+    }
+
+    /// Whether an access token would be accepted now.
+    pub fn lives(&self, access_token: &str) -> bool {
+        self.shared.introspect(access_token).is_some()
     }
 
     /// Ends every access token before its time; refresh tokens live on.
@@ -234,5 +247,6 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/authorize", get(authorize::open).post(authorize::decide))
         .route("/token", post(token::exchange))
         .route("/register", post(register::register))
+        .route("/revoke", post(revoke::revoke))
         .with_state(shared)
 }

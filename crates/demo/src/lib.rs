@@ -13,7 +13,7 @@ mod testing;
 
 pub use authorization_server::{
     Account, AuthorizationServer, AuthorizationServerFaults, AuthorizationServerLog,
-    AuthorizationServerOptions, HandedOut, IssuerInRedirect, TokenFault, TokenRequest,
+    AuthorizationServerOptions, HandedOut, IssuerInRedirect, RevocationRequest, TokenFault, TokenRequest,
 };
 pub use mcp_server::{
     AnswerForm, McpFault, McpServer, McpServerFaults, McpServerOptions, Revision, SeenRequest, TokenCheck,

@@ -22,3 +22,17 @@ pub enum Change {
     /// A user authorized after a call had asked.
     ConnectRequest(ConnectRequestId),
 }
+
+impl Change {
+    /// Whether whoever causes it is answered only when every replica has applied it, because it may take
+    /// something away: an ended grant or token, a disabled person or gateway.
+    pub fn is_awaited(&self) -> bool {
+        match self {
+            Self::Gateway(_) | Self::User(_) | Self::ApiToken(_) | Self::GrantEnded { .. } => true,
+            Self::Grant { .. }
+            | Self::ServiceGrant { .. }
+            | Self::Catalog { .. }
+            | Self::ConnectRequest(_) => false,
+        }
+    }
+}

@@ -94,6 +94,19 @@ pub struct EndedGrant {
     pub user_apps_url: Option<String>,
 }
 
+impl Receipt {
+    /// Every receipt there is.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::EndedAtProvider,
+        Self::NoSuchCall,
+        Self::Refused,
+        Self::GaveUp,
+        Self::NotTold,
+        Self::NothingToTell,
+    ];
+}
+
 impl EndCause {
     /// Every cause there is.
     pub const ALL: [Self; 8] = [

@@ -3,7 +3,7 @@
 use crate::client_registration::ClientRegistration;
 use crate::clock::Timestamp;
 use crate::ids::GatewayId;
-use crate::provider_facts::ProviderFacts;
+use crate::provider_facts::{ProviderFacts, Telling, telling};
 use crate::sealed::Sealed;
 use crate::slug::Slug;
 use serde::{Deserialize, Serialize};
@@ -162,6 +162,18 @@ impl Fingerprint {
         issuer.map(str::to_owned).or_else(token_origin).unwrap_or_default()
     }
 
+    /// What it would be if the authorization server were asked at these places, by this client.
+    #[must_use]
+    pub fn asking(&self, token_url: &Url, issuer: Option<&str>, client_id: &str) -> Self {
+        let part = |line: &str| match line.split_once('=') {
+            Some(("token", _)) => format!("token={token_url}"),
+            Some(("issuer", _)) => format!("issuer={}", issuer.unwrap_or_default()),
+            Some(("client", _)) => format!("client={client_id}"),
+            _ => line.to_owned(),
+        };
+        Self(self.0.lines().map(part).collect::<Vec<_>>().join("\n"))
+    }
+
     /// The names of the parts in which two fingerprints differ.
     pub fn changed_parts(&self, other: &Self) -> Vec<String> {
         let theirs: Vec<&str> = other.0.lines().collect();
@@ -183,6 +195,12 @@ impl OAuthSettings {
             &self.registration.client_id,
             self.resource.as_deref(),
         )
+    }
+
+    /// What can be done at the provider when a grant ends.
+    pub fn telling(&self) -> Telling {
+        let (facts, url) = (&self.facts, self.revocation_url.as_ref());
+        telling(facts.revocation_method, facts.revocation_reach, url, &self.token_url, self.issuer.as_deref())
     }
 
     /// The issuer, or where none is known the token endpoint's origin: the key of a registration.
@@ -242,6 +260,16 @@ mod tests {
         assert_eq!(before, same_origin);
         assert_eq!(before.changed_parts(&moved), ["upstream", "token"]);
         assert!(before.changed_parts(&same_origin).is_empty());
+    }
+
+    #[test]
+    fn a_fingerprint_stays_the_same_only_while_the_same_server_is_asked() {
+        let given = print("https://a.example/mcp", "https://as.example/token");
+        let asking = |token: &str, issuer, client| given.asking(&token.parse().unwrap(), issuer, client);
+        assert_eq!(asking("https://as.example/token", Some("https://as.example"), "client"), given);
+        assert_ne!(asking("https://evil.example/token", Some("https://as.example"), "client"), given);
+        assert_ne!(asking("https://as.example/token", None, "client"), given);
+        assert_ne!(asking("https://as.example/token", Some("https://as.example"), "other"), given);
     }
 
     #[test]

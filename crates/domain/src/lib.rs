@@ -6,6 +6,7 @@ pub mod api_token;
 pub mod audit;
 pub mod audit_chain;
 pub mod authorization_request;
+pub mod bulk_job;
 pub mod catalog;
 pub mod change;
 pub mod cleanup;
@@ -21,6 +22,7 @@ pub mod ids;
 pub mod page;
 pub mod policy;
 pub mod provider_facts;
+pub mod provider_revocation;
 pub mod sealed;
 pub mod secret;
 pub mod session;
@@ -32,6 +34,7 @@ pub use api_token::{ApiToken, Audience};
 pub use audit::{Actor, AuditEvent, NewAuditEvent};
 pub use audit_chain::{AuditAnchor, AuditCheckpoint, AuditHash, AuditLink, ChainBreak, Hex, HexError};
 pub use authorization_request::AuthorizationRequest;
+pub use bulk_job::{BulkJob, BulkJobRow, BulkKind, BulkResult, GrantChoice, NewBulkJob};
 pub use catalog::{Catalog, CatalogItem, CatalogKind};
 pub use change::Change;
 pub use cleanup::{
@@ -57,7 +60,8 @@ pub use ids::{
 };
 pub use page::{Page, PageRequest};
 pub use policy::{CleanupPolicy, Policy};
-pub use provider_facts::{ProviderFacts, RevocationMethod, RevocationReach, may_be_told};
+pub use provider_facts::{ProviderFacts, RevocationMethod, RevocationReach, Telling, may_be_told, telling};
+pub use provider_revocation::ProviderRevocation;
 pub use sealed::{KeyId, Sealed, TokenHash};
 pub use secret::{
     AccessToken, ApiTokenPlain, AuthorizationCode, ClientSecret, HeaderSecret, Password, PkceVerifier,

@@ -59,6 +59,35 @@ impl RevocationReach {
     }
 }
 
+/// What can be done at the provider when a grant ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telling {
+    /// It is told, and this grant ends there.
+    Ends,
+    /// It could be told, and would end more: only a person decides that.
+    EndsMore(RevocationReach),
+    /// It has no call to be told by; a person can end it there by hand.
+    NoSuchCall,
+    /// The revocation endpoint is not known to be the provider's own; no token is sent there.
+    Stranger,
+}
+
+/// What can be done at the provider, from what is known of it.
+pub fn telling(
+    method: RevocationMethod,
+    reach: RevocationReach,
+    revocation_url: Option<&Url>,
+    token_url: &Url,
+    issuer: Option<&str>,
+) -> Telling {
+    match revocation_url.filter(|_| method != RevocationMethod::None) {
+        None => Telling::NoSuchCall,
+        Some(url) if !may_be_told(token_url, issuer, url) => Telling::Stranger,
+        Some(_) if reach.is_wide() => Telling::EndsMore(reach),
+        Some(_) => Telling::Ends,
+    }
+}
+
 /// Whether a token may be sent to a revocation endpoint: it stands where the token endpoint or the issuer
 /// stands, or at the `api.` name of one of them (GitHub). Anything else could be a stranger's.
 pub fn may_be_told(token_url: &Url, issuer: Option<&str>, revocation_url: &Url) -> bool {

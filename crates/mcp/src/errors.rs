@@ -17,6 +17,9 @@ pub const AUTHORIZATION_REQUIRED: i32 = 4_010;
 /// The user was asked to authorize, and did not want to.
 pub const AUTHORIZATION_DECLINED: i32 = 4_011;
 
+/// The user's authorization ended while the call ran.
+pub const AUTHORIZATION_ENDED: i32 = 4_012;
+
 /// Why a message gets no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProtocolError {
@@ -109,6 +112,7 @@ impl ProtocolError {
             Self::MustAuthorize(_) => AUTHORIZATION_REQUIRED,
             Self::OpenUrl(_) => code::URL_ELICITATION_REQUIRED,
             Self::Declined(_) => AUTHORIZATION_DECLINED,
+            Self::Call(CallError::Ended { .. }) => AUTHORIZATION_ENDED,
             Self::Call(_) | Self::Broker(_) => code::INTERNAL_ERROR,
             _ => code::INVALID_REQUEST,
         }
@@ -192,6 +196,7 @@ impl ProtocolError {
             Self::Call(CallError::Broker(error)) => {
                 tracing::error!(method, %error, "a message could not be answered");
             }
+            Self::Call(error @ CallError::Ended { .. }) => tracing::debug!(method, %error, "a call was cut"),
             Self::Call(error) => tracing::warn!(method, %error, "an MCP server gave no answer"),
             error => tracing::debug!(method, %error, "a message was refused"),
         }

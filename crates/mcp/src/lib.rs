@@ -23,7 +23,7 @@ pub mod upstream;
 mod uri_template;
 
 pub use catalog::{CatalogState, Catalogs, IndexedCatalog};
-pub use errors::{AUTHORIZATION_DECLINED, AUTHORIZATION_REQUIRED};
+pub use errors::{AUTHORIZATION_DECLINED, AUTHORIZATION_ENDED, AUTHORIZATION_REQUIRED};
 pub use front::{McpParts, McpService, router};
 pub use resource_owners::ResourceOwners;
 pub use upstream::CallError;

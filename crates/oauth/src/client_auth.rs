@@ -35,7 +35,7 @@ impl ClientCredentials<'_> {
 }
 
 /// RFC 6749 §2.3.1: id and secret are form-encoded first, then joined and base64-encoded.
-fn basic(client_id: &str, secret: &ClientSecret) -> HeaderValue {
+pub(crate) fn basic(client_id: &str, secret: &ClientSecret) -> HeaderValue {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let pair = format!("{}:{}", encode(client_id), encode(secret.expose_secret()));
     let mut value =

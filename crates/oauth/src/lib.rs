@@ -11,6 +11,7 @@ mod issuer;
 pub mod pkce;
 mod refusal;
 mod registration;
+mod revocation;
 mod token_request;
 mod token_response;
 
@@ -21,3 +22,4 @@ pub use discovery::{Discovered, Discovery, DiscoveryError};
 pub use issuer::{IssuerMismatch, check_issuer};
 pub use refusal::{RefusalKind, TokenError};
 pub use registration::{Registered, RegistrationError};
+pub use revocation::{Revocation, Told};

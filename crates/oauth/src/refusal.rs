@@ -105,7 +105,7 @@ impl TokenError {
 }
 
 /// RFC 9110 §10.2.3, in seconds; the date form is ignored, our own backoff applies then.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
 }

@@ -85,6 +85,11 @@ fn provider_error(members: &Map<String, Value>) -> Option<ProviderError> {
     })
 }
 
+/// The error code in an answer of any endpoint, cut to printable characters.
+pub(crate) fn error_code(body: &[u8]) -> Option<String> {
+    Some(provider_error(&members(body)?)?.code)
+}
+
 /// Printable ASCII (RFC 6749 §5.2 allows no other), cut.
 fn plain(words: &str, max: usize) -> String {
     words.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(max).collect()

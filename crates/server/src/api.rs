@@ -2,12 +2,16 @@
 
 mod admin_audit;
 mod admin_oauth_cleanup;
+mod admin_oauth_ended;
+mod admin_oauth_jobs;
+mod admin_oauth_revoke;
 mod admin_users;
 mod api_tokens;
 mod audit_file;
 mod catalog;
 mod connections;
 mod discover;
+mod ended_view;
 mod error;
 mod gateway_body;
 mod gateway_view;
@@ -49,7 +53,6 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(catalog::resources))
         .routes(routes!(catalog::prompts))
         .routes(routes!(connections::list))
-        .routes(routes!(connections::disconnect))
         .routes(routes!(connections::status))
         .routes(routes!(connections::authorize))
         .routes(routes!(api_tokens::list, api_tokens::create))
@@ -60,11 +63,19 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
     let admin = OpenApiRouter::new()
         .routes(routes!(discover::discover))
         .routes(routes!(admin_users::read, admin_users::update, admin_users::delete))
-        .routes(routes!(admin_users::reset_link));
+        .routes(routes!(admin_users::reset_link))
+        .routes(routes!(admin_oauth_revoke::revoke_many))
+        .routes(routes!(admin_oauth_revoke::reauthorize))
+        .routes(routes!(admin_oauth_revoke::reauthorize_many))
+        .routes(routes!(admin_oauth_ended::read));
     // Lists that take query parameters.
     let lists = OpenApiRouter::new()
         .routes(routes!(gateways::list, gateways::create))
         .routes(routes!(admin_users::list, admin_users::create))
+        .routes(routes!(connections::disconnect))
+        .routes(routes!(admin_oauth_revoke::revoke))
+        .routes(routes!(admin_oauth_jobs::read))
+        .routes(routes!(admin_oauth_ended::list))
         .routes(routes!(admin_audit::list))
         .routes(routes!(admin_oauth_cleanup::show, admin_oauth_cleanup::run))
         .routes(routes!(admin_audit::export));

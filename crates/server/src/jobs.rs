@@ -15,6 +15,10 @@ const REFRESH_EVERY: Duration = Duration::from_secs(1);
 const CLEANUP_EVERY: Duration = Duration::from_secs(60);
 /// How often a checkpoint of the audit trail is written, if anything has happened.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(3_600);
+/// How often the outbox is looked into for what was put off; what has just ended is told of at once.
+const TELL_EVERY: Duration = Duration::from_secs(30);
+/// How often bulk jobs that somebody has left behind are gone on with.
+const BULK_EVERY: Duration = Duration::from_secs(10);
 
 /// Starts every job.
 pub(crate) fn start(app: &App, stop: &CancellationToken) {
@@ -32,6 +36,26 @@ pub(crate) fn start(app: &App, stop: &CancellationToken) {
     });
     every(CLEANUP_EVERY, "run cleanup", broker, stop, |broker| async move {
         broker.run_due_cleanup().await.map(drop)
+    });
+    tell_providers(broker, stop);
+    every(BULK_EVERY, "go on with bulk jobs", broker, stop, |broker| async move {
+        broker.work_on_bulk_jobs().await
+    });
+}
+
+/// Tells providers what has ended: on a beat, and right after a revoke.
+fn tell_providers(broker: &Broker, stop: &CancellationToken) {
+    let (broker, stop) = (broker.clone(), stop.clone());
+    tokio::spawn(async move {
+        loop {
+            if let Err(error) = broker.tell_providers().await {
+                tracing::warn!(%error, "providers could not be told; the next beat tries again");
+            }
+            let woken = tokio::time::timeout(TELL_EVERY, broker.grants_have_ended());
+            if stop.run_until_cancelled(woken).await.is_none() {
+                return;
+            }
+        }
     });
 }
 

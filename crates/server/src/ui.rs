@@ -8,6 +8,7 @@ mod confirm;
 mod connect;
 mod connect_client;
 mod connections;
+mod disconnect;
 mod error;
 mod form;
 mod gateway;
@@ -74,7 +75,8 @@ fn servers() -> Router<AppState> {
 fn access() -> Router<AppState> {
     Router::new()
         .route("/ui/connections", get(connections::show))
-        .route("/ui/connections/{slug}/disconnect", get(connections::ask).post(connections::disconnect))
+        .route("/ui/connections/{slug}/disconnect", get(disconnect::ask).post(disconnect::disconnect))
+        .route("/ui/disconnected/{id}", get(disconnect::show))
         .route("/ui/tokens", get(tokens::show))
         .route("/ui/tokens/new", get(token::show).post(token::create))
         .route("/ui/tokens/{id}/end", get(tokens::ask).post(tokens::end))

@@ -310,6 +310,31 @@ CREATE TABLE provider_revocations (
 );
 CREATE INDEX provider_revocations_due ON provider_revocations (next_attempt_at);
 
+-- Orders about many grants. Which ones are meant is settled when the order is given; batches work them off.
+CREATE TABLE bulk_jobs (
+    id TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,                   -- revoke | reauthorize
+    actor_kind TEXT NOT NULL,
+    actor_id TEXT,
+    address TEXT,
+    reason TEXT NOT NULL,
+    provider TEXT NOT NULL,               -- unless_wide | there_too | here_only
+    created_at BIGINT NOT NULL,
+    finished_at BIGINT
+);
+CREATE INDEX bulk_jobs_running ON bulk_jobs (created_at) WHERE finished_at IS NULL;
+
+CREATE TABLE bulk_job_rows (
+    job_id TEXT NOT NULL REFERENCES bulk_jobs (id) ON DELETE CASCADE,
+    number BIGINT NOT NULL,
+    grant_id TEXT NOT NULL,
+    user_email TEXT,
+    gateway_slug TEXT NOT NULL,
+    result TEXT NOT NULL,                 -- waiting | done | gone
+    PRIMARY KEY (job_id, number)
+);
+CREATE INDEX bulk_job_rows_by_result ON bulk_job_rows (job_id, result, number);
+
 -- A link that asks one user to authorize one gateway; one is pending per (user, gateway, client).
 CREATE TABLE connect_requests (
     id TEXT NOT NULL PRIMARY KEY,
@@ -377,9 +402,11 @@ CREATE TABLE changes (
 );
 CREATE INDEX changes_by_time ON changes (at);
 
+-- The processes that share this database. Who ends a grant waits until each has applied the change.
 CREATE TABLE replicas (
     id TEXT NOT NULL PRIMARY KEY,
     acknowledged_seq BIGINT NOT NULL,
+    beat BIGINT NOT NULL,                 -- one more each time it is heard of: no clocks are compared
     heartbeat_at BIGINT NOT NULL,
     started_at BIGINT NOT NULL
 );

@@ -135,6 +135,20 @@ impl Database {
         }
     }
 
+    /// A statement in the database's own words. For two things they have none in common: `EACH($1)` gives the
+    /// texts of a bound JSON list as rows, and `FOR UPDATE` locks what `BEGIN IMMEDIATE` has locked already.
+    pub(crate) fn spell(&self, sql: &str) -> String {
+        match self {
+            Self::Sqlite { .. } => spell_sqlite(sql),
+            Self::Postgres(_) => spell_postgres(sql),
+        }
+    }
+
+    /// Whether other processes may have the same database open.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
     /// Begins a transaction that writes. `BEGIN IMMEDIATE` takes SQLite's write lock at once, so that no
     /// transaction has to be thrown away when it first writes.
     pub(crate) async fn begin(&self, what: &'static str) -> Result<Connection, StorageError> {
@@ -179,20 +193,11 @@ async fn wake_on_notify(pool: &PgPool, feed: &Notify) -> Result<(), sqlx::Error>
 }
 
 impl Connection {
-    /// A statement in the database's own words. For two things they have none in common: `EACH($1)` gives the
-    /// texts of a bound JSON list as rows, and `FOR UPDATE` locks what `BEGIN IMMEDIATE` has locked already.
+    /// A statement in the database's own words, as [`Database::spell`] has it.
     pub(crate) fn spell(&self, sql: &str) -> AssertSqlSafe<String> {
         AssertSqlSafe(match self {
-            Self::Sqlite(_) => {
-                sql.replace("EACH(", "SELECT value FROM json_each(").replace(" FOR UPDATE", "")
-            }
-            Self::Postgres(_) => {
-                let mut pieces = sql.split("EACH(");
-                let first = pieces.next().unwrap_or_default().to_owned();
-                pieces.filter_map(|piece| piece.split_once(')')).fold(first, |sql, (list, rest)| {
-                    format!("{sql}SELECT json_array_elements_text(CAST({list} AS json)){rest}")
-                })
-            }
+            Self::Sqlite(_) => spell_sqlite(sql),
+            Self::Postgres(_) => spell_postgres(sql),
         })
     }
 
@@ -215,6 +220,18 @@ impl Connection {
         }
         .map_err(|source| StorageError::database(what, source))
     }
+}
+
+fn spell_sqlite(sql: &str) -> String {
+    sql.replace("EACH(", "SELECT value FROM json_each(").replace(" FOR UPDATE", "")
+}
+
+fn spell_postgres(sql: &str) -> String {
+    let mut pieces = sql.split("EACH(");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.filter_map(|piece| piece.split_once(')')).fold(first, |sql, (list, rest)| {
+        format!("{sql}SELECT json_array_elements_text(CAST({list} AS json)){rest}")
+    })
 }
 
 /// Tokens must survive a power cut (`synchronous`), and what is deleted must be gone (`secure_delete`).

@@ -141,13 +141,13 @@ async fn record(tx: &mut Tx, ids: &str, end: &End<'_>, told: &Told) -> Result<()
            ELSE 'its tokens had ended already' END, \
          $7, CASE WHEN gr.fingerprint = g.fingerprint THEN g.user_apps_url END \
          FROM grants gr JOIN gateways g ON g.id = gr.gateway_id LEFT JOIN users u ON u.id = gr.user_id \
-         WHERE gr.id IN (EACH($1)) AND gr.gateway_id IN (EACH($2))",
+         WHERE gr.id IN (EACH($1)) AND gr.gateway_id IN (EACH($2)) RETURNING receipt",
     );
     let now = tx.now();
-    tx!(
+    let receipts: Vec<String> = tx!(
         tx,
-        execute,
-        sqlx::query(sql)
+        fetch_all,
+        sqlx::query_scalar(sql)
             .bind(ids)
             .bind(json(&told.gateways))
             .bind(word(end.cause))
@@ -158,8 +158,12 @@ async fn record(tx: &mut Tx, ids: &str, end: &End<'_>, told: &Told) -> Result<()
             .bind(end.job.map(|job| job.to_string()))
             .bind(word(told.receipt))
             .bind(told.detail)
-    )
-    .map(drop)
+    )?;
+    // One that is pending is counted when the provider has answered.
+    for receipt in receipts.into_iter().filter(|receipt| *receipt != word(Receipt::Pending)) {
+        metrics::counter!("doorward_revocations_total", "receipt" => receipt).increment(1);
+    }
+    Ok(())
 }
 
 async fn delete(tx: &mut Tx, ids: &str) -> Result<Vec<GrantName>, StorageError> {

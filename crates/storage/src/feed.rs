@@ -6,7 +6,8 @@
 
 use crate::database::Database;
 use crate::error::StorageError;
-use doorward_domain::{ApiTokenId, Change, ConnectRequestId, GatewayId, GrantId, UserId};
+use crate::replica::Replica;
+use doorward_domain::{ApiTokenId, Change, Clock, ConnectRequestId, GatewayId, GrantId, UserId};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -25,7 +26,7 @@ pub struct AppliedChange {
 }
 
 /// How long caches are believed without a word from the database.
-const TRUST: Duration = Duration::from_secs(3);
+pub(crate) const TRUST: Duration = Duration::from_secs(3);
 
 /// The longest time between two looks at the database.
 const POLL: Duration = Duration::from_secs(1);
@@ -36,6 +37,16 @@ const BATCH: usize = 500;
 /// How many changes a slow subscriber may lag behind before it misses some.
 const BACKLOG: usize = 1_024;
 
+/// How often a replica says that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// What one look at the database brought.
+struct Applied {
+    rows: usize,
+    /// Somebody may wait to hear that it is applied.
+    awaited: bool,
+}
+
 /// The feed of one process.
 pub(crate) struct Feed {
     listeners: RwLock<Vec<ChangeListener>>,
@@ -45,13 +56,17 @@ pub(crate) struct Feed {
     /// Rows were deleted before this process had read them: what its caches hold can no longer be known.
     missed_some: AtomicBool,
     waker: Notify,
+    replica: Replica,
+    clock: Clock,
 }
 
 impl Feed {
     /// A feed that starts behind the newest change: caches are empty at first.
-    pub(crate) async fn begin(database: &Database) -> Result<Self, StorageError> {
+    pub(crate) async fn begin(database: &Database, clock: Clock) -> Result<Self, StorageError> {
         let asked_at = Instant::now();
         let newest = newest(database).await?;
+        let replica = Replica::new(database);
+        replica.acknowledge(database, &clock, newest).await?;
         Ok(Self {
             listeners: RwLock::default(),
             subscribers: broadcast::Sender::new(BACKLOG),
@@ -59,19 +74,26 @@ impl Feed {
             heard_at: Mutex::new(asked_at),
             missed_some: AtomicBool::new(false),
             waker: Notify::new(),
+            replica,
+            clock,
         })
     }
 
     /// Reads and applies for as long as the process lives.
     pub(crate) async fn run(&self, database: &Database) {
         let mut failing = false;
+        let mut acknowledged_at = Instant::now();
         loop {
             let asked_at = Instant::now();
             match self.apply_new(database).await {
                 Ok(applied) => {
                     failing = false;
+                    if applied.awaited || acknowledged_at.elapsed() >= HEARTBEAT {
+                        acknowledged_at = asked_at;
+                        self.acknowledge(database).await;
+                    }
                     // With more to read the caches are still behind, and not to be trusted.
-                    if applied == BATCH {
+                    if applied.rows == BATCH {
                         continue;
                     }
                     *self.heard_at.lock().unwrap_or_else(PoisonError::into_inner) = asked_at;
@@ -87,7 +109,19 @@ impl Feed {
         }
     }
 
-    async fn apply_new(&self, database: &Database) -> Result<usize, StorageError> {
+    /// Others may wait to hear that something is applied here; the rest is said with the next heartbeat.
+    async fn acknowledge(&self, database: &Database) {
+        let applied = *self.applied.borrow();
+        if let Err(error) = self.replica.acknowledge(database, &self.clock, applied).await {
+            tracing::debug!(%error, "applied changes could not be acknowledged; others wait a little longer");
+        }
+    }
+
+    pub(crate) fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    async fn apply_new(&self, database: &Database) -> Result<Applied, StorageError> {
         let applied = *self.applied.borrow();
         let rows = rows_after(database, applied).await?;
         if rows.first().is_some_and(|row| row.seq != applied + 1)
@@ -97,15 +131,17 @@ impl Feed {
                 "this process slept through deleted changes; caches are off until it is restarted"
             );
         }
-        let count = rows.len();
+        let mut new = Applied { rows: rows.len(), awaited: false };
         for row in rows {
-            self.apply(&row);
+            let change = row.change();
+            new.awaited |= change.as_ref().is_none_or(Change::is_awaited);
+            self.apply(&row, change);
         }
-        Ok(count)
+        Ok(new)
     }
 
-    fn apply(&self, row: &ChangeRow) {
-        match row.change() {
+    fn apply(&self, row: &ChangeRow, change: Option<Change>) {
+        match change {
             Some(change) => {
                 let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner);
                 listeners.iter().for_each(|listener| listener(&change));
@@ -182,10 +218,10 @@ async fn rows_after(database: &Database, seq: i64) -> Result<Vec<ChangeRow>, Sto
 }
 
 /// The feed reads before there is a `Storage`, and must not keep one alive.
-struct Source<'a>(&'a Database);
+pub(crate) struct Source<'a>(pub(crate) &'a Database);
 
 impl Source<'_> {
-    fn database(&self) -> &Database {
+    pub(crate) fn database(&self) -> &Database {
         self.0
     }
 }

@@ -7,6 +7,7 @@ use crate::error::StorageError;
 use crate::gateway_row::{GatewayRow, select_gateways};
 use crate::grant::park_grants;
 use crate::grant_status::{Settled, settle};
+use crate::orphan::settle_orphans;
 use crate::row::{bytes_of, json, key_of, text, word};
 use crate::storage::Storage;
 use crate::transaction::Tx;
@@ -100,6 +101,7 @@ impl Storage {
     }
 
     /// Changes a gateway whose `version` is the one that was read, and raises it. The slug stays as it is.
+    /// Grants whose users lose access by it are orphaned, and taken back when it returns.
     /// With a reason to `park`, every grant whose tokens were given for another place needs authorization.
     pub async fn update_gateway(
         &self,
@@ -130,6 +132,7 @@ impl Storage {
         if locked.is_some_and(|locked| locked.schedules_otherwise(gateway)) {
             settle(&mut tx, Settled::Gateway(gateway.id)).await?;
         }
+        settle_orphans(&mut tx, Settled::Gateway(gateway.id), &audit.actor).await?;
         tx.change(Change::Gateway(gateway.id));
         tx.audit(audit);
         tx.commit().await?;

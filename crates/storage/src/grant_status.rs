@@ -5,13 +5,14 @@
 use crate::error::StorageError;
 use crate::storage::Storage;
 use crate::transaction::Tx;
-use doorward_domain::{GatewayId, GrantId};
+use doorward_domain::{GatewayId, GrantId, UserId};
 
 /// Whose status is written anew.
 #[derive(Clone, Copy)]
 pub(crate) enum Settled {
     One(GrantId),
     Gateway(GatewayId),
+    User(UserId),
 }
 
 /// The one statement that says what follows from what; the same as [`doorward_domain::Grant::health`], which
@@ -44,6 +45,9 @@ pub(crate) async fn settle(tx: &mut Tx, which: Settled) -> Result<(), StorageErr
     match which {
         Settled::One(id) => {
             tx!(tx, execute, sqlx::query(settle_grants!("id = $2")).bind(now).bind(id.to_string()))
+        }
+        Settled::User(id) => {
+            tx!(tx, execute, sqlx::query(settle_grants!("user_id = $2")).bind(now).bind(id.to_string()))
         }
         Settled::Gateway(id) => {
             tx!(tx, execute, sqlx::query(settle_grants!("gateway_id = $2")).bind(now).bind(id.to_string()))

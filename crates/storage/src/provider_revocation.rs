@@ -5,7 +5,8 @@ use crate::ended_grant::End;
 use crate::error::StorageError;
 use crate::row::{RowName, text};
 use crate::transaction::Tx;
-use doorward_domain::{ProviderEnd, Receipt, RevocationMethod, RevocationReach, may_be_told};
+use doorward_domain::{ProviderEnd, Receipt, Telling, telling};
+use url::Url;
 
 /// The receipt that the grants of some gateways get, if any of their tokens still lives.
 pub(crate) struct Told {
@@ -59,24 +60,28 @@ pub(crate) async fn what_is_told(tx: &mut Tx, ids: &str, end: &End<'_>) -> Resul
 impl GatewayFacts {
     fn receipt(&self, end: &End<'_>) -> Result<(Receipt, Option<&'static str>), StorageError> {
         let row = RowName { table: "gateways", id: &self.id };
-        let method: RevocationMethod = row.word("revocation_method", &self.revocation_method)?;
-        let reach: RevocationReach = row.word("revocation_reach", &self.revocation_reach)?;
-        let told_at = row.parse_optional("revocation_url", self.revocation_url.as_deref())?;
-        let token_url = row.parse_optional("token_url", self.token_url.as_deref())?;
-        let chosen = if end.cause.lets_choose() { end.provider } else { ProviderEnd::UnlessWide };
-        let (Some(told_at), Some(token_url)) = (told_at, token_url) else {
+        let told_at = row.parse_optional::<Url>("revocation_url", self.revocation_url.as_deref())?;
+        let Some(token_url) = row.parse_optional("token_url", self.token_url.as_deref())? else {
             return Ok((Receipt::NoSuchCall, None));
         };
-        Ok(if chosen == ProviderEnd::HereOnly {
-            (Receipt::NotTold, Some("it was chosen to end it here only"))
-        } else if method == RevocationMethod::None {
-            (Receipt::NoSuchCall, None)
-        } else if reach.is_wide() && chosen != ProviderEnd::ThereToo {
-            (Receipt::NotTold, Some("telling the provider would have ended more than this grant"))
-        } else if !may_be_told(&token_url, self.issuer.as_deref(), &told_at) {
-            (Receipt::NotTold, Some("its revocation endpoint is not known to be the provider's own"))
-        } else {
-            (Receipt::Pending, None)
+        let telling = telling(
+            row.word("revocation_method", &self.revocation_method)?,
+            row.word("revocation_reach", &self.revocation_reach)?,
+            told_at.as_ref(),
+            &token_url,
+            self.issuer.as_deref(),
+        );
+        let chosen = if end.cause.lets_choose() { end.provider } else { ProviderEnd::UnlessWide };
+        Ok(match (telling, chosen) {
+            (Telling::NoSuchCall, _) => (Receipt::NoSuchCall, None),
+            (_, ProviderEnd::HereOnly) => (Receipt::NotTold, Some("it was chosen to end it here only")),
+            (Telling::Stranger, _) => {
+                (Receipt::NotTold, Some("its revocation endpoint is not known to be the provider's own"))
+            }
+            (Telling::EndsMore(_), ProviderEnd::UnlessWide) => {
+                (Receipt::NotTold, Some("telling the provider would have ended more than this grant"))
+            }
+            (Telling::Ends, _) | (Telling::EndsMore(_), ProviderEnd::ThereToo) => (Receipt::Pending, None),
         })
     }
 }

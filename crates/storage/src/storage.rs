@@ -3,6 +3,7 @@
 use crate::database::Database;
 use crate::error::StorageError;
 use crate::feed::{AppliedChange, ChangeListener, Feed};
+use crate::replica::Replica;
 use doorward_domain::Clock;
 use std::path::Path;
 use std::sync::Arc;
@@ -55,7 +56,7 @@ impl Storage {
     }
 
     async fn start(database: Database, clock: Clock) -> Result<Self, StorageError> {
-        let feed = Arc::new(Feed::begin(&database).await?);
+        let feed = Arc::new(Feed::begin(&database, clock.clone()).await?);
         let reading = tokio::spawn({
             let (feed, database) = (feed.clone(), database.clone());
             async move { feed.run(&database).await }
@@ -72,6 +73,9 @@ impl Storage {
     /// Stops the feed and closes every connection; later calls fail as unreachable.
     pub async fn close(&self) {
         self.inner.tasks.iter().for_each(AbortHandle::abort);
+        if let Err(error) = self.replica().leave(&self.inner.database).await {
+            tracing::debug!(%error, "this replica could not take leave; others find it silent");
+        }
         self.inner.database.close().await;
     }
 
@@ -113,6 +117,10 @@ impl Storage {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.inner.clock
+    }
+
+    pub(crate) fn replica(&self) -> &Replica {
+        self.feed().replica()
     }
 
     pub(crate) fn feed(&self) -> &Feed {

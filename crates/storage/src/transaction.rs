@@ -58,8 +58,10 @@ impl Tx {
         self.storage.expiring_soon()
     }
 
-    /// Writes the audit events and changes, commits, and returns once this process's feed has applied them.
+    /// Writes the audit events and changes, commits, and returns once this process's feed has applied them; what
+    /// takes something away, once every replica has.
     pub(crate) async fn commit(mut self) -> Result<(), StorageError> {
+        let awaited = self.changes.iter().any(Change::is_awaited);
         crate::audit_chain::append(&mut self).await?;
         let last = self.append_changes().await?;
         let Self { storage, connection, what, .. } = self;
@@ -67,6 +69,9 @@ impl Tx {
         if let Some(seq) = last {
             storage.feed().wake();
             storage.applied(seq).await;
+            if awaited {
+                storage.applied_everywhere(seq).await;
+            }
         }
         Ok(())
     }

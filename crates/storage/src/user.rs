@@ -4,6 +4,8 @@ use crate::api_token::{end_api_tokens_of, forget_api_tokens_of};
 use crate::cursor::Slice;
 use crate::ended_grant::{End, GrantsOf, end_grants};
 use crate::error::StorageError;
+use crate::grant_status::Settled;
+use crate::orphan::settle_orphans;
 use crate::row::{RowName, text, word};
 use crate::session::end_sessions_of;
 use crate::storage::Storage;
@@ -192,6 +194,7 @@ impl Storage {
             end_sessions_of(&mut tx, user.id).await?;
             end_api_tokens_of(&mut tx, user.id).await?;
         }
+        settle_orphans(&mut tx, Settled::User(user.id), &audit.actor).await?;
         tx.change(Change::User(user.id));
         tx.audit(audit);
         tx.commit().await?;

@@ -5,7 +5,7 @@ use doorward_broker::{
     Access, BrokerError, Callback, CallbackProblem, ConnectPage, ConnectionStatus, Finished,
 };
 use doorward_demo::{IssuerInRedirect, TokenFault};
-use doorward_domain::{GatewayState, GrantState, Health, PageRequest, SessionToken};
+use doorward_domain::{GatewayState, GrantState, Health, PageRequest, ProviderEnd, SessionToken};
 use doorward_storage::AuditFilter;
 use std::time::Duration;
 
@@ -88,7 +88,7 @@ async fn a_callback_is_good_once_for_its_user_and_browser_and_for_ten_minutes() 
     );
     assert_eq!(finish(&world.alice, Callback::default(), None).await, CallbackProblem::NoState);
 
-    world.broker.disconnect(&world.alice, gateway.id).await.unwrap();
+    world.broker.disconnect(&world.alice, gateway.id, ProviderEnd::UnlessWide).await.unwrap();
     let late = world.broker.begin_authorization(&world.alice, "demo", None).await.unwrap();
     let callback = world.at_provider(&late, "allow").await;
     world.advance(601);
@@ -222,9 +222,9 @@ async fn a_disconnected_grant_serves_no_later_call() {
     let world = World::start().await;
     let gateway = world.connected().await;
     assert!(matches!(world.access(&gateway).await, Access::Header(_)));
-    world.broker.disconnect(&world.alice, gateway.id).await.unwrap();
+    world.broker.disconnect(&world.alice, gateway.id, ProviderEnd::UnlessWide).await.unwrap();
     assert!(matches!(world.access(&gateway).await, Access::MustAuthorize { .. }));
-    assert!(world.broker.disconnect(&world.alice, gateway.id).await.is_err());
+    assert!(world.broker.disconnect(&world.alice, gateway.id, ProviderEnd::UnlessWide).await.is_err());
     let connections = world.broker.connections(&world.alice).await.unwrap();
     assert_eq!(connections[0].status, ConnectionStatus::NotConnected);
 }

@@ -13,4 +13,5 @@ mod refresh_failures;
 mod refresh_outage;
 mod refresh_paths;
 mod refresh_uncertain;
+mod revoke;
 mod world;

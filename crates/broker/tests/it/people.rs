@@ -2,7 +2,9 @@
 
 use crate::world::{PASSWORD, World, sign_in};
 use doorward_broker::{BrokerError, NewApiToken, NewPerson, NewUser, UserEdit};
-use doorward_domain::{Audience, PageRequest, Password, Permission, Role, SessionToken, UserState};
+use doorward_domain::{
+    Audience, PageRequest, Password, Permission, ProviderEnd, Role, SessionToken, UserState,
+};
 use std::time::Duration;
 use url::Url;
 
@@ -158,7 +160,7 @@ async fn an_api_token_opens_what_it_says_until_it_ends() {
             BrokerError::Invalid { .. }
         ));
     }
-    let unseen = broker.disconnect(&caller, other.id).await.unwrap_err();
+    let unseen = broker.disconnect(&caller, other.id, ProviderEnd::UnlessWide).await.unwrap_err();
     assert!(matches!(unseen, BrokerError::NotFound { .. }), "nor does it end what it does not see");
     assert!(broker.end_api_token(&caller, inherited.token.id).await.is_err(), "nor another token");
     assert_eq!(broker.api_tokens(alice).await.unwrap().len(), 2);

@@ -3,7 +3,7 @@
 use crate::world::{World, bearer, provider, used};
 use doorward_broker::{Access, AuthorizationInput, Edit, GatewayInput};
 use doorward_demo::{AuthorizationServerOptions, TokenFault};
-use doorward_domain::{GrantState, ReauthorizationReason};
+use doorward_domain::{GrantState, ProviderEnd, ReauthorizationReason};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -211,7 +211,7 @@ async fn r24_a_grant_that_ended_during_its_refresh_stays_ended() {
         while world.demo.authorization_server.log().token_requests_of("refresh_token") == 0 {
             tokio::task::yield_now().await;
         }
-        world.broker.disconnect(&world.alice, gateway.id).await.unwrap();
+        world.broker.disconnect(&world.alice, gateway.id, ProviderEnd::UnlessWide).await.unwrap();
         release.notify_one();
     };
     let (access, ()) = tokio::join!(world.access(&gateway), end);

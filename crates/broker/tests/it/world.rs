@@ -194,7 +194,7 @@ impl World {
         OAuthInput {
             authorization_url: server.authorization_url().to_string(),
             token_url: server.token_url().to_string(),
-            revocation_url: None,
+            revocation_url: Some(server.revocation_url().to_string()),
             facts: None,
             keep_alive: None,
             issuer: Some(server.issuer().to_owned()),

@@ -50,6 +50,7 @@ pub enum IssuerInRedirect {
 struct Switches {
     token_answers: VecDeque<TokenFault>,
     standing: Option<TokenFault>,
+    revocation_answers: VecDeque<TokenFault>,
     issuer: IssuerInRedirect,
     canary: Option<String>,
 }
@@ -69,6 +70,11 @@ impl AuthorizationServerFaults {
         self.with(|switches| switches.standing = fault);
     }
 
+    /// The next revocation meets this fault, if it is one that strikes before anything is processed.
+    pub fn next_revocation_answer(&self, fault: TokenFault) {
+        self.with(|switches| switches.revocation_answers.push_back(fault));
+    }
+
     /// From now on redirects carry this `iss`.
     pub fn issuer_in_redirects(&self, issuer: IssuerInRedirect) {
         self.with(|switches| switches.issuer = issuer);
@@ -81,6 +87,10 @@ impl AuthorizationServerFaults {
 
     pub(crate) fn take_token_fault(&self) -> Option<TokenFault> {
         self.with(|switches| switches.token_answers.pop_front().or_else(|| switches.standing.clone()))
+    }
+
+    pub(crate) fn take_revocation_fault(&self) -> Option<TokenFault> {
+        self.with(|switches| switches.revocation_answers.pop_front())
     }
 
     pub(crate) fn issuer(&self) -> IssuerInRedirect {

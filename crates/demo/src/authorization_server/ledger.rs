@@ -141,6 +141,18 @@ impl Ledger {
         alive.then_some(&known.permission)
     }
 
+    /// Ends a token of this client: an access token alone, a refresh token with its whole family (RFC 7009 §2.1).
+    pub(crate) fn revoke(&mut self, token: &str, client_id: &str) {
+        let own = |known: &Token| known.permission.client_id == client_id;
+        if let Some(family) =
+            self.refresh_tokens.get(token).filter(|known| own(known)).map(|known| known.family)
+        {
+            self.dead_families.insert(family);
+        } else if self.access_tokens.get(token).is_some_and(own) {
+            self.access_tokens.remove(token);
+        }
+    }
+
     /// Forgets every access token; refresh tokens stay.
     pub(crate) fn end_access_tokens(&mut self) {
         self.access_tokens.clear();

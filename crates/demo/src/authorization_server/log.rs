@@ -12,6 +12,17 @@ pub struct TokenRequest {
     pub authorization: Option<String>,
 }
 
+/// One request at the revocation endpoint. It holds secrets in plain form and has no `Debug` for that reason.
+#[derive(Clone)]
+pub struct RevocationRequest {
+    pub token: String,
+    pub hint: String,
+    /// Empty where no client could be made out.
+    pub client_id: String,
+    /// The `Authorization` header as it was sent.
+    pub authorization: Option<String>,
+}
+
 /// Everything that was asked since the start, or since the last `clear_log`.
 #[derive(Clone, Default)]
 pub struct AuthorizationServerLog {
@@ -27,6 +38,8 @@ pub struct AuthorizationServerLog {
     pub refreshes: u64,
     /// How often a refresh token came that had been spent before.
     pub refresh_token_reuses: u64,
+    /// Every request at the revocation endpoint, faults and refusals included.
+    pub revocations: Vec<RevocationRequest>,
     /// Clients that registered themselves (RFC 7591).
     pub registrations: u64,
 }

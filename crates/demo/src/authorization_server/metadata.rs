@@ -15,6 +15,7 @@ pub(super) async fn show(State(server): State<Arc<Shared>>) -> Json<Value> {
         "authorization_endpoint": server.endpoint("authorize"),
         "token_endpoint": server.endpoint("token"),
         "registration_endpoint": server.endpoint("register"),
+        "revocation_endpoint": server.endpoint("revoke"),
         "scopes_supported": SCOPES,
         "response_types_supported": ["code"],
         "grant_types_supported": ["authorization_code", "refresh_token"],

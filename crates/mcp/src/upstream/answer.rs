@@ -76,6 +76,9 @@ pub enum CallError {
         /// Leads to the event in the grant's time line that says why, if there is one.
         reference: Option<String>,
     },
+    /// The user's grant ended while the call ran; whatever the upstream answered is not delivered.
+    #[error("the authorization of {gateway} was ended while this call ran; the next call asks for a new one")]
+    Ended { gateway: String },
     /// Nothing was sent: there is no usable token just now.
     #[error("{problem}{}", in_brackets(reference.as_deref()))]
     Unavailable { problem: String, retry_after: Option<Duration>, reference: Option<String> },

@@ -11,7 +11,7 @@ use crate::envelope::{Envelope, json_string, member, text_member};
 use crate::revision::{Revision, wire as names};
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
-use doorward_domain::{Gateway, GatewayId, UserId};
+use doorward_domain::{Gateway, GatewayId, GrantId, UserId};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use moka::ops::compute::Op;
 use serde_json::value::RawValue;
@@ -28,6 +28,8 @@ pub(super) struct LinkKey {
     pub(super) gateway: GatewayId,
     /// An edited gateway gets new links: it may point elsewhere now.
     gateway_version: i64,
+    /// A session that was opened under one grant serves no other: the account behind it may be another.
+    grant: Option<GrantId>,
     offered: Revision,
     /// SHA-256 of the capabilities: they come from clients, and a key is to stay small.
     capabilities: [u8; 32],
@@ -39,6 +41,7 @@ impl LinkKey {
             user: exchange.caller.user.id,
             gateway: exchange.gateway.id,
             gateway_version: exchange.gateway.version,
+            grant: exchange.header.as_ref().and_then(|header| header.used).map(|used| used.grant()),
             offered: client.revision,
             capabilities: sha256(client.capabilities.get()),
         }

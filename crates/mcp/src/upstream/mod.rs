@@ -12,6 +12,7 @@ mod link;
 mod param_headers;
 mod probe;
 mod reply;
+mod runs;
 mod sse;
 mod wire;
 
@@ -29,6 +30,7 @@ use doorward_storage::Storage;
 use exchange::Exchange;
 use link::{Link, LinkKey};
 use param_headers::ParamHeader;
+use runs::Runs;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,6 +67,7 @@ struct Inner {
     /// gateway is asked again.
     legacy: moka::sync::Cache<(GatewayId, i64), ()>,
     annotations: moka::future::Cache<CatalogOwner, Arc<Annotations>>,
+    runs: Runs,
     next_id: AtomicU64,
 }
 
@@ -83,6 +86,7 @@ impl Upstreams {
             links,
             legacy: moka::sync::Cache::new(MAX_LINKS),
             annotations: moka::future::Cache::new(MAX_ANNOTATED),
+            runs: Runs::default(),
             next_id: AtomicU64::new(1),
         });
         inner.listen();
@@ -96,13 +100,17 @@ impl Upstreams {
         gateway: &Arc<Gateway>,
         client: &ClientFacts,
     ) -> Result<Arc<ServerFacts>, CallError> {
-        let mut exchange = Exchange::open(&self.inner, caller, gateway).await?;
-        let link = self.inner.link(&mut exchange, client).await?;
-        Ok(Arc::clone(&link.facts))
+        let run = self.inner.runs.begin(caller.user.id, gateway.id);
+        let facts = async {
+            let mut exchange = Exchange::open(&self.inner, caller, gateway).await?;
+            let link = self.inner.link(&mut exchange, client).await?;
+            Ok(Arc::clone(&link.facts))
+        };
+        run.until_cut(gateway, facts).await
     }
 
     /// Sends one request of a client to an upstream. Dropping the future, or the stream it gives, cancels
-    /// the request upstream.
+    /// the request upstream. When the caller's grant ends, both end with an error.
     pub async fn call(
         &self,
         caller: &Caller,
@@ -110,7 +118,9 @@ impl Upstreams {
         client: &ClientFacts,
         call: UpstreamCall<'_>,
     ) -> Result<UpstreamAnswer, CallError> {
-        self.inner.call(caller, gateway, client, call).await
+        let run = self.inner.runs.begin(caller.user.id, gateway.id);
+        let answer = run.until_cut(gateway, self.inner.call(caller, gateway, client, call)).await?;
+        Ok(run.over(gateway, answer))
     }
 }
 
@@ -121,6 +131,12 @@ impl Inner {
     }
 
     fn listen(self: &Arc<Self>) {
+        let runs = self.runs.clone();
+        self.storage.on_change(Box::new(move |change| {
+            if let Change::GrantEnded { user, gateway, .. } = change {
+                runs.cut(*user, *gateway);
+            }
+        }));
         let annotations = self.annotations.clone();
         self.storage.on_change(Box::new(move |change| {
             if let Change::Catalog { gateway, user } = change {

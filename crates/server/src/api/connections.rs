@@ -1,18 +1,18 @@
 //! A person's own connections: what is connected, how it fares, and ending it.
 
 use super::Problem;
+use super::ended_view::{EndedView, ProviderEndName};
 use super::error::ApiError;
 use super::views::Listed;
-use crate::extract::{Id, OwnCaller};
+use crate::extract::{Id, OwnCaller, QueryOf};
 use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
 use axum::response::Redirect;
 use doorward_broker::{Connection, ConnectionStatus};
-use doorward_domain::{GatewayId, Health, Slug, Timestamp};
-use http::StatusCode;
-use serde::Serialize;
-use utoipa::ToSchema;
+use doorward_domain::{GatewayId, Health, ProviderEnd, Slug, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// One gateway, and your grant there. No part of a token is shown.
 #[derive(Debug, Serialize, ToSchema)]
@@ -75,6 +75,18 @@ impl ConnectionView {
     }
 }
 
+/// What is done about the provider.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DisconnectQuery {
+    /// `unless_wide`: the provider is told, unless that would end more than this grant there. `there_too`: whatever
+    /// else ends. `here_only`: it is not told.
+    #[serde(default)]
+    #[param(value_type = Option<ProviderEndName>)]
+    provider: ProviderEnd,
+}
+
 /// Your connections; what needs attention comes first.
 #[utoipa::path(get, path = "/connections", tag = "connections",
     responses((status = 200, body = Listed<ConnectionView>), (status = 401, body = Problem)))]
@@ -100,16 +112,19 @@ pub(crate) async fn status(
     Ok(Json(ConnectionView::new(connection, &state.facts.public_origin)))
 }
 
-/// Ends your connection to one gateway: no later call is served.
-#[utoipa::path(delete, path = "/connections/{id}", tag = "connections", params(("id" = String, Path, format = "uuid", description = "The gateway's id.")),
-    responses((status = 204), (status = 401, body = Problem), (status = 404, body = Problem)))]
+/// Ends your connection to one gateway: no later call is served. The provider is told afterwards; the receipt
+/// says what is known of that.
+#[utoipa::path(delete, path = "/connections/{id}", tag = "connections",
+    params(("id" = String, Path, format = "uuid", description = "The gateway's id."), DisconnectQuery),
+    responses((status = 200, body = EndedView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn disconnect(
     State(state): State<AppState>,
     OwnCaller(caller): OwnCaller,
     Id(id): Id<GatewayId>,
-) -> Result<StatusCode, ApiError> {
-    state.broker.disconnect(&caller, id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    QueryOf(query): QueryOf<DisconnectQuery>,
+) -> Result<Json<EndedView>, ApiError> {
+    let ended = state.broker.disconnect(&caller, id, query.provider).await?;
+    Ok(Json(ended.into()))
 }
 
 /// Leads a browser to the page where it connects a gateway; whoever is not signed in comes by the login.

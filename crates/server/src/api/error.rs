@@ -186,7 +186,7 @@ fn of_broker(error: BrokerError) -> Problem {
 
 fn of_call(error: &CallError) -> Problem {
     let status = match error {
-        CallError::MustAuthorize { .. } => StatusCode::CONFLICT,
+        CallError::MustAuthorize { .. } | CallError::Ended { .. } => StatusCode::CONFLICT,
         CallError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         CallError::Broker(inner) => {
             tracing::error!(error = %inner, "a call failed");

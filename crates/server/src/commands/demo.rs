@@ -102,7 +102,7 @@ fn gateway(providers: &Demo) -> GatewayInput {
         authorization: Some(AuthorizationInput::OAuth(Box::new(OAuthInput {
             authorization_url: server.authorization_url().to_string(),
             token_url: server.token_url().to_string(),
-            revocation_url: None,
+            revocation_url: Some(server.revocation_url().to_string()),
             facts: None,
             keep_alive: None,
             issuer: Some(server.issuer().to_owned()),

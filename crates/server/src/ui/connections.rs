@@ -1,15 +1,14 @@
-//! "My connections": what is connected with the reader's own key, how it fares, and ending it.
+//! "My connections": what is connected with the reader's own key and how it fares.
 
-use crate::extract::{CheckedForm, SessionCaller};
+use crate::extract::SessionCaller;
 use crate::state::AppState;
-use crate::ui::confirm::Confirm;
 use crate::ui::error::PageError;
-use crate::ui::form::{Asked, Fields};
+use crate::ui::form::Asked;
 use crate::ui::page::{self, Frame, Here};
 use crate::ui::parts::{Badge, Icon, Moment, Tone};
 use askama::Template;
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::extract::State;
+use axum::response::Response;
 use doorward_broker::{Connection, ConnectionStatus};
 use doorward_domain::{EndCause, Grant, GrantState, Health, ReauthorizationReason, Removal, Timestamp};
 
@@ -114,41 +113,6 @@ pub(super) async fn show(
     let rows = connections.into_iter().map(|connection| Row::new(connection, now)).collect();
     let frame = Frame::new(&state, &session, Here::Connections).noted(&asked);
     Ok(page::page(&ConnectionsPage { frame, rows }))
-}
-
-/// `GET /ui/connections/{slug}/disconnect`
-pub(super) async fn ask(
-    State(state): State<AppState>,
-    session: SessionCaller,
-    Path(slug): Path<String>,
-) -> Result<Response, PageError> {
-    let gateway = state.broker.gateway_by_slug(&session.caller, &slug).await?;
-    let name = &gateway.name;
-    Ok(page::page(&Confirm {
-        frame: Frame::new(&state, &session, Here::Connections),
-        title: format!("Disconnect {name}?"),
-        lines: vec![
-            format!("Doorward forgets your key. The next call to {name} asks you to connect it again."),
-            "The provider is not told yet: end the access in your account there as well if you want it gone for good.".to_owned(),
-        ],
-        action: format!("/ui/connections/{slug}/disconnect"),
-        button: "Disconnect",
-        danger: true,
-        back: "/ui/connections".to_owned(),
-        version: None,
-    }))
-}
-
-/// `POST /ui/connections/{slug}/disconnect`
-pub(super) async fn disconnect(
-    State(state): State<AppState>,
-    session: SessionCaller,
-    Path(slug): Path<String>,
-    CheckedForm(_): CheckedForm<Fields>,
-) -> Result<Response, PageError> {
-    let gateway = state.broker.gateway_by_slug(&session.caller, &slug).await?;
-    state.broker.disconnect(&session.caller, gateway.id).await?;
-    Ok(Redirect::to("/ui/connections?note=disconnected").into_response())
 }
 
 #[cfg(test)]

@@ -124,7 +124,6 @@ impl Note {
             "drafted" => "It is a draft again: only administrators can use it.",
             "deleted" => "Deleted.",
             "ended" => "The token has ended: whatever used it is refused from now on.",
-            "disconnected" => "Disconnected here: no call is served with it any more.",
             "person-disabled" => "Disabled: their sessions and API tokens have ended.",
             "person-enabled" => "They can sign in again.",
             _ => return None,
@@ -155,7 +154,7 @@ mod tests {
         assert!(note("note=saved&people=1").unwrap().contains("1 person has"));
         assert!(note("note=saved&people=3").unwrap().contains("3 people have"));
         assert_eq!(note("note=Call+me"), None);
-        for code in ["created", "published", "disabled", "drafted", "deleted", "ended", "disconnected"] {
+        for code in ["created", "published", "disabled", "drafted", "deleted", "ended"] {
             assert!(note(&format!("note={code}")).unwrap().ends_with('.'));
         }
     }

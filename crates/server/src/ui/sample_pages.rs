@@ -10,6 +10,7 @@ fn all() -> Vec<(&'static str, String)> {
         ui::connect::samples(),
         ui::connect_client::samples(),
         ui::connections::samples(),
+        ui::disconnect::samples(),
         ui::error::samples(),
         ui::gateway::samples(),
         ui::gateways::samples(),

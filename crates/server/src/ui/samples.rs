@@ -3,11 +3,11 @@
 use doorward_broker::{Connection, ConnectionStatus};
 use doorward_domain::user::PasswordHash;
 use doorward_domain::{
-    ApiToken, Audience, CatalogSharing, ClientRegistration, EndCause, Fingerprint, Gateway,
-    GatewayAuthorization, GatewayId, GatewayState, Grant, GrantId, GrantOwner, GrantState, Health, KeyId,
-    OAuthSettings, ProviderAccount, ProviderFacts, ReauthorizationReason, RegistrationKind, Removal, Role,
-    Sealed, SealedTokenSet, Slug, StaticHeader, Timestamp, TokenEndpointAuth, TokenHash, User, UserId,
-    UserState,
+    Actor, ApiToken, Audience, CatalogSharing, ClientRegistration, EndCause, EndedGrant, Fingerprint,
+    Gateway, GatewayAuthorization, GatewayId, GatewayState, Grant, GrantId, GrantOwner, GrantState, Health,
+    KeyId, OAuthSettings, ProviderAccount, ProviderFacts, ReauthorizationReason, Receipt, RegistrationKind,
+    Removal, Role, Sealed, SealedTokenSet, Slug, StaticHeader, Timestamp, TokenEndpointAuth, TokenHash, User,
+    UserId, UserState,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -228,4 +228,35 @@ pub(super) fn people() -> Vec<User> {
             true,
         ),
     ]
+}
+
+/// A gateway whose users authorize.
+pub(super) fn oauth_gateway() -> Gateway {
+    gateways().swap_remove(0)
+}
+
+pub(super) fn ended_grant(receipt: Receipt) -> EndedGrant {
+    EndedGrant {
+        grant_id: GrantId(Uuid::from_u128(1)),
+        owner: GrantOwner::User(UserId(Uuid::from_u128(1))),
+        user_email: Some("tanaka@acme.example".into()),
+        gateway_id: GatewayId(Uuid::from_u128(1)),
+        gateway_slug: "github-mcp".into(),
+        provider: "https://github.com".into(),
+        label: String::new(),
+        account: None,
+        scopes_granted: vec!["repo".into()],
+        authorized_at: ago(86_400),
+        last_used_at: None,
+        access_token_expires_at: Some(NOW.plus(Duration::from_secs(600))),
+        cause: EndCause::Disconnected,
+        reason: None,
+        actor: Actor::User(UserId(Uuid::from_u128(1))),
+        ended_at: NOW,
+        job: None,
+        receipt,
+        receipt_detail: (receipt == Receipt::Refused).then(|| "invalid_client<b>".into()),
+        receipt_at: NOW,
+        user_apps_url: Some("https://github.com/settings/applications".into()),
+    }
 }

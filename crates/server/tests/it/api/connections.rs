@@ -32,7 +32,13 @@ async fn a_connection_is_shown_without_its_tokens_and_ended_by_its_owner() {
     let bob = app.client(&app.user("bob").await, Audience::Own).await;
     let path = format!("/connections/{}", gateway.id);
     assert_eq!(bob.delete(&path).await.status, 404);
-    assert_eq!(client.delete(&path).await.status, 204);
+    assert_eq!(client.delete(&format!("{path}?provider=gently")).await.status, 400);
+    let ended = client.delete(&path).await;
+    assert_eq!(
+        (ended.status, &ended.json["receipt"], &ended.json["cause"]),
+        (200, &json!("pending"), &json!("disconnected"))
+    );
+    assert!(used.iter().all(|token| !ended.text.contains(token)), "{}", ended.text);
     assert_eq!(client.get(&status).await.json["status"], "not_connected");
     assert_eq!(client.delete(&path).await.status, 404);
 }

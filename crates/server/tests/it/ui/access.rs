@@ -19,11 +19,14 @@ async fn my_connections_show_whose_key_opens_what_and_end_it_after_a_question() 
     assert!(browser.get("/connect/demo").await.text.contains("Authorize demo again"));
 
     let asked = browser.get("/ui/connections/demo/disconnect").await;
-    assert!(asked.text.contains("Disconnect demo?"));
+    assert!(asked.text.contains("Disconnect demo?") && asked.text.contains("is told right afterwards"));
     assert!(app.app.broker().connection(&alice.caller, gateway.id).await.unwrap().grant.is_some());
     let done = browser.form("/ui/connections/demo/disconnect", &[]).await;
-    assert_eq!(done.header("location"), "/ui/connections?note=disconnected");
-    assert!(browser.get(done.header("location")).await.text.contains("Disconnected here"));
+    let (receipt, root) = (done.header("location").to_owned(), app.browser(app.administrator()).await);
+    assert!(browser.get(&receipt).await.text.contains("is being told; it has not confirmed yet"));
+    assert_eq!(root.get(&receipt).await.status, 404, "somebody else's is as good as unknown");
+    app.app.broker().tell_providers().await.unwrap();
+    assert!(browser.get(&receipt).await.text.contains("has confirmed that it ended there too"));
     assert_eq!(browser.form("/ui/connections/demo/disconnect", &[]).await.status, 404);
 }
 

@@ -1,0 +1,139 @@
+//! What runs under each user's grant at a gateway, so that it is cut when the grant ends: calls that wait for
+//! their answer, and streams that are still open, of clients of either era.
+//!
+//! A call is noted before the broker is asked for its credential. So whatever was handed a credential that has
+//! ended meanwhile is among those that are cut, and nothing of it is delivered.
+
+use super::answer::{CallError, Event, UpstreamAnswer};
+use doorward_domain::{Gateway, GatewayId, UserId};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+type Key = (UserId, GatewayId);
+
+/// Everything that runs under somebody's grant in this process.
+#[derive(Clone, Default)]
+pub(super) struct Runs(Arc<Mutex<HashMap<Key, Running>>>);
+
+/// What runs under one grant.
+struct Running {
+    cut: CancellationToken,
+    count: usize,
+}
+
+/// One of the things that run; forgotten when dropped.
+pub(super) struct Run {
+    runs: Runs,
+    key: Key,
+    cut: CancellationToken,
+}
+
+impl Runs {
+    /// Notes that something begins to run.
+    pub(super) fn begin(&self, user: UserId, gateway: GatewayId) -> Run {
+        let key = (user, gateway);
+        let mut runs = self.lock();
+        let running = runs.entry(key).or_insert_with(|| Running { cut: CancellationToken::new(), count: 0 });
+        running.count += 1;
+        Run { runs: self.clone(), key, cut: running.cut.clone() }
+    }
+
+    /// Cuts whatever runs under a grant that has ended. What begins from now on is another matter.
+    pub(super) fn cut(&self, user: UserId, gateway: GatewayId) {
+        let running = self.lock().remove(&(user, gateway));
+        if let Some(running) = running {
+            running.cut.cancel();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Running>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Run {
+    /// What `work` gives, or an error as soon as the grant ends. Work that is cut is dropped, which cancels it
+    /// upstream as well.
+    pub(super) async fn until_cut<T>(
+        &self,
+        gateway: &Gateway,
+        work: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        let done = tokio::select! {
+            biased;
+            () = self.cut.cancelled() => return Err(ended(gateway)),
+            done = work => done?,
+        };
+        if self.cut.is_cancelled() { Err(ended(gateway)) } else { Ok(done) }
+    }
+
+    /// The answer, whose stream ends with an error as soon as the grant ends.
+    pub(super) fn over(self, gateway: &Arc<Gateway>, answer: UpstreamAnswer) -> UpstreamAnswer {
+        match answer {
+            UpstreamAnswer::Message(message) => UpstreamAnswer::Message(message),
+            UpstreamAnswer::Stream(events) => {
+                let open = Some((self, Arc::clone(gateway), events));
+                UpstreamAnswer::Stream(stream::unfold(open, next).boxed())
+            }
+        }
+    }
+}
+
+type Open = (Run, Arc<Gateway>, BoxStream<'static, Result<Event, CallError>>);
+
+async fn next(open: Option<Open>) -> Option<(Result<Event, CallError>, Option<Open>)> {
+    let (run, gateway, mut events) = open?;
+    tokio::select! {
+        biased;
+        () = run.cut.cancelled() => Some((Err(ended(&gateway)), None)),
+        event = events.next() => Some((event?, Some((run, gateway, events)))),
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // One that was cut is no longer on the list; whoever stands there now began afterwards.
+        if self.cut.is_cancelled() {
+            return;
+        }
+        let mut runs = self.runs.lock();
+        if let Some(running) = runs.get_mut(&self.key) {
+            running.count -= 1;
+            if running.count == 0 {
+                runs.remove(&self.key);
+            }
+        }
+    }
+}
+
+fn ended(gateway: &Gateway) -> CallError {
+    CallError::Ended { gateway: gateway.name.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use doorward_domain::{Entropy, Timestamp};
+
+    #[test]
+    fn what_has_run_is_forgotten_and_what_began_after_a_cut_is_not_cut() {
+        let runs = Runs::default();
+        let now = Timestamp::from_millis(0);
+        let (user, gateway) = (Entropy.id(now), Entropy.id(now));
+        let (first, second) = (runs.begin(user, gateway), runs.begin(user, gateway));
+        let other = runs.begin(Entropy.id(now), gateway);
+        drop(second);
+        assert_eq!(runs.lock().len(), 2);
+        runs.cut(user, gateway);
+        assert!(first.cut.is_cancelled() && !other.cut.is_cancelled());
+        let later = runs.begin(user, gateway);
+        drop(first);
+        assert!(!later.cut.is_cancelled());
+        assert_eq!(runs.lock().get(&(user, gateway)).map(|running| running.count), Some(1));
+        drop((later, other));
+        assert!(runs.lock().is_empty());
+    }
+}
