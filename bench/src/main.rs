@@ -6,6 +6,7 @@
 mod load;
 mod prepare;
 mod process;
+mod revoke;
 mod upstream;
 
 use doorward_demo::{AuthorizationServer, AuthorizationServerOptions};
@@ -37,7 +38,8 @@ async fn main() -> Result<(), AnyError> {
     let mut gateway = start(directory.path(), &prepared.key_ring).await?;
     let measured = measure(&upstream, &prepared, gateway.pid()).await;
     gateway.stop();
-    measured
+    measured?;
+    revoke::run(&server, &upstream).await
 }
 
 async fn measure(upstream: &str, prepared: &Prepared, pid: u32) -> Result<(), AnyError> {

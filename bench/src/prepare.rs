@@ -38,21 +38,9 @@ pub async fn prepare(
 ) -> Result<Prepared, AnyError> {
     let key_ring = KeyRing::generate(Entropy, "bench").to_text().expose_secret().to_owned();
     let storage = Storage::open_sqlite(&directory.join("doorward.db"), Clock::System).await?;
-    let policy = EgressPolicy::parse("127.0.0.1/32", "127.0.0.1")?;
-    let broker = Broker::new(BrokerParts {
-        storage: storage.clone(),
-        vault: Vault::new(KeyRing::parse(&key_ring)?),
-        oauth: OAuthClient::new(Outbound::new(policy, Duration::from_secs(5))?),
-        clock: Clock::System,
-        entropy: Entropy,
-        policy: Policy::default(),
-        public_url: "http://localhost:4444".parse()?,
-    });
-    let password = Password::new(Entropy.token());
-    let person = NewPerson { email: EMAIL.to_owned(), name: "Bench".to_owned(), password };
-    broker.create_first_administrator(person).await?;
-    let caller = broker.caller_on_command_line(EMAIL).await?.ok_or("the administrator is there")?;
-    let gateway = broker.create_gateway(&caller, gateway(server, upstream)).await?;
+    let broker = broker(&storage, &key_ring)?;
+    let caller = administrator(&broker).await?;
+    let gateway = broker.create_gateway(&caller, gateway(server, upstream, "bench")).await?;
     authorize(&broker, &caller, server, gateway.slug.as_str()).await?;
     let token = NewApiToken { name: "bench".to_owned(), audience: Audience::Mcp, gateways: None, days: None };
     let made = broker.create_api_token(&caller, token).await?;
@@ -60,11 +48,34 @@ pub async fn prepare(
     Ok(Prepared { key_ring, api_token: made.plain.expose_secret().to_owned() })
 }
 
-fn gateway(server: &AuthorizationServer, upstream: &str) -> GatewayInput {
+/// A broker over a database, as the binary has it.
+pub fn broker(storage: &Storage, key_ring: &str) -> Result<Broker, AnyError> {
+    let policy = EgressPolicy::parse("127.0.0.1/32", "127.0.0.1")?;
+    Ok(Broker::new(BrokerParts {
+        storage: storage.clone(),
+        vault: Vault::new(KeyRing::parse(key_ring)?),
+        oauth: OAuthClient::new(Outbound::new(policy, Duration::from_secs(5))?),
+        clock: Clock::System,
+        entropy: Entropy,
+        policy: Policy::default(),
+        public_url: "http://localhost:4444".parse()?,
+    }))
+}
+
+/// The first administrator.
+pub async fn administrator(broker: &Broker) -> Result<Caller, AnyError> {
+    let password = Password::new(Entropy.token());
+    let person = NewPerson { email: EMAIL.to_owned(), name: "Bench".to_owned(), password };
+    broker.create_first_administrator(person).await?;
+    Ok(broker.caller_on_command_line(EMAIL).await?.ok_or("the administrator is there")?)
+}
+
+/// A gateway in front of the bare upstream.
+pub fn gateway(server: &AuthorizationServer, upstream: &str, slug: &str) -> GatewayInput {
     let settings = OAuthInput {
         authorization_url: server.authorization_url().to_string(),
         token_url: server.token_url().to_string(),
-        revocation_url: None,
+        revocation_url: Some(server.revocation_url().to_string()),
         facts: None,
         keep_alive: None,
         issuer: Some(server.issuer().to_owned()),
@@ -76,7 +87,7 @@ fn gateway(server: &AuthorizationServer, upstream: &str) -> GatewayInput {
         token_endpoint_auth: None,
     };
     GatewayInput {
-        slug: Some("bench".to_owned()),
+        slug: Some(slug.to_owned()),
         name: Some("Bench".to_owned()),
         url: Some(upstream.to_owned()),
         state: Some(GatewayState::Published),

@@ -129,10 +129,12 @@ impl Storage {
             }
             None => 0,
         };
-        if locked.is_some_and(|locked| locked.schedules_otherwise(gateway)) {
+        if locked.as_ref().is_some_and(|locked| locked.schedules_otherwise(gateway)) {
             settle(&mut tx, Settled::Gateway(gateway.id)).await?;
         }
-        settle_orphans(&mut tx, Settled::Gateway(gateway.id), &audit.actor).await?;
+        if locked.is_some_and(|locked| locked.state != word(gateway.state)) {
+            settle_orphans(&mut tx, Settled::Gateway(gateway.id), &audit.actor).await?;
+        }
         tx.change(Change::Gateway(gateway.id));
         tx.audit(audit);
         tx.commit().await?;

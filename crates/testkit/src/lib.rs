@@ -8,4 +8,5 @@ pub mod mcp_client;
 pub mod oidc_provider;
 pub mod postgres;
 pub mod provider;
+pub mod revoke_load;
 pub mod rig;

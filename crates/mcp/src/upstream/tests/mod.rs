@@ -1,6 +1,7 @@
 //! Calls against real listeners on loopback: every era, sessions, streams, credentials.
 
 pub(crate) mod credentials;
+mod cuts;
 mod eras;
 pub(crate) mod fixture;
 mod sessions;

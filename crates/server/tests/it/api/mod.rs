@@ -1,6 +1,7 @@
 //! REST, one file per subject.
 
 mod admin_audit;
+mod admin_oauth_revoke;
 mod admin_users;
 mod api_tokens;
 mod authentication;

@@ -9,4 +9,5 @@ mod link;
 mod own_token;
 mod refresh;
 mod repointing;
+mod revoke;
 mod walk;
