@@ -247,6 +247,12 @@ CREATE INDEX grants_by_user ON grants (user_id);
 CREATE INDEX grants_by_creation ON grants (created_at, id);
 CREATE INDEX grants_by_end ON grants (expires_at, id);
 CREATE INDEX grants_by_use ON grants (last_used_at, id);
+-- The list's filters: one gateway, health and access token status is one range of each of these, sorted.
+-- A filter that names less is a merge of several ranges, so that no combination ever reads what it does not show.
+CREATE INDEX grants_ranged_by_creation ON grants (gateway_id, health, access_token_status, created_at, id);
+CREATE INDEX grants_ranged_by_end ON grants (gateway_id, health, access_token_status, expires_at, id);
+CREATE INDEX grants_ranged_by_use ON grants (gateway_id, health, access_token_status, last_used_at, id);
+CREATE INDEX grants_by_provider ON grants (provider, gateway_id);
 CREATE INDEX grants_by_status_change ON grants (status_changes_at);
 CREATE INDEX grants_by_refresh ON grants (refresh_due_at);
 CREATE INDEX grants_in_flight ON grants (redeeming_number) WHERE redeeming_number IS NOT NULL;

@@ -64,6 +64,15 @@ const SQLITE_READERS: u32 = 4;
 /// How many connections one replica holds at PostgreSQL at most.
 const POSTGRES_CONNECTIONS: u32 = 16;
 
+/// Indexes that find people by how their address or name begins. They compare bytes (see
+/// [`Database::by_bytes`]), which the two databases do not say in the same words.
+const SQLITE_PREFIX_INDEXES: &str = "CREATE INDEX IF NOT EXISTS users_by_name ON users (name_key)";
+
+/// Replicas that start together wait for each other; the lock ends with the transaction.
+const POSTGRES_PREFIX_INDEXES: &str = "BEGIN; SELECT pg_advisory_xact_lock(4964981640275); \
+     CREATE INDEX IF NOT EXISTS users_by_email_bytes ON users (email_key COLLATE \"C\"); \
+     CREATE INDEX IF NOT EXISTS users_by_name_bytes ON users (name_key COLLATE \"C\"); COMMIT";
+
 /// How long a caller waits for a connection before the database counts as unreachable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -72,6 +81,14 @@ const CHANNEL: &str = "doorward_changes";
 
 /// Where a listener waits before it tries to listen again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+
+/// How the first rows of many ranges of an index are merged. PostgreSQL looks into each range with LATERAL,
+/// which SQLite does not know; SQLite walks all of them with an ordered recursion, which PostgreSQL does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Merge {
+    Lateral,
+    OrderedRecursion,
+}
 
 /// The open database.
 #[derive(Debug, Clone)]
@@ -103,6 +120,7 @@ impl Database {
             .await
             .map_err(failed)?;
         sqlx::migrate!("./migrations").run(&writer).await?;
+        sqlx::raw_sql(SQLITE_PREFIX_INDEXES).execute(&writer).await.map_err(failed)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(SQLITE_READERS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -124,6 +142,7 @@ impl Database {
             .await
             .map_err(failed)?;
         sqlx::migrate!("./migrations").run(&pool).await?;
+        sqlx::raw_sql(POSTGRES_PREFIX_INDEXES).execute(&pool).await.map_err(failed)?;
         Ok(Self::Postgres(pool))
     }
 
@@ -147,6 +166,14 @@ impl Database {
     /// Whether other processes may have the same database open.
     pub(crate) fn is_shared(&self) -> bool {
         matches!(self, Self::Postgres(_))
+    }
+
+    /// How the first rows of many ranges of an index are merged.
+    pub(crate) fn merge(&self) -> Merge {
+        match self {
+            Self::Sqlite { .. } => Merge::OrderedRecursion,
+            Self::Postgres(_) => Merge::Lateral,
+        }
     }
 
     /// Begins a transaction that writes. `BEGIN IMMEDIATE` takes SQLite's write lock at once, so that no

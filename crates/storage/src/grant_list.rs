@@ -2,8 +2,8 @@
 
 use crate::cursor::Slice;
 use crate::error::StorageError;
-use crate::grant_filter::push_filter;
 use crate::grant_row::{account, owner, state};
+use crate::grant_walk::{Order, Wanted};
 use crate::row::{NEVER, RowName, if_ever, moment, or_never, unless_never};
 use crate::sql::{Sql, bound};
 use crate::storage::Storage;
@@ -97,16 +97,14 @@ impl Storage {
         let order = Order::of(sort);
         let first = if sort.descending { NEVER } else { i64::MIN };
         let slice = Slice::of(order.list, first, request)?;
-        let mut sql = Sql::new("SELECT ");
-        sql.push(COLUMNS).push(
-            " FROM grants AS g JOIN gateways AS w ON w.id = g.gateway_id LEFT JOIN users AS u ON u.id = g.user_id \
-             WHERE ",
+        let walk = self.walk(filter).await?;
+        let mut sql = Sql::default();
+        Wanted { storage: self, filter, order, slice: &slice }.push_keys(&mut sql, walk);
+        sql.push(" SELECT ").push(COLUMNS).push(
+            " FROM keys AS k JOIN grants AS g ON g.id = k.id JOIN gateways AS w ON w.id = g.gateway_id \
+             LEFT JOIN users AS u ON u.id = g.user_id",
         );
-        order.push_after(&mut sql, &slice);
-        sql.push(" AND ");
-        push_filter(&mut sql, self.database(), filter);
-        order.push_order(&mut sql, "g");
-        sql.push(" LIMIT ").number(slice.limit);
+        order.push_order(&mut sql, "k.at", "k.id");
         let rows = read!(self, "list grants", fetch_all, bound!(sql, query_as::<_, ListedRow>))?;
         let rows = rows.into_iter().map(ListedRow::into_listed).collect::<Result<Vec<_>, _>>()?;
         Ok(slice.page(rows, |row| (key(row, sort.column), row.id.to_string())))
@@ -117,42 +115,5 @@ fn key(row: &ListedGrant, column: GrantSortColumn) -> i64 {
     match column {
         GrantSortColumn::LastUsedAt => row.last_used_at.map_or(0, Timestamp::millis),
         GrantSortColumn::CreatedAt | GrantSortColumn::ExpiresAt => or_never(row.moment(column)),
-    }
-}
-
-/// An order as SQL.
-struct Order {
-    /// The name under which cursors are good.
-    list: &'static str,
-    column: &'static str,
-    descending: bool,
-}
-
-impl Order {
-    fn of(sort: GrantSort) -> Self {
-        let (list, column) = match (sort.column, sort.descending) {
-            (GrantSortColumn::CreatedAt, false) => ("grants.created_at", "created_at"),
-            (GrantSortColumn::CreatedAt, true) => ("grants.-created_at", "created_at"),
-            (GrantSortColumn::LastUsedAt, false) => ("grants.last_used_at", "last_used_at"),
-            (GrantSortColumn::LastUsedAt, true) => ("grants.-last_used_at", "last_used_at"),
-            (GrantSortColumn::ExpiresAt, false) => ("grants.expires_at", "expires_at"),
-            (GrantSortColumn::ExpiresAt, true) => ("grants.-expires_at", "expires_at"),
-        };
-        Self { list, column, descending: sort.descending }
-    }
-
-    /// The condition that a row `g` comes after the cursor.
-    fn push_after(&self, sql: &mut Sql, slice: &Slice) {
-        let (number, id) = &slice.after;
-        // Without a cursor the page starts at the far end, before every id.
-        let id = if id.is_empty() && self.descending { "g" } else { id };
-        sql.push("(g.").push(self.column).push(", g.id) ").push(if self.descending { "<" } else { ">" });
-        sql.push(" (").number(*number).push(", ").text(id).push(")");
-    }
-
-    fn push_order(&self, sql: &mut Sql, table: &str) {
-        let direction = if self.descending { " DESC" } else { "" };
-        sql.push(" ORDER BY ").push(table).push(".").push(self.column).push(direction);
-        sql.push(", ").push(table).push(".id").push(direction);
     }
 }

@@ -43,6 +43,7 @@ mod grant_list;
 mod grant_refresh;
 mod grant_row;
 mod grant_status;
+mod grant_walk;
 mod key_check;
 mod lease;
 mod leftovers;

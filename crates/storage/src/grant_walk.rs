@@ -1,0 +1,280 @@
+//! Which way leads to a page of grants, so that no combination of filters reads much more than it shows.
+//!
+//! - Grants of one gateway, health and access token status lie in one range of an index, sorted. A filter that
+//!   names less of the three is a merge of several ranges: the first rows of each, and of those the first.
+//! - The grants of few people are read by person, and sorted in memory.
+//! - Where a search fits many people, the order is walked until the page is full, since it soon is.
+
+use crate::cursor::Slice;
+use crate::database::Merge;
+use crate::error::StorageError;
+use crate::grant_filter::{push_filter, push_gateways, push_people};
+use crate::row::{text, word};
+use crate::sql::{Sql, bound};
+use crate::storage::Storage;
+use doorward_domain::{AccessTokenStatus, GrantFilter, GrantSort, GrantSortColumn, Health};
+
+/// So many people are looked up one by one; a search that fits more is a walk through the order.
+const FEW_PEOPLE: i64 = 3_000;
+
+/// Ranges that hold no more than this are walked even if hardly any of their rows is shown.
+const FEW_ROWS: i64 = 40_000;
+
+const HEALTHS: [Health; 6] = [
+    Health::Valid,
+    Health::ExpiringSoon,
+    Health::Expired,
+    Health::NeedsAuthorization,
+    Health::Uncertain,
+    Health::Orphaned,
+];
+
+const STATUSES: [AccessTokenStatus; 3] =
+    [AccessTokenStatus::Valid, AccessTokenStatus::ExpiringSoon, AccessTokenStatus::Expired];
+
+/// The way to a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Walk {
+    /// Through the whole order.
+    Whole,
+    /// Through the ranges of gateway, health and access token status.
+    Ranges,
+    /// Over the grants of one person.
+    Person,
+    /// Over the grants of the people that the search fits, and through the ranges of its gateways.
+    Matches,
+}
+
+impl Storage {
+    /// Chooses the way for a filter.
+    pub(crate) async fn walk(&self, filter: &GrantFilter) -> Result<Walk, StorageError> {
+        let narrowed = filter.gateway.is_some()
+            || filter.provider.is_some()
+            || filter.health.is_some()
+            || filter.access_token_status.is_some();
+        let Some(q) = &filter.q else {
+            return Ok(match filter.user {
+                Some(_) => Walk::Person,
+                None if narrowed => Walk::Ranges,
+                None => Walk::Whole,
+            });
+        };
+        if filter.user.is_some() {
+            return Ok(Walk::Person);
+        }
+        if self.fits_few_people(q).await? {
+            return Ok(Walk::Matches);
+        }
+        let ranged = narrowed && self.ranges_hold_few_rows(filter).await?;
+        Ok(if ranged { Walk::Ranges } else { Walk::Whole })
+    }
+
+    async fn fits_few_people(&self, q: &str) -> Result<bool, StorageError> {
+        let mut sql = Sql::new("SELECT count(*) FROM (");
+        push_people(&mut sql, self.database(), q);
+        sql.push(" LIMIT ").number(FEW_PEOPLE + 1).push(") AS people");
+        let people: i64 = read!(self, "count the people of a search", fetch_one, bound!(sql, query_scalar))?;
+        Ok(people <= FEW_PEOPLE)
+    }
+
+    async fn ranges_hold_few_rows(&self, filter: &GrantFilter) -> Result<bool, StorageError> {
+        let mut sql = Sql::new("WITH ");
+        push_ranges(&mut sql, filter, None);
+        sql.push(" SELECT count(*) FROM (SELECT 1 FROM ranges AS r CROSS JOIN grants AS g WHERE ")
+            .push(IN_RANGE);
+        sql.push(" LIMIT ").number(FEW_ROWS + 1).push(") AS counted");
+        let rows: i64 = read!(self, "count the rows of a filter", fetch_one, bound!(sql, query_scalar))?;
+        Ok(rows <= FEW_ROWS)
+    }
+}
+
+const IN_RANGE: &str =
+    "g.gateway_id = r.gateway_id AND g.health = r.health AND g.access_token_status = r.status";
+
+/// An order as SQL.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Order {
+    /// The name under which cursors are good.
+    pub(crate) list: &'static str,
+    column: &'static str,
+    direction: &'static str,
+    comes_after: &'static str,
+}
+
+impl Order {
+    pub(crate) fn of(sort: GrantSort) -> Self {
+        let (list, column) = match (sort.column, sort.descending) {
+            (GrantSortColumn::CreatedAt, false) => ("grants.created_at", "created_at"),
+            (GrantSortColumn::CreatedAt, true) => ("grants.-created_at", "created_at"),
+            (GrantSortColumn::LastUsedAt, false) => ("grants.last_used_at", "last_used_at"),
+            (GrantSortColumn::LastUsedAt, true) => ("grants.-last_used_at", "last_used_at"),
+            (GrantSortColumn::ExpiresAt, false) => ("grants.expires_at", "expires_at"),
+            (GrantSortColumn::ExpiresAt, true) => ("grants.-expires_at", "expires_at"),
+        };
+        let (direction, comes_after) = if sort.descending { (" DESC", " < ") } else { ("", " > ") };
+        Self { list, column, direction, comes_after }
+    }
+
+    /// Appends the order of rows that have `at` and `id`.
+    pub(crate) fn push_order(self, sql: &mut Sql, at: &str, id: &str) {
+        sql.push(" ORDER BY ").push(at).push(self.direction).push(", ").push(id).push(self.direction);
+    }
+
+    /// Appends the condition that `at` and `id` come after the cursor.
+    fn push_after(self, sql: &mut Sql, at: &str, slice: &Slice) {
+        let (number, id) = &slice.after;
+        // Without a cursor the page starts at the far end, beside every id.
+        let id = if id.is_empty() && !self.direction.is_empty() { "g" } else { id };
+        sql.push("(").push(at).push(", g.id)").push(self.comes_after);
+        sql.push("(").number(*number).push(", ").text(id).push(")");
+    }
+}
+
+/// A page that is wanted, on its way to SQL.
+pub(crate) struct Wanted<'a> {
+    pub(crate) storage: &'a Storage,
+    pub(crate) filter: &'a GrantFilter,
+    pub(crate) order: Order,
+    pub(crate) slice: &'a Slice,
+}
+
+impl Wanted<'_> {
+    /// Appends the common table expressions of which the last, `keys (id, at)`, holds the rows of the page.
+    pub(crate) fn push_keys(&self, sql: &mut Sql, walk: Walk) {
+        sql.push("WITH RECURSIVE ");
+        match walk {
+            // What is added to the column keeps the databases from walking its index instead.
+            Walk::Person => self.push_scan(sql, "keys", " + 0", |sql| self.push_passes(sql, self.filter)),
+            Walk::Whole => self.push_scan(sql, "keys", "", |sql| self.push_passes(sql, self.filter)),
+            Walk::Ranges => {
+                push_ranges(sql, self.filter, None);
+                sql.push(", ");
+                self.push_merge(sql, "keys", &left_to_check(self.filter));
+            }
+            Walk::Matches => self.push_matches(sql),
+        }
+    }
+
+    fn push_matches(&self, sql: &mut Sql) {
+        let q = self.filter.q.as_deref().unwrap_or_default();
+        let others = GrantFilter { q: None, ..self.filter.clone() };
+        self.push_scan(sql, "of_people", " + 0", |sql| {
+            sql.push("g.user_id IN (");
+            push_people(sql, self.storage.database(), q);
+            sql.push(") AND ");
+            self.push_passes(sql, &others);
+        });
+        sql.push(", ");
+        push_ranges(sql, &others, Some(q));
+        sql.push(", ");
+        self.push_merge(sql, "of_gateways", &left_to_check(&others));
+        sql.push(", keys (id, at) AS (SELECT id, at FROM of_people UNION SELECT id, at FROM of_gateways");
+        self.order.push_order(sql, "at", "id");
+        sql.push(" LIMIT ").number(self.slice.limit).push(")");
+    }
+
+    fn push_passes(&self, sql: &mut Sql, filter: &GrantFilter) {
+        push_filter(sql, self.storage.database(), filter);
+    }
+
+    /// Appends one look at the table, as a table `name (id, at)`.
+    fn push_scan(&self, sql: &mut Sql, name: &str, plus: &str, condition: impl FnOnce(&mut Sql)) {
+        let at = format!("g.{}{plus}", self.order.column);
+        sql.push(name).push(" (id, at) AS (SELECT g.id, ").push(&at).push(" FROM grants AS g WHERE ");
+        self.order.push_after(sql, &at, self.slice);
+        sql.push(" AND ");
+        condition(sql);
+        self.order.push_order(sql, &at, "g.id");
+        sql.push(" LIMIT ").number(self.slice.limit).push(")");
+    }
+
+    /// Appends the merge of the first rows of all `ranges`, as a table `name (id, at)`.
+    fn push_merge(&self, sql: &mut Sql, name: &str, check: &GrantFilter) {
+        match self.storage.database().merge() {
+            Merge::Lateral => self.push_lateral(sql, name, check),
+            Merge::OrderedRecursion => self.push_recursion(sql, name, check),
+        }
+    }
+
+    fn push_lateral(&self, sql: &mut Sql, name: &str, check: &GrantFilter) {
+        let at = format!("g.{}", self.order.column);
+        sql.push(name)
+            .push(" (id, at) AS (SELECT k.id, k.at FROM ranges AS r CROSS JOIN LATERAL (SELECT g.id, ");
+        sql.push(&at).push(" AS at FROM grants AS g WHERE ").push(IN_RANGE).push(" AND ");
+        self.order.push_after(sql, &at, self.slice);
+        sql.push(" AND ");
+        self.push_passes(sql, check);
+        self.order.push_order(sql, &at, "g.id");
+        sql.push(" LIMIT ").number(self.slice.limit).push(") AS k");
+        self.order.push_order(sql, "k.at", "k.id");
+        sql.push(" LIMIT ").number(self.slice.limit).push(")");
+    }
+
+    /// The recursion's queue is ordered: it holds the next row of each range, and each row that is taken out
+    /// of it is followed by its successor.
+    fn push_recursion(&self, sql: &mut Sql, name: &str, check: &GrantFilter) {
+        let at = format!("g.{}", self.order.column);
+        let walk = format!("walk_{name}");
+        let step = |sql: &mut Sql, from: &str, after: &dyn Fn(&mut Sql)| {
+            sql.push("SELECT r.gateway_id, r.health, r.status, n.id, n.").push(self.order.column);
+            sql.push(" FROM ")
+                .push(from)
+                .push(" AS r CROSS JOIN grants AS n ON n.rowid = (SELECT g.rowid FROM ");
+            sql.push("grants AS g WHERE ").push(IN_RANGE).push(" AND ");
+            after(sql);
+            sql.push(" AND ");
+            self.push_passes(sql, check);
+            self.order.push_order(sql, &at, "g.id");
+            sql.push(" LIMIT 1)");
+        };
+        sql.push(&walk).push(" (gateway_id, health, status, id, at) AS (");
+        step(sql, "ranges", &|sql| self.order.push_after(sql, &at, self.slice));
+        sql.push(" UNION ALL ");
+        step(sql, &walk, &|sql| {
+            // A bare column would be compared by its first part only.
+            sql.push("(").push(&at).push(", g.id)").push(self.order.comes_after).push("(r.at, +r.id)");
+        });
+        self.order.push_order(sql, "5", "4");
+        sql.push(" LIMIT ").number(self.slice.limit).push("), ");
+        sql.push(name).push(" (id, at) AS (SELECT id, at FROM ").push(&walk).push(")");
+    }
+}
+
+/// What the ranges of a filter leave to be checked row by row.
+fn left_to_check(filter: &GrantFilter) -> GrantFilter {
+    GrantFilter { provider: filter.provider.clone(), q: filter.q.clone(), ..GrantFilter::default() }
+}
+
+/// Appends the table `ranges (gateway_id, health, status)` of a filter; of the gateways that `q` fits, where
+/// it is given. A range that is empty costs one look.
+fn push_ranges(sql: &mut Sql, filter: &GrantFilter, q: Option<&str>) {
+    sql.push(
+        "ranges (gateway_id, health, status) AS (SELECT w.id, h.word, s.word FROM gateways AS w CROSS JOIN (",
+    );
+    push_words(sql, filter.health.map_or_else(|| HEALTHS.map(word).to_vec(), |one| vec![word(one)]));
+    sql.push(") AS h CROSS JOIN (");
+    push_words(
+        sql,
+        filter.access_token_status.map_or_else(|| STATUSES.map(word).to_vec(), |one| vec![word(one)]),
+    );
+    sql.push(") AS s WHERE 1 = 1");
+    if let Some(gateway) = filter.gateway {
+        sql.push(" AND w.id = ").text(gateway.to_string());
+    }
+    if let Some(provider) = &filter.provider {
+        sql.push(" AND EXISTS (SELECT 1 FROM grants AS p WHERE p.provider = ").text(text(provider));
+        sql.push(" AND p.gateway_id = w.id)");
+    }
+    if let Some(q) = q {
+        sql.push(" AND w.id IN (");
+        push_gateways(sql, q);
+        sql.push(")");
+    }
+    sql.push(")");
+}
+
+fn push_words(sql: &mut Sql, words: Vec<String>) {
+    for (number, word) in words.into_iter().enumerate() {
+        sql.push(if number == 0 { "SELECT " } else { " UNION ALL SELECT " }).text(word).push(" AS word");
+    }
+}
