@@ -3,6 +3,8 @@
 //! Three rounds, each the direct upstream first and the gateway right after, so that both meet the same
 //! machine. The gateway is the release binary in a process of its own; upstream and load share another.
 
+mod crowd;
+mod grants;
 mod load;
 mod prepare;
 mod process;
@@ -28,6 +30,16 @@ const CONNECTIONS: [usize; 2] = [1, 32];
 
 #[tokio::main]
 async fn main() -> Result<(), AnyError> {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        None => calls().await,
+        Some("grants") => grants::run(arguments.next().map(|people| people.parse()).transpose()?).await,
+        Some(other) => Err(format!("'{other}' is no bench: leave it out for calls, or say 'grants'").into()),
+    }
+}
+
+/// The cost of a call.
+async fn calls() -> Result<(), AnyError> {
     let owner_only = std::fs::Permissions::from_mode(0o700);
     let directory = tempfile::Builder::new().permissions(owner_only).tempdir()?;
     let server =

@@ -29,6 +29,7 @@ mod error;
 mod gateway;
 mod gateway_input;
 mod grant;
+mod grant_list;
 mod last_used;
 mod lease;
 mod login;
@@ -61,6 +62,7 @@ pub use connection::{Connection, ConnectionStatus};
 pub use error::BrokerError;
 pub use gateway::{DiscoveredGateway, UpdatedGateway};
 pub use gateway_input::{AuthorizationInput, Edit, GatewayInput, OAuthInput};
+pub use grant_list::GrantDetails;
 pub use login::Login;
 pub use outage::ProviderOutage;
 pub use refresh_now::RefreshedNow;
@@ -103,6 +105,7 @@ pub struct Broker {
     throttle: Arc<throttle::LoginThrottle>,
     last_used: Arc<last_used::LastUsed>,
     cleanup: Arc<cleanup_schedule::CleanupWatch>,
+    grant_counts: Arc<grant_list::SharedCounts>,
     connected: Arc<RwLock<Vec<ConnectedListener>>>,
     /// Notified when grants have ended, so that their providers are told at once.
     ended: Arc<tokio::sync::Notify>,
@@ -133,6 +136,7 @@ impl Broker {
             throttle: Arc::default(),
             last_used: Arc::default(),
             cleanup: Arc::default(),
+            grant_counts: Arc::default(),
             connected: Arc::default(),
             ended,
         }

@@ -53,7 +53,9 @@ pub use grant::{
     AccessTokenStatus, ClockMarks, Grant, GrantOwner, GrantState, Health, ProviderAccount,
     ReauthorizationReason, SealedTokenSet, TokenSet,
 };
-pub use grant_list::{GrantFilter, GrantGateway, GrantSort, GrantSortColumn, GrantUser, ListedGrant};
+pub use grant_list::{
+    GrantCounts, GrantFilter, GrantGateway, GrantSort, GrantSortColumn, GrantUser, ListedGrant,
+};
 pub use ids::{
     ApiTokenId, AuditEventId, AuthorizationRequestId, BulkJobId, CleanupRunId, ClientRegistrationId,
     ConnectRequestId, GatewayId, GrantId, UserId,

@@ -5,6 +5,7 @@ mod admin_oauth_cleanup;
 mod admin_oauth_ended;
 mod admin_oauth_jobs;
 mod admin_oauth_revoke;
+mod admin_oauth_tokens;
 mod admin_users;
 mod api_tokens;
 mod audit_file;
@@ -13,11 +14,13 @@ mod connections;
 mod discover;
 mod ended_view;
 mod error;
+mod export;
 mod gateway_body;
 mod gateway_view;
 mod gateways;
 mod health;
 mod me;
+mod oauth_token_view;
 mod openapi;
 mod views;
 
@@ -62,6 +65,7 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
     // For administrators: the audience `admin`.
     let admin = OpenApiRouter::new()
         .routes(routes!(discover::discover))
+        .routes(routes!(admin_oauth_tokens::counts))
         .routes(routes!(admin_users::read, admin_users::update, admin_users::delete))
         .routes(routes!(admin_users::reset_link))
         .routes(routes!(admin_oauth_revoke::revoke_many))
@@ -73,11 +77,13 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(gateways::list, gateways::create))
         .routes(routes!(admin_users::list, admin_users::create))
         .routes(routes!(connections::disconnect))
-        .routes(routes!(admin_oauth_revoke::revoke))
+        .routes(routes!(admin_oauth_tokens::read, admin_oauth_revoke::revoke))
         .routes(routes!(admin_oauth_jobs::read))
         .routes(routes!(admin_oauth_ended::list))
         .routes(routes!(admin_audit::list))
         .routes(routes!(admin_oauth_cleanup::show, admin_oauth_cleanup::run))
+        .routes(routes!(admin_oauth_tokens::list))
+        .routes(routes!(admin_oauth_tokens::export))
         .routes(routes!(admin_audit::export));
     open.merge(own).merge(admin).layer(axum::middleware::from_fn(refuse_query)).merge(lists)
 }

@@ -19,6 +19,10 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(3_600);
 const TELL_EVERY: Duration = Duration::from_secs(30);
 /// How often bulk jobs that somebody has left behind are gone on with.
 const BULK_EVERY: Duration = Duration::from_secs(10);
+/// How often the status of grants that the clock has changed is written anew.
+const SETTLE_EVERY: Duration = Duration::from_secs(2);
+/// How often grants are counted for the metrics.
+const GAUGE_EVERY: Duration = Duration::from_secs(15);
 
 /// Starts every job.
 pub(crate) fn start(app: &App, stop: &CancellationToken) {
@@ -36,6 +40,12 @@ pub(crate) fn start(app: &App, stop: &CancellationToken) {
     });
     every(CLEANUP_EVERY, "run cleanup", broker, stop, |broker| async move {
         broker.run_due_cleanup().await.map(drop)
+    });
+    every(SETTLE_EVERY, "write the status of grants anew", broker, stop, |broker| async move {
+        broker.settle_grants().await
+    });
+    every(GAUGE_EVERY, "count the grants for the metrics", broker, stop, |broker| async move {
+        broker.gauge_grants().await
     });
     tell_providers(broker, stop);
     every(BULK_EVERY, "go on with bulk jobs", broker, stop, |broker| async move {

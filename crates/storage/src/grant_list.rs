@@ -8,9 +8,10 @@ use crate::row::{NEVER, RowName, if_ever, moment, or_never, unless_never};
 use crate::sql::{Sql, bound};
 use crate::storage::Storage;
 use doorward_domain::{
-    GrantFilter, GrantGateway, GrantOwner, GrantSort, GrantSortColumn, GrantUser, ListedGrant, Page,
-    PageRequest, Timestamp,
+    AccessTokenStatus, GrantCounts, GrantFilter, GrantGateway, GrantId, GrantOwner, GrantSort,
+    GrantSortColumn, GrantUser, Health, ListedGrant, Page, PageRequest, Timestamp,
 };
+use std::collections::HashMap;
 
 #[derive(sqlx::FromRow)]
 struct ListedRow {
@@ -47,6 +48,8 @@ const COLUMNS: &str = "g.id, g.owner_kind, g.user_id, u.email AS user_email, u.n
      g.scopes_granted, g.state, g.state_reason, g.health, g.access_token_status, g.expires_at, g.ends_at, \
      g.refresh_token IS NOT NULL AS refreshable, g.created_at, g.authorized_at, g.last_used_at, \
      g.last_refreshed_at, g.last_error";
+
+const JOINS: &str = " JOIN gateways AS w ON w.id = g.gateway_id LEFT JOIN users AS u ON u.id = g.user_id";
 
 impl ListedRow {
     fn into_listed(self) -> Result<ListedGrant, StorageError> {
@@ -100,20 +103,49 @@ impl Storage {
         let walk = self.walk(filter).await?;
         let mut sql = Sql::default();
         Wanted { storage: self, filter, order, slice: &slice }.push_keys(&mut sql, walk);
-        sql.push(" SELECT ").push(COLUMNS).push(
-            " FROM keys AS k JOIN grants AS g ON g.id = k.id JOIN gateways AS w ON w.id = g.gateway_id \
-             LEFT JOIN users AS u ON u.id = g.user_id",
-        );
+        sql.push(" SELECT ").push(COLUMNS).push(" FROM keys AS k JOIN grants AS g ON g.id = k.id");
+        sql.push(JOINS);
         order.push_order(&mut sql, "k.at", "k.id");
         let rows = read!(self, "list grants", fetch_all, bound!(sql, query_as::<_, ListedRow>))?;
         let rows = rows.into_iter().map(ListedRow::into_listed).collect::<Result<Vec<_>, _>>()?;
         Ok(slice.page(rows, |row| (key(row, sort.column), row.id.to_string())))
     }
+
+    /// One grant, as the list shows it.
+    pub async fn listed_grant(&self, id: GrantId) -> Result<Option<ListedGrant>, StorageError> {
+        let mut sql = Sql::new("SELECT ");
+        sql.push(COLUMNS).push(" FROM grants AS g").push(JOINS).push(" WHERE g.id = ").text(id.to_string());
+        let row = read!(self, "read a grant", fetch_optional, bound!(sql, query_as::<_, ListedRow>))?;
+        row.map(ListedRow::into_listed).transpose()
+    }
+
+    /// How many grants there are. An index is read from end to end: this is for once in a while.
+    pub async fn grant_counts(&self) -> Result<GrantCounts, StorageError> {
+        let as_of = self.clock().now();
+        let rows: Vec<(String, String, String, i64)> = read!(
+            self,
+            "count all grants",
+            fetch_all,
+            sqlx::query_as(
+                "SELECT gateway_id, health, access_token_status, count(*) FROM grants \
+                 GROUP BY gateway_id, health, access_token_status"
+            )
+        )?;
+        let mut counted: HashMap<(Health, AccessTokenStatus), u64> = HashMap::new();
+        for (gateway, health, status, count) in rows {
+            let row = RowName { table: "grants", id: &gateway };
+            let key = (row.word("health", &health)?, row.word("access_token_status", &status)?);
+            *counted.entry(key).or_default() += count.unsigned_abs();
+        }
+        let counted = counted.into_iter().map(|((health, status), count)| (health, status, count)).collect();
+        Ok(GrantCounts { as_of, counted })
+    }
 }
 
 fn key(row: &ListedGrant, column: GrantSortColumn) -> i64 {
     match column {
+        GrantSortColumn::CreatedAt => row.created_at.millis(),
         GrantSortColumn::LastUsedAt => row.last_used_at.map_or(0, Timestamp::millis),
-        GrantSortColumn::CreatedAt | GrantSortColumn::ExpiresAt => or_never(row.moment(column)),
+        GrantSortColumn::ExpiresAt => or_never(row.expires_at),
     }
 }

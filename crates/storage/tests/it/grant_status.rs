@@ -65,4 +65,52 @@ async fn stored_health_is_what_the_domain_says_at_any_time(stage: &Stage) {
     }
 }
 
-on_both!(stored_health_is_what_the_domain_says_at_any_time);
+async fn another_setting_of_what_is_soon_reaches_what_is_stored(stage: &Stage) {
+    let storage = &stage.storage;
+    let hub = stored_gateway(storage, "hub").await;
+    let ada = stored_user(storage, "ada@example.com").await;
+    let first = stored_grant(storage, &ada, &hub).await;
+    let mut grants = Vec::new();
+    for (number, variant) in variants(&first).into_iter().enumerate() {
+        let label = format!("account {number}");
+        let grant = Grant { id: Entropy.id(NOW), label, version: 0, ..variant };
+        let stored = storage.store_authorized_grant(&grant, event("grant.authorize")).await.unwrap();
+        assert!(matches!(stored, doorward_storage::StoredGrant::Stored { .. }));
+        grants.push(grant);
+    }
+    storage.expiring_soon_is_followed().await.unwrap();
+    assert!(!storage.expiring_soon_has_changed().await.unwrap());
+    for soon in [Duration::from_secs(600), Duration::from_secs(200 * 86_400), Duration::MAX] {
+        let restarted = stage.open_again().await;
+        restarted.set_expiring_soon(soon);
+        assert!(restarted.expiring_soon_has_changed().await.unwrap());
+        let mut after = None;
+        while let Some(last) = restarted.follow_expiring_soon(after, 7).await.unwrap() {
+            after = Some(last);
+        }
+        restarted.expiring_soon_is_followed().await.unwrap();
+        assert!(!restarted.expiring_soon_has_changed().await.unwrap());
+        while restarted.settle_due_grants(20).await.unwrap() > 0 {}
+        let now = stage.clock.now();
+        for grant in &grants {
+            let marks = grant.clock_marks(soon);
+            let millis = |moment: Option<Timestamp>| moment.map_or(i64::MAX, Timestamp::millis);
+            let sql = format!(
+                "SELECT count(*) FROM grants WHERE id = '{}' AND health = '{}' AND access_token_status = '{}' \
+                 AND expires_soon_at = {} AND dies_soon_at = {} AND dies_at = {}",
+                grant.id,
+                word(grant.health(now, soon)),
+                word(grant.access_token_status(now, soon)),
+                millis(marks.expires_soon_at),
+                millis(marks.dies_soon_at),
+                millis(marks.dies_at),
+            );
+            assert_eq!(stage.number(&sql).await, 1, "{soon:?}: {marks:?} {grant:?}");
+        }
+    }
+}
+
+on_both!(
+    stored_health_is_what_the_domain_says_at_any_time,
+    another_setting_of_what_is_soon_reaches_what_is_stored,
+);

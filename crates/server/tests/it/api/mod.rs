@@ -2,6 +2,7 @@
 
 mod admin_audit;
 mod admin_oauth_revoke;
+mod admin_oauth_tokens;
 mod admin_users;
 mod api_tokens;
 mod authentication;

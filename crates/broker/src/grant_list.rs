@@ -1,0 +1,139 @@
+//! The list of all grants, for those who may read them: pages, one of them closely, counts.
+
+use crate::{Broker, BrokerError, Caller};
+use doorward_domain::{
+    AuditEvent, Gateway, Grant, GrantCounts, GrantFilter, GrantId, GrantSort, Health, ListedGrant, Page,
+    PageRequest, Permission,
+};
+use doorward_storage::AuditFilter;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// So many grants whose status the clock has changed are brought up to date before a list is read; what is
+/// left over, the job does.
+const SETTLED_FIRST: u32 = 200;
+
+/// Grants per statement of the job.
+const SETTLED_AT_ONCE: u32 = 500;
+
+/// Counts are counted anew when they are older.
+const COUNTS_LIVE: Duration = Duration::from_secs(5);
+
+/// How many events a grant's time line shows.
+const TIME_LINE: u32 = 100;
+
+/// The counts that all callers share.
+pub(crate) type SharedCounts = Mutex<Option<Arc<GrantCounts>>>;
+
+/// One grant, looked at closely. The sealed tokens in it are for no answer.
+#[derive(Debug, Clone)]
+pub struct GrantDetails {
+    pub listed: ListedGrant,
+    pub grant: Grant,
+    pub gateway: Arc<Gateway>,
+    /// What happened to it, newest first.
+    pub time_line: Vec<AuditEvent>,
+}
+
+impl Broker {
+    /// A page of the grants that a filter lets pass.
+    pub async fn list_grants(
+        &self,
+        caller: &Caller,
+        filter: &GrantFilter,
+        sort: GrantSort,
+        page: &PageRequest,
+    ) -> Result<Page<ListedGrant>, BrokerError> {
+        may_read(caller, filter)?;
+        self.storage().settle_due_grants(SETTLED_FIRST).await?;
+        Ok(self.storage().list_grants(filter, sort, page).await?)
+    }
+
+    /// One grant with its settings and its time line.
+    pub async fn grant_details(&self, caller: &Caller, id: GrantId) -> Result<GrantDetails, BrokerError> {
+        caller.require(Permission::ReadGrants)?;
+        let missing = || BrokerError::NotFound { what: "OAuth token" };
+        self.storage().settle_due_grants(SETTLED_FIRST).await?;
+        let listed = self.storage().listed_grant(id).await?.ok_or_else(missing)?;
+        let grant = self.storage().grant(id).await?.ok_or_else(missing)?;
+        if caller.api_token().is_some_and(|token| !token.allows(grant.gateway_id)) {
+            return Err(missing());
+        }
+        let gateway = self.directory().await?.get(grant.gateway_id).cloned().ok_or_else(missing)?;
+        let time_line = self.time_line(id).await?;
+        Ok(GrantDetails { listed, grant, gateway, time_line })
+    }
+
+    /// What happened to a grant, newest first, also after it has ended: its events in the audit trail.
+    pub(crate) async fn time_line(&self, id: GrantId) -> Result<Vec<AuditEvent>, BrokerError> {
+        let filter = AuditFilter { subject: Some(id.to_string()), ..AuditFilter::default() };
+        let newest = PageRequest { limit: TIME_LINE, cursor: None };
+        Ok(self.storage().audit_events(&filter, &newest).await?.items)
+    }
+
+    /// How many grants there are, at most five seconds ago; counted once for all who ask.
+    pub async fn grant_counts(&self, caller: &Caller) -> Result<Arc<GrantCounts>, BrokerError> {
+        may_read(caller, &GrantFilter::default())?;
+        self.shared_counts().await
+    }
+
+    async fn shared_counts(&self) -> Result<Arc<GrantCounts>, BrokerError> {
+        // Whoever comes while they are counted waits here, and finds them.
+        let mut shared = self.grant_counts.lock().await;
+        if let Some(counts) = shared.as_ref().filter(|counts| counts.as_of.until(self.now()) < COUNTS_LIVE) {
+            return Ok(Arc::clone(counts));
+        }
+        self.storage().settle_due_grants(SETTLED_FIRST).await?;
+        let counts = Arc::new(self.storage().grant_counts().await?);
+        *shared = Some(Arc::clone(&counts));
+        Ok(counts)
+    }
+
+    /// Writes the status anew of all grants that the clock has changed. Called every few seconds.
+    pub async fn settle_grants(&self) -> Result<(), BrokerError> {
+        if self.storage().expiring_soon_has_changed().await? {
+            self.follow_expiring_soon().await?;
+        }
+        while self.storage().settle_due_grants(SETTLED_AT_ONCE).await? == u64::from(SETTLED_AT_ONCE) {}
+        Ok(())
+    }
+
+    /// What is stored goes by the setting as it was when it was written; after a start with another one, all of
+    /// it is computed anew.
+    async fn follow_expiring_soon(&self) -> Result<(), BrokerError> {
+        let mut after = None;
+        while let Some(last) = self.storage().follow_expiring_soon(after, SETTLED_AT_ONCE).await? {
+            after = Some(last);
+        }
+        Ok(self.storage().expiring_soon_is_followed().await?)
+    }
+
+    /// Tells the metrics how many grants there are of each health.
+    pub async fn gauge_grants(&self) -> Result<(), BrokerError> {
+        let counts = self.shared_counts().await?;
+        for (health, word) in HEALTHS {
+            metrics::gauge!("doorward_grants", "health" => word).set(counts.of_health(health) as f64);
+        }
+        Ok(())
+    }
+}
+
+const HEALTHS: [(Health, &str); 6] = [
+    (Health::Valid, "valid"),
+    (Health::ExpiringSoon, "expiring_soon"),
+    (Health::Expired, "expired"),
+    (Health::NeedsAuthorization, "needs_authorization"),
+    (Health::Uncertain, "uncertain"),
+    (Health::Orphaned, "orphaned"),
+];
+
+/// An API token that opens some gateways only shows the grants of one of these at a time.
+fn may_read(caller: &Caller, filter: &GrantFilter) -> Result<(), BrokerError> {
+    caller.require(Permission::ReadGrants)?;
+    let shown = |gateway| caller.api_token().is_none_or(|token| token.allows(gateway));
+    if caller.is_narrowed() && !filter.gateway.is_some_and(shown) {
+        return Err(BrokerError::Forbidden { need: Permission::ReadGrants });
+    }
+    Ok(())
+}
