@@ -236,6 +236,23 @@ mod tests {
     }
 
     #[test]
+    fn m8_an_error_names_the_reference_that_leads_to_its_reason() {
+        let down = |reference: Option<&str>| {
+            ProtocolError::from(CallError::Unavailable {
+                problem: "It is kept, try again shortly.".into(),
+                retry_after: Some(std::time::Duration::from_secs(7)),
+                reference: reference.map(str::to_owned),
+            })
+            .message(Some(&id()), true)
+        };
+        assert_eq!(
+            down(Some("0a1b2c")),
+            r#"{"jsonrpc":"2.0","id":"7","error":{"code":-32603,"message":"It is kept, try again shortly. (reference 0a1b2c)","data":{"retry_after_seconds":7,"reference":"0a1b2c"}}}"#
+        );
+        assert!(!down(None).contains("reference"));
+    }
+
+    #[test]
     fn our_own_trouble_is_not_told_to_clients() {
         let error = ProtocolError::Broker(BrokerError::VersionMismatch);
         assert!(!error.message(None, true).contains("meantime"));

@@ -4,6 +4,7 @@ mod admin_audit;
 mod admin_oauth_cleanup;
 mod admin_oauth_ended;
 mod admin_oauth_jobs;
+mod admin_oauth_refresh;
 mod admin_oauth_revoke;
 mod admin_oauth_tokens;
 mod admin_users;
@@ -71,7 +72,8 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(admin_oauth_revoke::revoke_many))
         .routes(routes!(admin_oauth_revoke::reauthorize))
         .routes(routes!(admin_oauth_revoke::reauthorize_many))
-        .routes(routes!(admin_oauth_ended::read));
+        .routes(routes!(admin_oauth_ended::read))
+        .routes(routes!(admin_oauth_refresh::refresh));
     // Lists that take query parameters.
     let lists = OpenApiRouter::new()
         .routes(routes!(gateways::list, gateways::create))

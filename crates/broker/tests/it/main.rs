@@ -10,6 +10,7 @@ mod people;
 mod refresh;
 mod refresh_background;
 mod refresh_failures;
+mod refresh_killed;
 mod refresh_outage;
 mod refresh_paths;
 mod refresh_uncertain;

@@ -102,17 +102,8 @@ impl World {
 
     /// One more grant of alice, as a consent would have left it, told apart by its label.
     pub async fn one_more_grant(&self, gateway: &Gateway, label: &str) -> Grant {
-        let resource = self.demo.mcp_server.url().to_string();
-        let given = self.demo.authorization_server.hand_out("alice", &resource);
-        let vault = Vault::new(KeyRing::parse(&self.ring).unwrap());
         let now = self.clock.now();
         let id: GrantId = Entropy.id(now);
-        let refresh_token = RefreshToken::new(given.refresh_token);
-        let tokens = SealedTokenSet {
-            access_token: vault.seal(&Place::grant_access_token(id), &AccessToken::new(given.access_token)),
-            refresh_token: Some(vault.seal(&Place::grant_refresh_token(id), &refresh_token)),
-            expires_at: Some(now.plus(given.lifetime)),
-        };
         let grant = Grant {
             id,
             owner: GrantOwner::User(self.alice.user.id),
@@ -124,7 +115,7 @@ impl World {
             account: None,
             scopes_requested: vec![],
             scopes_granted: vec![],
-            tokens,
+            tokens: self.handed_out(id),
             refresh_number: 1,
             redeeming_number: None,
             created_at: now,
@@ -144,6 +135,38 @@ impl World {
         let stored = self.storage.store_authorized_grant(&grant, event).await.unwrap();
         assert!(matches!(stored, StoredGrant::Stored { .. }), "{stored:?}");
         Grant { version: 1, ..grant }
+    }
+
+    /// The grant as its user's new consent leaves it.
+    pub async fn authorized_anew(&self, grant: &Grant) {
+        let now = self.clock.now();
+        let anew = Grant {
+            state: GrantState::Active,
+            tokens: self.handed_out(grant.id),
+            refresh_number: grant.refresh_number + 1,
+            authorized_at: now,
+            issued_at: now,
+            last_error: None,
+            retry_at: None,
+            ..grant.clone()
+        };
+        let event = NewAuditEvent::new(Actor::System, "grant.authorize").subject(grant.id);
+        let stored = self.storage.store_authorized_grant(&anew, event).await.unwrap();
+        assert!(matches!(stored, StoredGrant::Stored { .. }), "{stored:?}");
+    }
+
+    /// Tokens of the demo provider, sealed for a grant.
+    fn handed_out(&self, id: GrantId) -> SealedTokenSet {
+        let resource = self.demo.mcp_server.url().to_string();
+        let given = self.demo.authorization_server.hand_out("alice", &resource);
+        let vault = Vault::new(KeyRing::parse(&self.ring).unwrap());
+        let access_token = AccessToken::new(given.access_token);
+        let refresh_token = RefreshToken::new(given.refresh_token);
+        SealedTokenSet {
+            access_token: vault.seal(&Place::grant_access_token(id), &access_token),
+            refresh_token: Some(vault.seal(&Place::grant_refresh_token(id), &refresh_token)),
+            expires_at: Some(self.clock.now().plus(given.lifetime)),
+        }
     }
 
     /// The gateway as the administrator edits its OAuth settings; the secret is given again.

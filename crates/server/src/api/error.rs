@@ -2,7 +2,7 @@
 //! of the field where there is one. Errors that are ours are logged here, once, and not told.
 
 use axum::response::{IntoResponse, Response};
-use doorward_broker::BrokerError;
+use doorward_broker::{BrokerError, RefreshedNow};
 use doorward_domain::Audience;
 use doorward_mcp::CallError;
 use doorward_storage::StorageError;
@@ -34,6 +34,8 @@ pub(crate) enum ApiError {
     Call(CallError),
     /// A use case refused or failed.
     Broker(BrokerError),
+    /// A refresh that was asked for brought no token.
+    NotRefreshed(RefreshedNow),
     /// A handler panicked.
     Panicked,
 }
@@ -76,6 +78,9 @@ pub(crate) struct Problem {
     /// The field or parameter that is wrong, as a path such as `authorization.token_url`.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
+    /// Leads to the event in the audit trail that says why, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
     #[serde(skip)]
     retry_after: Option<Duration>,
 }
@@ -83,8 +88,15 @@ pub(crate) struct Problem {
 impl Problem {
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        let status = status.as_u16();
-        Self { kind: "about:blank", title, status, detail: detail.into(), field: None, retry_after: None }
+        Self {
+            kind: "about:blank",
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            field: None,
+            reference: None,
+            retry_after: None,
+        }
     }
 
     /// The field goes into the sentence too, so that the sentence alone is enough.
@@ -147,6 +159,7 @@ fn problem_of(error: ApiError) -> Problem {
         ),
         ApiError::Call(error) => of_call(&error),
         ApiError::Broker(error) => of_broker(error),
+        ApiError::NotRefreshed(refreshed) => of_refresh(refreshed),
         ApiError::Panicked => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, OURS),
     }
 }
@@ -184,7 +197,33 @@ fn of_broker(error: BrokerError) -> Problem {
     }
 }
 
+fn of_refresh(refreshed: RefreshedNow) -> Problem {
+    match refreshed {
+        RefreshedNow::Lasting { problem, reference } => {
+            Problem { reference, ..Problem::new(StatusCode::CONFLICT, problem) }
+        }
+        RefreshedNow::Later { problem, retry_after, reference } => {
+            Problem { reference, retry_after, ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, problem) }
+        }
+        RefreshedNow::Fresh(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, OURS),
+    }
+}
+
 fn of_call(error: &CallError) -> Problem {
+    let told = told_of_call(error);
+    match error {
+        CallError::MustAuthorize { reference, .. } => Problem { reference: reference.clone(), ..told },
+        CallError::Unavailable { problem, retry_after, reference } => Problem {
+            detail: problem.clone(),
+            reference: reference.clone(),
+            retry_after: *retry_after,
+            ..told
+        },
+        _ => told,
+    }
+}
+
+fn told_of_call(error: &CallError) -> Problem {
     let status = match error {
         CallError::MustAuthorize { .. } | CallError::Ended { .. } => StatusCode::CONFLICT,
         CallError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,

@@ -4,7 +4,8 @@ use crate::extract::AdminCaller;
 use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
-use doorward_domain::Permission;
+use doorward_broker::ProviderOutage;
+use doorward_domain::{Permission, Timestamp};
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -29,6 +30,26 @@ struct Details {
     public_url: String,
     /// What is wrong with cleanup, in a sentence: it has not run for two intervals. It keeps nobody from calling.
     cleanup: Option<String>,
+    /// The authorization servers that this process takes for down. They take nothing from its readiness.
+    providers_down: Vec<ProviderDown>,
+}
+
+/// An authorization server that does not answer.
+#[derive(Debug, Serialize, ToSchema)]
+struct ProviderDown {
+    /// Its issuer, or the origin of its token endpoint.
+    provider: String,
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
+    /// Until then nothing is sent there; the first refresh after it is the probe.
+    #[schema(value_type = String, format = DateTime)]
+    next_probe_at: Timestamp,
+}
+
+impl From<ProviderOutage> for ProviderDown {
+    fn from(outage: ProviderOutage) -> Self {
+        Self { provider: outage.provider, since: outage.since, next_probe_at: outage.next_probe }
+    }
 }
 
 /// Whether the process runs.
@@ -60,6 +81,7 @@ pub(crate) async fn ready(
         setup_needed: matches!(setup_needed, Ok(true)),
         public_url: state.facts.public_origin.clone(),
         cleanup,
+        providers_down: state.broker.circuits().into_iter().map(Into::into).collect(),
     });
     match setup_needed {
         Ok(_) => (StatusCode::OK, Json(Health { status: "ready", details })),

@@ -25,6 +25,7 @@ mod ended_grant;
 mod feed;
 mod gateway;
 mod grant;
+mod grant_due;
 mod grant_list;
 mod grant_status;
 mod lease;
