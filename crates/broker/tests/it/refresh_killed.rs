@@ -42,7 +42,7 @@ enum Moment {
 
 impl Moment {
     fn of(round: usize) -> Self {
-        let anywhere = u64::from_be_bytes(doorward_domain::Entropy.bytes()) % 40_000;
+        let anywhere = u64::from_be_bytes(doorward_domain::Entropy.bytes()) % 120_000;
         match round % 10 {
             0 => Self::RequestHeld,
             1 | 2 => Self::AnswerHeld,

@@ -2,15 +2,19 @@
 //! and punish reuse: one refresh, eight answers, and the grant lives.
 
 use super::walk::{self, Process, modern};
-use doorward_demo::McpServerOptions;
-use doorward_domain::Audience;
+use doorward_broker::{Access, RefreshedNow};
+use doorward_demo::{McpServerOptions, TokenFault};
+use doorward_domain::{Audience, GrantOwner, PageRequest};
+use doorward_storage::AuditFilter;
 use doorward_testkit::app::{TestApp, TestAppOptions};
 use doorward_testkit::client::Client;
 use doorward_testkit::provider::Provider;
 use doorward_testkit::{glewlwyd, oidc_provider};
 use futures_util::future::join_all;
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 const LIFETIME: u64 = 3600;
 
@@ -78,6 +82,59 @@ async fn a_token_that_the_upstream_refuses_early_is_replaced_once_for_eight_call
     provider.control().end_access_tokens().await;
     join_all((0..8).map(|number| as_alice(&client, number))).await;
     assert_eq!(provider.control().log().await.refreshes(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r1_r2_fifty_callers_by_every_path_on_two_replicas_cause_one_refresh() {
+    let app = TestApp::with(TestAppOptions { postgres: true, ..Default::default() }).await;
+    let demo = app.demo().await;
+    let gateway = app.register(&demo, "demo").await;
+    let alice = app.user("alice").await;
+    app.connect(&alice, "demo", &demo, "alice").await;
+    let other = Process::beside(&app).await;
+    let grant = app.app.storage().grant_of(GrantOwner::User(alice.id), gateway.id).await.unwrap().unwrap();
+    let Access::Header(sent) = app.app.broker().access(&alice.caller, &gateway).await.unwrap() else {
+        panic!()
+    };
+    let sent = sent.used.unwrap();
+    app.clock.advance(Duration::from_secs(LIFETIME + 1));
+
+    // "Refresh now" asks for a newer token than the one there is, so all of them ask while it is on its way.
+    let release = Arc::new(Notify::new());
+    demo.authorization_server.faults().next_token_answer(TokenFault::HeldUntil(Arc::clone(&release)));
+    let (app, other, gateway, alice, sent) = (&app, &other, &gateway, &alice, &sent);
+    let callers = (0..50).map(|number| async move {
+        let broker = [app.app.broker(), other.app.broker()][number / 2 % 2];
+        match number % 4 {
+            0 => {
+                let access = broker.access(&alice.caller, gateway).await.unwrap();
+                assert!(matches!(access, Access::Header(_)), "{access:?}");
+            }
+            1 => drop(broker.refresh_due().await.unwrap()),
+            2 => {
+                let fresh = broker.refresh_now(&app.administrator().caller, grant.id).await.unwrap();
+                assert!(matches!(fresh, RefreshedNow::Fresh(_)), "{fresh:?}");
+            }
+            _ => {
+                let renewed = broker.access_after_refusal(&alice.caller, gateway, sent).await.unwrap();
+                assert!(matches!(renewed, Access::Header(_)), "{renewed:?}");
+            }
+        }
+    });
+    let asked_by_all = async {
+        let asked = AuditFilter { action_prefix: Some("grant.refresh_now".into()), ..AuditFilter::default() };
+        let page = PageRequest::default();
+        while app.app.storage().audit_events(&asked, &page).await.unwrap().items.len() < 12 {
+            tokio::task::yield_now().await;
+        }
+        while demo.authorization_server.log().refreshes == 0 {
+            tokio::task::yield_now().await;
+        }
+        release.notify_one();
+    };
+    tokio::join!(join_all(callers), asked_by_all);
+    let log = demo.authorization_server.log();
+    assert_eq!((log.refreshes, log.token_requests_of("refresh_token"), log.refresh_token_reuses), (1, 1, 0));
 }
 
 #[tokio::test]

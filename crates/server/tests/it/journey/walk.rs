@@ -95,7 +95,7 @@ pub async fn connect(app: &TestApp, person: &Person, slug: &str, provider: &Prov
 pub struct Process {
     /// A client of it without any credential.
     pub client: Client,
-    _app: App,
+    pub app: App,
     stop: CancellationToken,
     _directory: TempDir,
 }
@@ -111,7 +111,7 @@ impl Process {
         let client = Client::new(&format!("http://{}", listening.local_addr().unwrap()));
         let stop = CancellationToken::new();
         drop(listener::serve(listening, process.router(), stop.clone()));
-        Self { client, _app: process, stop, _directory: directory }
+        Self { client, app: process, stop, _directory: directory }
     }
 }
 
