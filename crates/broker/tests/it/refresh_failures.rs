@@ -144,6 +144,25 @@ async fn r14_a_refused_registration_flags_its_gateway_once_and_is_probed_only() 
 }
 
 #[tokio::test]
+async fn r6_tokens_are_stored_whatever_else_the_answer_says() {
+    let world = World::start().await;
+    let gateway = world.connected().await;
+    let before = world.grant(&gateway).await.unwrap();
+    world.advance(301);
+    // An ID token that no key signed, an account that is none, scopes that are not words: none of it is looked
+    // at before the pair is stored, because the old refresh token is spent by now.
+    let answer = r#"{"access_token":"fresh","refresh_token":"fresh too","id_token":"e30.e30.e30","scope":{},
+        "expires_in":300}"#;
+    world.demo.authorization_server.faults().next_token_answer(body(200, JSON, answer));
+    assert_eq!(bearer(&world.access(&gateway).await), "Bearer fresh");
+    assert_eq!(bearer(&world.access(&gateway).await), "Bearer fresh");
+    assert_eq!(world.refresh_requests(), 1, "no second redeem");
+    let after = world.grant(&gateway).await.unwrap();
+    assert_eq!((after.refresh_number, after.account), (before.refresh_number + 1, before.account));
+    assert_eq!(after.scopes_granted, before.scopes_granted);
+}
+
+#[tokio::test]
 async fn r20_a_lifetime_is_never_invented_and_never_lost_with_its_token() {
     let world = World::start().await;
     let gateway = world.connected().await;

@@ -138,6 +138,49 @@ async fn r1_r2_fifty_callers_by_every_path_on_two_replicas_cause_one_refresh() {
 }
 
 #[tokio::test]
+async fn m8_a_client_is_told_the_reference_that_leads_to_the_reason() {
+    let app = TestApp::start().await;
+    let demo = app.demo().await;
+    app.register(&demo, "awkward").await;
+    let alice = app.user("alice").await;
+    app.connect(&alice, "awkward", &demo, "alice").await;
+    let client = walk::mcp(&app, &alice).await;
+    as_alice(&client, 0).await;
+    app.clock.advance(Duration::from_secs(LIFETIME + 1));
+    let faults = demo.authorization_server.faults();
+    faults.next_token_answer(TokenFault::Unavailable { retry_after_seconds: 7 });
+    let whoami = json!({ "name": "awkward-whoami" });
+    let down = modern(&client, "/mcp", "tools/call", &whoami).await;
+    let first = down["error"]["data"]["reference"].as_str().unwrap_or_else(|| panic!("{down:#}")).to_owned();
+    assert!(
+        down["error"]["message"].as_str().unwrap().ends_with(&format!("(reference {first})")),
+        "{down:#}"
+    );
+    assert!(down["error"]["data"]["retry_after_seconds"].as_u64().unwrap() >= 7);
+
+    app.clock.advance(Duration::from_secs(60));
+    faults.next_token_answer(TokenFault::RefusedSaying {
+        status: 400,
+        error: "invalid_grant".into(),
+        description: "ended on Monday".into(),
+    });
+    let asked = modern(&client, "/mcp", "tools/call", &whoami).await;
+    let facts = &asked["result"]["_meta"]["doorward/authorization_required"];
+    let second = facts["reference"].as_str().unwrap_or_else(|| panic!("{asked:#}")).to_owned();
+    assert!(walk::tool_text(&asked).ends_with(&format!("(reference {second})")), "{asked:#}");
+    let uri = json!({ "uri": "demo://repo-list" });
+    let again = modern(&client, "/mcp", "resources/read", &uri).await;
+    assert_eq!(again["error"]["data"]["reference"], second.as_str(), "{again:#}");
+    assert!(!format!("{asked}{again}").contains("Monday"), "the provider's words reach no client");
+
+    for (reference, action) in [(first, "grant.refresh_failed"), (second, "grant.park")] {
+        let filter = AuditFilter { reference: Some(reference), ..AuditFilter::default() };
+        let told = app.app.storage().audit_events(&filter, &PageRequest::default()).await.unwrap().items;
+        assert_eq!(told.iter().map(|event| event.action.as_str()).collect::<Vec<_>>(), [action]);
+    }
+}
+
+#[tokio::test]
 async fn two_processes_with_four_calls_each_cause_one_refresh() {
     let app = TestApp::with(TestAppOptions { postgres: true, ..Default::default() }).await;
     let provider = oidc_provider::start(&walk::redirect_uri(&app), LIFETIME).await;
