@@ -321,9 +321,7 @@ fn not_done(error: &BrokerError) -> BrokerError {
         BrokerError::Unavailable { problem, retry_after } => (problem.clone(), *retry_after),
         BrokerError::Storage(error) => {
             tracing::error!(%error, "a refresh could not be carried out");
-            let problem =
-                "Doorward's database does not answer; nothing was sent on your behalf. Try again shortly.";
-            (problem.to_owned(), Some(DATABASE_WAIT))
+            ("Doorward's database does not answer; try again shortly.".to_owned(), Some(DATABASE_WAIT))
         }
         error => {
             tracing::error!(%error, "a refresh could not be carried out");
