@@ -11,7 +11,7 @@ use doorward_demo::TokenFault;
 use doorward_domain::{Clock, Gateway, Grant, GrantState, Timestamp};
 use doorward_storage::Storage;
 use std::collections::BTreeMap;
-use std::io::BufRead;
+use std::io::{BufRead, Write};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -64,8 +64,9 @@ fn a_process_that_refreshes_until_it_is_killed() {
         let storage = Storage::open_sqlite(Path::new(&database), clock.clone()).await.unwrap();
         storage.recover_interrupted_refreshes(clock.now()).await.unwrap();
         let broker = broker_over(&storage, &clock, &ring);
-        tokio::io::stdout().write_all(b"\nready\n").await.unwrap();
-        tokio::io::stdout().flush().await.unwrap();
+        let mut stdout = std::io::stdout();
+        stdout.write_all(b"\nready\n").unwrap();
+        stdout.flush().unwrap();
         loop {
             broker.refresh_due().await.unwrap();
         }
