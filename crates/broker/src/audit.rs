@@ -41,7 +41,7 @@ impl Broker {
     }
 }
 
-/// An export that is under way: a piece at a time, whatever the length of the trail.
+/// An export that is under way: a page at a time, whatever the length of the trail.
 pub struct AuditExport {
     broker: Broker,
     filter: AuditFilter,
@@ -49,11 +49,13 @@ pub struct AuditExport {
 }
 
 impl AuditExport {
-    /// The next piece; empty at the end.
-    pub async fn next(&mut self) -> Result<Vec<AuditEvent>, BrokerError> {
-        let storage = self.broker.storage();
-        let events = storage.audit_piece(&self.filter, self.piece.clone(), EXPORTED_AT_ONCE).await?;
-        self.piece.start = events.last().map_or(self.piece.end, |event| event.seq + 1);
-        Ok(events)
+    /// A page, oldest first; its cursor is good for this export alone.
+    pub async fn page(&self, cursor: Option<String>) -> Result<Page<AuditEvent>, BrokerError> {
+        let after = cursor.and_then(|seq| seq.parse::<i64>().ok());
+        let piece = after.map_or(self.piece.start, |seq| seq.saturating_add(1))..self.piece.end;
+        let items = self.broker.storage().audit_piece(&self.filter, piece, EXPORTED_AT_ONCE).await?;
+        let is_full = items.len() == EXPORTED_AT_ONCE as usize;
+        let next_cursor = items.last().filter(|_| is_full).map(|event| event.seq.to_string());
+        Ok(Page { items, next_cursor })
     }
 }

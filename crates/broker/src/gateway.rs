@@ -9,7 +9,7 @@ use crate::gateway_input::{
 use crate::{AuthorizationInput, Broker, BrokerError, Caller, Edit, GatewayInput, OAuthInput};
 use doorward_domain::{
     CatalogSharing, Fingerprint, Gateway, GatewayAuthorization, GatewayId, GatewayState, HeaderSecret,
-    OAuthSettings, Permission, ReauthorizationReason, StaticHeader,
+    NewAuditEvent, OAuthSettings, Permission, ReauthorizationReason, StaticHeader,
 };
 use doorward_oauth::{Discovered, Discovery};
 use doorward_storage::{Inserted, Updated};
@@ -108,8 +108,7 @@ impl Broker {
         let after = self.edited(&before, input).await?;
         let moved = before.fingerprint() != after.fingerprint();
         let park = moved.then_some(ReauthorizationReason::GatewayChanged);
-        let event =
-            caller.event("gateway.update").subject(id).detail("slug", &after.slug).detail("moved", moved);
+        let event = update_event(caller, &before, &after).detail("moved", moved);
         let update = self.storage().update_gateway(&after, park, event).await?;
         match update.outcome {
             Updated::Yes => {
@@ -295,4 +294,16 @@ fn rebind(after: &mut Gateway) -> Result<(), BrokerError> {
         }
     }
     Ok(())
+}
+
+/// An edit; whoever trusts another authorization server from now on wants to hear of it.
+fn update_event(caller: &Caller, before: &Gateway, after: &Gateway) -> NewAuditEvent {
+    let issuer = |gateway: &Gateway| gateway.oauth().map(OAuthSettings::issuer_key);
+    let event = match (issuer(before), issuer(after)) {
+        (Some(was), Some(is)) if was != is => {
+            caller.event("gateway.issuer_changed").detail("issuer", is).detail("issuer_before", was)
+        }
+        _ => caller.event("gateway.update"),
+    };
+    event.subject(after.id).detail("slug", &after.slug)
 }

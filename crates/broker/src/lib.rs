@@ -33,6 +33,7 @@ mod grant_list;
 mod last_used;
 mod lease;
 mod login;
+mod notice;
 mod outage;
 mod provider_told;
 mod refresh;
@@ -106,6 +107,7 @@ pub struct Broker {
     last_used: Arc<last_used::LastUsed>,
     cleanup: Arc<cleanup_schedule::CleanupWatch>,
     grant_counts: Arc<grant_list::SharedCounts>,
+    notices: Arc<tokio::sync::Mutex<doorward_storage::LeaseWatch>>,
     connected: Arc<RwLock<Vec<ConnectedListener>>>,
     /// Notified when grants have ended, so that their providers are told at once.
     ended: Arc<tokio::sync::Notify>,
@@ -137,6 +139,7 @@ impl Broker {
             last_used: Arc::default(),
             cleanup: Arc::default(),
             grant_counts: Arc::default(),
+            notices: Arc::default(),
             connected: Arc::default(),
             ended,
         }

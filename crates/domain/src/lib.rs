@@ -19,6 +19,7 @@ pub mod gateway;
 pub mod grant;
 pub mod grant_list;
 pub mod ids;
+pub mod notice;
 pub mod page;
 pub mod policy;
 pub mod provider_facts;
@@ -60,6 +61,7 @@ pub use ids::{
     ApiTokenId, AuditEventId, AuthorizationRequestId, BulkJobId, CleanupRunId, ClientRegistrationId,
     ConnectRequestId, GatewayId, GrantId, UserId,
 };
+pub use notice::{Notice, NoticeCursor};
 pub use page::{Page, PageRequest};
 pub use policy::{CleanupPolicy, Policy};
 pub use provider_facts::{ProviderFacts, RevocationMethod, RevocationReach, Telling, may_be_told, telling};

@@ -5,6 +5,7 @@ use crate::cookies::Cookies;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::settings::{AdministratorSetting, DatabaseSetting, Settings};
 use crate::state::{AppState, Facts};
+use crate::webhook::Webhook;
 use crate::{key_ring, router};
 use axum::Router;
 use doorward_broker::{Broker, BrokerError, BrokerParts, NewPerson};
@@ -24,6 +25,7 @@ pub struct App {
     storage: Storage,
     vault: Vault,
     checkpoints: Checkpoints,
+    webhook: Option<Webhook>,
     directory: DataDir,
 }
 
@@ -54,6 +56,8 @@ pub enum StartError {
     Storage(#[from] StorageError),
     #[error(transparent)]
     Outbound(#[from] OutboundError),
+    #[error("{0}")]
+    Webhook(String),
     #[error(transparent)]
     Broker(#[from] BrokerError),
     #[error("DOORWARD_ADMIN_EMAIL or DOORWARD_ADMIN_PASSWORD: {0}")]
@@ -74,6 +78,7 @@ impl App {
             storage.recover_interrupted_refreshes(clock.now()).await?;
         }
         let outbound = Outbound::new(settings.egress.clone(), settings.request_timeout)?;
+        let to_webhook = outbound.clone();
         let broker = Broker::new(BrokerParts {
             storage: storage.clone(),
             vault: vault.clone(),
@@ -93,10 +98,15 @@ impl App {
             clock,
             entropy,
         });
+        let webhook = settings
+            .webhook
+            .as_ref()
+            .map(|setting| Webhook::new(setting, to_webhook, broker.clock().clone()));
+        let webhook = webhook.transpose().map_err(StartError::Webhook)?;
         let checkpoints = Checkpoints::new(settings.audit_checkpoint_file.clone());
         let facts = Arc::new(facts(settings));
         let state = AppState { broker, catalogs, facts };
-        Ok(Self { state, mcp, storage, vault, checkpoints, directory })
+        Ok(Self { state, mcp, storage, vault, checkpoints, webhook, directory })
     }
 
     /// Every route, ready to serve.
@@ -122,6 +132,19 @@ impl App {
     /// The data directory, which this process holds.
     pub(crate) fn directory(&self) -> &DataDir {
         &self.directory
+    }
+
+    /// Who is told what an administrator wants to hear of.
+    pub(crate) fn webhook(&self) -> Option<&Webhook> {
+        self.webhook.as_ref()
+    }
+
+    /// Tells the notices that are due; their number. A test has no beat.
+    pub async fn tell_notices(&self) -> Result<u64, BrokerError> {
+        match &self.webhook {
+            Some(webhook) => webhook.tell(self.broker()).await,
+            None => Ok(0),
+        }
     }
 
     /// Where checkpoints of the audit trail go.

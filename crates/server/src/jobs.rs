@@ -23,6 +23,8 @@ const BULK_EVERY: Duration = Duration::from_secs(10);
 const SETTLE_EVERY: Duration = Duration::from_secs(2);
 /// How often grants are counted for the metrics.
 const GAUGE_EVERY: Duration = Duration::from_secs(15);
+/// How often it is looked whether there is a notice to be told.
+const NOTICES_EVERY: Duration = Duration::from_secs(10);
 
 /// Starts every job.
 pub(crate) fn start(app: &App, stop: &CancellationToken) {
@@ -32,6 +34,12 @@ pub(crate) fn start(app: &App, stop: &CancellationToken) {
         let checkpoints = checkpoints.clone();
         async move { checkpoints.write_if_new(&broker).await }
     });
+    if let Some(webhook) = app.webhook().cloned() {
+        every(NOTICES_EVERY, "tell notices", broker, stop, move |broker| {
+            let webhook = webhook.clone();
+            async move { webhook.tell(&broker).await.map(drop) }
+        });
+    }
     every(FLUSH_EVERY, "write when things were last used", broker, stop, |broker| async move {
         broker.flush_last_used().await
     });

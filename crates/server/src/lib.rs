@@ -20,6 +20,7 @@ pub mod settings;
 mod state;
 mod telemetry;
 mod ui;
+mod webhook;
 
 pub use app::{App, StartError};
 pub use settings::Settings;

@@ -41,6 +41,8 @@ pub struct Settings {
     pub policy: Policy,
     /// Where signed checkpoints of the audit trail are added; none: they are in the log alone.
     pub audit_checkpoint_file: Option<PathBuf>,
+    /// Who is told what an administrator wants to hear of.
+    pub webhook: Option<WebhookSetting>,
     pub log_format: LogFormat,
     /// What is logged, in the form of `RUST_LOG`.
     pub log_filter: String,
@@ -62,6 +64,20 @@ pub enum DatabaseSetting {
 pub struct AdministratorSetting {
     pub email: String,
     pub password: Password,
+}
+
+/// Where notices go, and what they are signed with.
+#[derive(Clone)]
+pub struct WebhookSetting {
+    /// It may hold a secret of the receiver's.
+    pub url: Url,
+    pub secret: SecretString,
+}
+
+impl std::fmt::Debug for WebhookSetting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "WebhookSetting({})", self.url.host_str().unwrap_or_default())
+    }
 }
 
 /// How log lines look.

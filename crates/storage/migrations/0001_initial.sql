@@ -454,6 +454,14 @@ CREATE INDEX audit_events_by_subject ON audit_events (subject, seq);
 CREATE INDEX audit_events_by_address ON audit_events (address, seq) WHERE address IS NOT NULL;
 CREATE INDEX audit_events_by_reference ON audit_events (reference) WHERE reference IS NOT NULL;
 
+-- How far notices were told, and when the next one may be tried again.
+CREATE TABLE notice_cursor (
+    name TEXT NOT NULL PRIMARY KEY,       -- webhook
+    seq BIGINT NOT NULL,                  -- of the last event that was dealt with
+    attempts BIGINT NOT NULL,
+    next_attempt_at BIGINT NOT NULL
+);
+
 -- Where retention has cut the chain: the last event that is gone, signed with a key that is not in the database.
 CREATE TABLE audit_anchors (
     seq BIGINT NOT NULL PRIMARY KEY,

@@ -62,12 +62,12 @@ pub(crate) struct AuditEventRow {
     pub(crate) hash: Vec<u8>,
 }
 
-/// The columns of [`AuditEventRow`].
-const COLUMNS: &str = "id, seq, at, actor_kind, actor_id, action, subject, user_id, address, reference, detail, \
+impl AuditEventRow {
+    /// Its columns.
+    pub(crate) const COLUMNS: &str = "id, seq, at, actor_kind, actor_id, action, subject, user_id, address, reference, detail, \
                        previous_hash, hash";
 
-impl AuditEventRow {
-    fn into_event(self) -> Result<AuditEvent, StorageError> {
+    pub(crate) fn into_event(self) -> Result<AuditEvent, StorageError> {
         let row = RowName { table: "audit_events", id: &self.id };
         let actor = actor(row, &self.actor_kind, self.actor_id.as_deref())?;
         Ok(AuditEvent {
@@ -139,8 +139,9 @@ impl Storage {
         let (conditions, values) = conditions(filter);
         let order = order.sql();
         let sql = format!(
-            "SELECT {COLUMNS} FROM audit_events WHERE seq >= $1 AND seq < $2 AND at >= $3 AND at < $4{conditions} \
-             ORDER BY seq {order} LIMIT $5"
+            "SELECT {} FROM audit_events WHERE seq >= $1 AND seq < $2 AND at >= $3 AND at < $4{conditions} \
+             ORDER BY seq {order} LIMIT $5",
+            AuditEventRow::COLUMNS
         );
         read!(self, "read the audit trail", fetch_all, {
             let query = sqlx::query_as::<_, AuditEventRow>(sqlx::AssertSqlSafe(sql.as_str()));
@@ -179,7 +180,10 @@ impl Storage {
         seq: i64,
         limit: u32,
     ) -> Result<Vec<AuditEventRow>, StorageError> {
-        let sql = format!("SELECT {COLUMNS} FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2");
+        let sql = format!(
+            "SELECT {} FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2",
+            AuditEventRow::COLUMNS
+        );
         read!(
             self,
             "walk the audit trail",

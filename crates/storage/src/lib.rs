@@ -47,6 +47,7 @@ mod grant_walk;
 mod key_check;
 mod lease;
 mod leftovers;
+mod notice;
 mod orphan;
 mod outbox;
 mod provider_revocation;

@@ -11,7 +11,7 @@ use doorward_domain::{
     Audience, ClientSecret, Clock, Entropy, Gateway, GatewayState, Password, Policy, Role, UserId,
 };
 use doorward_outbound::EgressPolicy;
-use doorward_server::settings::{AdministratorSetting, DatabaseSetting, LogFormat};
+use doorward_server::settings::{AdministratorSetting, DatabaseSetting, LogFormat, WebhookSetting};
 use doorward_server::{App, Settings, listener};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
@@ -53,6 +53,8 @@ pub struct TestAppOptions {
     pub egress: Option<EgressPolicy>,
     /// How long things are kept.
     pub policy: Policy,
+    /// Who is told what an administrator wants to hear of.
+    pub webhook: Option<WebhookSetting>,
 }
 
 /// Somebody with an account, and the means to act as them without a network.
@@ -81,6 +83,7 @@ impl TestApp {
         settings.administrator = (!options.without_administrator).then(administrator);
         settings.egress = options.egress.unwrap_or(settings.egress);
         settings.policy = options.policy;
+        settings.webhook = options.webhook;
         if let Some(postgres) = &postgres {
             settings.database = DatabaseSetting::Postgres(SecretString::from(postgres.url()));
             settings.key_ring = Some(SecretString::from(KEY_RING));
@@ -255,6 +258,7 @@ pub fn settings(directory: &TempDir, origin: &str) -> Settings {
         request_timeout: Duration::from_secs(5),
         policy: Policy::default(),
         audit_checkpoint_file: None,
+        webhook: None,
         log_format: LogFormat::Text,
         log_filter: "off".to_owned(),
         demo: false,

@@ -12,6 +12,7 @@ mod state;
 mod subkeys;
 pub mod token;
 pub mod vault;
+mod webhook;
 
 pub use key_ring::{KeyRing, KeyRingError};
 pub use password::PasswordError;
@@ -19,3 +20,4 @@ pub use place::Place;
 pub use signature::{Signature, is_signed_by};
 pub use token::{NewApiToken, checksum_fits, hash_token, new_api_token};
 pub use vault::{OpenError, Vault};
+pub use webhook::{WebhookSecret, WebhookSecretError};

@@ -6,6 +6,7 @@ mod audit;
 mod authorize;
 mod cleanup;
 mod gateway;
+mod notice;
 mod people;
 mod refresh;
 mod refresh_background;

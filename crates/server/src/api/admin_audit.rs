@@ -1,17 +1,19 @@
 //! The audit trail: newest first in pages, or oldest first as one file that can be verified by itself.
 
 use super::Problem;
-use super::audit_file::{AuditFile, FileFormat};
+use super::audit_file::{FileFormat, Line};
 use super::error::ApiError;
+use super::export;
 use super::views::{AuditEventView, Listed};
 use crate::extract::{AdminCaller, PageQuery, QueryOf};
 use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use doorward_domain::{Actor, GrantId, Timestamp, UserId};
 use doorward_storage::AuditFilter;
 use serde::Deserialize;
+use std::sync::Arc;
 use utoipa::IntoParams;
 
 /// Which events, and which page of them.
@@ -121,7 +123,12 @@ pub(crate) async fn export(
         until: query.until,
     };
     let export = state.broker.export_audit(&caller, filter, query.format.word()).await?;
-    Ok(AuditFile::new(query.format, export).into_response())
+    let export = Arc::new(export);
+    let page = move |cursor| {
+        let export = Arc::clone(&export);
+        async move { Ok(export.page(cursor).await?.map(Line::from)) }
+    };
+    export::stream(query.format, "doorward-audit", Line::COLUMNS, Line::cells, page).await
 }
 
 fn actor(text: &str) -> Result<Actor, ApiError> {

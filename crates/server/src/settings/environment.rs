@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 const PREFIX: &str = "DOORWARD_";
 
 /// What begins with our prefix and is a setting.
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 18] = [
     "DOORWARD_ADMIN_EMAIL",
     "DOORWARD_ADMIN_PASSWORD",
     "DOORWARD_ADMIN_PASSWORD_FILE",
@@ -23,6 +23,10 @@ const KNOWN: [&str; 14] = [
     "DOORWARD_METRICS_LISTEN",
     "DOORWARD_PUBLIC_URL",
     "DOORWARD_TRUSTED_PROXIES",
+    "DOORWARD_WEBHOOK_SECRET",
+    "DOORWARD_WEBHOOK_SECRET_FILE",
+    "DOORWARD_WEBHOOK_URL",
+    "DOORWARD_WEBHOOK_URL_FILE",
 ];
 
 /// Settings under other names. Other programs have variables that begin so too, so only what is nearly one

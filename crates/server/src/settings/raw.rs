@@ -2,7 +2,9 @@
 
 use super::parse::{self, wrong};
 use super::policy::RawPolicy;
-use super::{AdministratorSetting, DatabaseSetting, Environment, LogFormat, SettingError, Settings};
+use super::{
+    AdministratorSetting, DatabaseSetting, Environment, LogFormat, SettingError, Settings, WebhookSetting,
+};
 use clap::Args;
 use doorward_domain::Password;
 use doorward_outbound::EgressPolicy;
@@ -84,6 +86,7 @@ impl RawSettings {
                 .audit_checkpoint_file
                 .filter(|path| !path.trim().is_empty())
                 .map(PathBuf::from),
+            webhook: webhook(environment)?,
             log_format: match given(&self.log_format, "text").as_str() {
                 "text" => LogFormat::Text,
                 "json" => LogFormat::Json,
@@ -105,6 +108,22 @@ fn database(environment: &Environment) -> Result<DatabaseSetting, SettingError> 
             "DATABASE_URL",
             "use a postgres:// URL, or leave it out for SQLite in the data directory",
         )),
+    }
+}
+
+/// Both or neither: an unsigned notice could be anybody's.
+fn webhook(environment: &Environment) -> Result<Option<WebhookSetting>, SettingError> {
+    let (url, secret) = ("DOORWARD_WEBHOOK_URL", "DOORWARD_WEBHOOK_SECRET");
+    match (environment.secret(url)?, environment.secret(secret)?) {
+        (None, None) => Ok(None),
+        (Some(text), Some(secret)) => {
+            // The URL is not repeated: it may hold a secret of the receiver's.
+            let address =
+                text.parse().map_err(|_| wrong(url, "is not a URL such as https://example.com/hook"))?;
+            Ok(Some(WebhookSetting { url: address, secret: SecretString::from(secret) }))
+        }
+        (Some(_), None) => Err(wrong(secret, "DOORWARD_WEBHOOK_URL is set, so set this or its _FILE too")),
+        (None, Some(_)) => Err(wrong(url, "DOORWARD_WEBHOOK_SECRET is set, so set this too")),
     }
 }
 
@@ -171,6 +190,18 @@ mod tests {
         assert_eq!(with(Some("a@b"), &[password]).unwrap().unwrap().email, "a@b");
         assert!(with(Some("a@b"), &[]).unwrap_err().to_string().starts_with("DOORWARD_ADMIN_PASSWORD: "));
         assert!(with(None, &[password]).unwrap_err().to_string().starts_with("DOORWARD_ADMIN_EMAIL: "));
+    }
+
+    #[test]
+    fn a_webhook_needs_an_address_and_a_secret_and_prints_neither() {
+        let (url, secret) =
+            (("DOORWARD_WEBHOOK_URL", "https://h.example/canary"), ("DOORWARD_WEBHOOK_SECRET", "canary"));
+        let settings = check(&[url, secret]).unwrap();
+        assert_eq!(format!("{:?}", settings.webhook), "Some(WebhookSetting(h.example))");
+        assert!(check(&[url]).unwrap_err().to_string().starts_with("DOORWARD_WEBHOOK_SECRET: "));
+        assert!(check(&[secret]).unwrap_err().to_string().starts_with("DOORWARD_WEBHOOK_URL: "));
+        let wrong = check(&[("DOORWARD_WEBHOOK_URL", "canary"), secret]).unwrap_err().to_string();
+        assert!(wrong.starts_with("DOORWARD_WEBHOOK_URL: ") && !wrong.contains("canary"), "{wrong}");
     }
 
     #[test]

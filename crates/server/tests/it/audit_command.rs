@@ -67,7 +67,8 @@ fn a_server_vouches_for_its_trail_when_it_stops() {
     create(&directory, "b@test.example");
     assert!(running.stop().0);
     let newest = std::fs::read_to_string(&file).unwrap();
-    assert!(newest.lines().last().unwrap().starts_with(r#"{"seq":2,"hash":""#), "{newest}");
+    let last: serde_json::Value = serde_json::from_str(newest.lines().last().unwrap()).unwrap();
+    assert!(last["seq"].as_i64().unwrap() >= 2, "it vouches for what happened after the start: {newest}");
     let verified = verify(&directory, &file);
     assert!(
         verified.out.contains(&format!("{0} of {0} checkpoints agree", newest.lines().count())),

@@ -29,6 +29,7 @@ mod grant_due;
 mod grant_list;
 mod grant_status;
 mod lease;
+mod notice;
 mod opening;
 mod orphan;
 mod outbox;

@@ -6,6 +6,7 @@ mod admin_oauth_revoke;
 mod admin_oauth_tokens;
 mod admin_users;
 mod api_tokens;
+mod audited;
 mod authentication;
 mod bad_input;
 mod catalog;

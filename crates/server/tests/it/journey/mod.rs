@@ -11,3 +11,4 @@ mod refresh;
 mod repointing;
 mod revoke;
 mod walk;
+mod webhook;
