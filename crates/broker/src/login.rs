@@ -38,6 +38,7 @@ impl Broker {
                 false
             }
         };
+        let meant = found.as_ref().map(|user| user.id);
         match found.filter(|user| right && user.state == UserState::Active) {
             Some(user) => {
                 self.throttle.succeeded(email, address.as_deref());
@@ -45,7 +46,7 @@ impl Broker {
             }
             None => {
                 let event = NewAuditEvent::new(Actor::Anonymous, "login.refused").from_address(address);
-                self.storage().record(event).await?;
+                self.storage().record(NewAuditEvent { user_id: meant, ..event }).await?;
                 Err(BrokerError::invalid("password", "the e-mail address or the password is wrong"))
             }
         }

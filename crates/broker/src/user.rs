@@ -116,7 +116,7 @@ impl Broker {
         if user.id == caller.user.id {
             return Err(BrokerError::conflict("id", "you cannot delete yourself: ask another administrator"));
         }
-        let event = caller.event("user.delete").subject(id).detail("email", &user.email);
+        let event = caller.event("user.delete").subject(id).concerning(id).detail("email", &user.email);
         match self.storage().delete_user(id, version, event).await? {
             Updated::Yes => Ok(()),
             Updated::VersionMismatch => Err(BrokerError::VersionMismatch),
