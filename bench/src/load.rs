@@ -6,13 +6,18 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
 
 /// What to send, over and over.
 #[derive(Clone)]
 pub struct Target {
     pub url: String,
     pub headers: HeaderMap,
+    /// How long a connection rests between two calls.
+    pub pause: Duration,
 }
 
 /// What was seen.
@@ -36,37 +41,62 @@ impl Measured {
     }
 }
 
-/// Runs `connections` loops for a time.
-pub async fn run(target: &Target, connections: usize, time: Duration) -> Measured {
-    let start = Instant::now();
-    let loops: Vec<_> =
-        (0..connections).map(|_| tokio::spawn(one_loop(target.clone(), start + time))).collect();
-    let mut measured = Measured { calls: 0, failures: 0, seconds: 0.0, latencies_us: Vec::new() };
-    for one in loops {
-        if let Ok((latencies, failures)) = one.await {
-            measured.calls += latencies.len();
-            measured.failures += failures;
-            measured.latencies_us.extend(latencies);
-        }
-    }
-    measured.seconds = start.elapsed().as_secs_f64();
-    measured.latencies_us.sort_unstable();
-    measured
+/// Loops that run until they are stopped.
+pub struct Running {
+    going: Arc<AtomicBool>,
+    loops: Vec<JoinHandle<(Vec<u64>, usize)>>,
+    begun: Instant,
 }
 
-async fn one_loop(target: Target, until: Instant) -> (Vec<u64>, usize) {
+/// Runs `connections` loops for a time.
+pub async fn run(target: &Target, connections: usize, time: Duration) -> Measured {
+    let running = start(target, connections);
+    tokio::time::sleep(time).await;
+    running.stop().await
+}
+
+/// Starts `connections` loops.
+pub fn start(target: &Target, connections: usize) -> Running {
+    let going = Arc::new(AtomicBool::new(true));
+    let one = || tokio::spawn(one_loop(target.clone(), Arc::clone(&going)));
+    let loops = (0..connections).map(|_| one()).collect();
+    Running { going, loops, begun: Instant::now() }
+}
+
+impl Running {
+    /// Lets each loop finish its call.
+    pub async fn stop(self) -> Measured {
+        self.going.store(false, Ordering::Relaxed);
+        let mut measured = Measured { calls: 0, failures: 0, seconds: 0.0, latencies_us: Vec::new() };
+        for one in self.loops {
+            if let Ok((latencies, failures)) = one.await {
+                measured.calls += latencies.len();
+                measured.failures += failures;
+                measured.latencies_us.extend(latencies);
+            }
+        }
+        measured.seconds = self.begun.elapsed().as_secs_f64();
+        measured.latencies_us.sort_unstable();
+        measured
+    }
+}
+
+async fn one_loop(target: Target, going: Arc<AtomicBool>) -> (Vec<u64>, usize) {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
     let mut latencies = Vec::new();
     let mut failures = 0;
     let mut id = 0_u64;
-    while Instant::now() < until {
+    while going.load(Ordering::Relaxed) {
         id += 1;
         let sent = Instant::now();
         match one_call(&client, &target, id).await {
             true => latencies.push(u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX)),
             false => failures += 1,
+        }
+        if !target.pause.is_zero() {
+            tokio::time::sleep(target.pause).await;
         }
     }
     (latencies, failures)

@@ -3,6 +3,7 @@
 //! Three rounds, each the direct upstream first and the gateway right after, so that both meet the same
 //! machine. The gateway is the release binary in a process of its own; upstream and load share another.
 
+mod cleanup;
 mod crowd;
 mod grants;
 mod load;
@@ -33,8 +34,11 @@ async fn main() -> Result<(), AnyError> {
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {
         None => calls().await,
+        Some("cleanup") => cleanup::run(arguments.next().map(|people| people.parse()).transpose()?).await,
         Some("grants") => grants::run(arguments.next().map(|people| people.parse()).transpose()?).await,
-        Some(other) => Err(format!("'{other}' is no bench: leave it out for calls, or say 'grants'").into()),
+        Some(other) => {
+            Err(format!("'{other}' is no bench: leave it out for calls, or say 'grants' or 'cleanup'").into())
+        }
     }
 }
 
@@ -110,7 +114,7 @@ fn target(url: String, bearer: &str) -> Result<Target, AnyError> {
     headers.insert("mcp-protocol-version", HeaderValue::from_static("2026-07-28"));
     headers.insert("mcp-method", HeaderValue::from_static("tools/call"));
     headers.insert("mcp-name", HeaderValue::from_static("work"));
-    Ok(Target { url, headers })
+    Ok(Target { url, headers, pause: Duration::ZERO })
 }
 
 /// The gateway's process; it ends with this value.

@@ -16,7 +16,8 @@ impl Default for Pace {
 impl Pace {
     const AIM: Duration = Duration::from_millis(30);
     const LEAST: u32 = 10;
-    const MOST: u32 = 2_000;
+    /// Whoever follows the change feed must not fall behind it.
+    const MOST: u32 = 400;
 
     /// Learns from a batch; how long to wait before the next one, so that others have their turn.
     pub(crate) fn after(&mut self, took: Duration) -> Duration {

@@ -242,6 +242,8 @@ impl Work {
             SweptKind::ApiTokens
             | SweptKind::EndedGrants
             | SweptKind::AuditEvents
+            | SweptKind::BulkJobRows
+            | SweptKind::BulkJobs
             | SweptKind::CleanupRuns => history(),
         }
     }

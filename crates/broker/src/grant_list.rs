@@ -3,7 +3,7 @@
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
     AuditEvent, Gateway, Grant, GrantCounts, GrantFilter, GrantId, GrantSort, Health, ListedGrant, Page,
-    PageRequest, Permission,
+    PageRequest, Permission, Removal,
 };
 use doorward_storage::AuditFilter;
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub struct GrantDetails {
     pub listed: ListedGrant,
     pub grant: Grant,
     pub gateway: Arc<Gateway>,
+    /// When cleanup will end it if nothing happens until then; none: never, or cleanup does not run by itself.
+    pub removal: Option<Removal>,
     /// What happened to it, newest first.
     pub time_line: Vec<AuditEvent>,
 }
@@ -62,7 +64,10 @@ impl Broker {
         }
         let gateway = self.directory().await?.get(grant.gateway_id).cloned().ok_or_else(missing)?;
         let time_line = self.time_line(id).await?;
-        Ok(GrantDetails { listed, grant, gateway, time_line })
+        let cleanup = &self.policy().cleanup;
+        let kept_alive = gateway.oauth().is_some_and(|settings| settings.keep_alive);
+        let removal = grant.removal(cleanup, kept_alive).filter(|_| cleanup.enabled);
+        Ok(GrantDetails { listed, grant, gateway, removal, time_line })
     }
 
     /// What happened to a grant, newest first, also after it has ended: its events in the audit trail.

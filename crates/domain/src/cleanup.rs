@@ -62,6 +62,8 @@ pub enum SweptKind {
     ClientRegistrations,
     EndedGrants,
     AuditEvents,
+    BulkJobRows,
+    BulkJobs,
     CleanupRuns,
 }
 
@@ -147,12 +149,14 @@ impl SweptKind {
             Self::ClientRegistrations => "client_registrations",
             Self::EndedGrants => "ended_grants",
             Self::AuditEvents => "audit_events",
+            Self::BulkJobRows => "bulk_job_rows",
+            Self::BulkJobs => "bulk_jobs",
             Self::CleanupRuns => "cleanup_runs",
         }
     }
 
     /// Every kind, in the order in which a run sweeps.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::StaleGrants,
         Self::IdleGrants,
         Self::OrphanedGrants,
@@ -165,6 +169,8 @@ impl SweptKind {
         Self::ClientRegistrations,
         Self::EndedGrants,
         Self::AuditEvents,
+        Self::BulkJobRows,
+        Self::BulkJobs,
         Self::CleanupRuns,
     ];
 }

@@ -14,7 +14,7 @@ macro_rules! leftovers {
                 $(SweptKind::$kind => Some((
                     concat!("SELECT count(*) FROM ", $table, " WHERE ", $gone),
                     concat!(
-                        "DELETE FROM ", $table, " WHERE ", $key, " IN (SELECT ", $key, " FROM ", $table,
+                        "DELETE FROM ", $table, " WHERE (", $key, ") IN (SELECT ", $key, " FROM ", $table,
                         " WHERE ", $gone, " LIMIT $2)"
                     ),
                 )),)*
@@ -39,6 +39,10 @@ leftovers! {
     // One whose provider is still to be told waits for the receipt.
     EndedGrants: "ended_grants", "grant_id",
         "ended_at < $1 AND grant_id NOT IN (SELECT grant_id FROM provider_revocations)";
+    // Row by row, because a job may have a million of them.
+    BulkJobRows: "bulk_job_rows", "job_id, number",
+        "job_id IN (SELECT id FROM bulk_jobs WHERE finished_at < $1)";
+    BulkJobs: "bulk_jobs", "id", "finished_at < $1";
     CleanupRuns: "cleanup_runs", "id", "started_at < $1 AND state <> 'running'";
 }
 

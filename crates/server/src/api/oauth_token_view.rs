@@ -170,6 +170,9 @@ pub(crate) struct OAuthTokenDetailsView {
     /// A failed refresh is not tried again before this moment.
     #[schema(value_type = Option<String>, format = DateTime)]
     retry_at: Option<Timestamp>,
+    /// When cleanup will end it if nothing happens until then.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    removal_at: Option<Timestamp>,
     /// What the last error that a client was shown is called.
     reference: Option<String>,
     /// What happened to it, newest first: the newest 100 events. The rest is under `/admin/audit`.
@@ -190,7 +193,7 @@ pub(crate) struct TokenRegistrationView {
 
 impl From<GrantDetails> for OAuthTokenDetailsView {
     fn from(details: GrantDetails) -> Self {
-        let GrantDetails { listed, grant, gateway, time_line } = details;
+        let GrantDetails { listed, grant, gateway, removal, time_line } = details;
         let registration = gateway.oauth().map(|settings| TokenRegistrationView {
             client_id: settings.registration.client_id.clone(),
             kind: settings.registration.kind,
@@ -211,6 +214,7 @@ impl From<GrantDetails> for OAuthTokenDetailsView {
             last_error: grant.last_error,
             provider_words: grant.provider_words,
             retry_at: grant.retry_at,
+            removal_at: removal.map(|removal| removal.at),
             reference: grant.reference,
             time_line: time_line.into_iter().map(Into::into).collect(),
         }

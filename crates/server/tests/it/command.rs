@@ -60,6 +60,17 @@ fn people_and_tokens_are_made_on_the_machine() {
     assert_eq!(nobody.err, "doorward: there is no such person\n");
 }
 
+#[test]
+fn cleanup_runs_on_the_machine() {
+    let directory = tempfile::tempdir().unwrap();
+    let dry = run(&directory, &["cleanup", "--dry-run"], "");
+    assert!(dry.success && dry.out.starts_with("stale_grants\t0\twould go\n"), "{}", dry.err);
+    let real = run(&directory, &["cleanup"], "");
+    assert!(real.success && real.out.starts_with("stale_grants\t0\tgone\n"), "{}", real.err);
+    let told = run(&directory, &["cleanup", "--confirm-held", "3"], "");
+    assert!(!told.success && told.err.contains("confirm_held: nothing is held"), "{}", told.err);
+}
+
 #[tokio::test]
 async fn the_demo_prints_three_things_to_do_and_leaves_nothing_behind() {
     let directory = tempfile::tempdir().unwrap();

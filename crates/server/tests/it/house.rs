@@ -8,12 +8,12 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn text(path: &str) -> String {
+pub(crate) fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap()
 }
 
 /// Every Rust file of the workspace below `crates/`, by its path from there, with its text.
-fn sources() -> Vec<(String, String)> {
+pub(crate) fn sources() -> Vec<(String, String)> {
     let crates = root().join("crates");
     let mut found = Vec::new();
     let mut open = vec![crates.clone()];

@@ -9,6 +9,7 @@ mod api;
 mod audit_command;
 mod command;
 mod control_socket;
+mod deploy;
 mod house;
 mod journey;
 mod program;

@@ -45,6 +45,8 @@ pub(crate) struct Running {
     pub(crate) child: Child,
     out: BufReader<std::process::ChildStdout>,
     pub(crate) public: String,
+    /// Where `/metrics` is.
+    pub(crate) metrics: String,
 }
 
 impl Running {
@@ -62,7 +64,8 @@ impl Running {
             .envs(settings.iter().copied());
         let mut child = command.spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
-        Self { child, out, public: format!("http://127.0.0.1:{public}") }
+        let [public, metrics] = [public, metrics].map(|port| format!("http://127.0.0.1:{port}"));
+        Self { child, out, public, metrics }
     }
 
     pub(crate) fn line(&mut self) -> String {

@@ -108,6 +108,16 @@ async fn what_was_left_behind_is_counted_and_swept_a_few_rows_at_a_time(stage: &
             hub.id
         ))
         .await;
+    let (job, at) = (Entropy.id::<BulkJobId>(NOW), NOW.millis());
+    stage
+        .by_hand(&format!(
+            "INSERT INTO bulk_jobs (id, kind, actor_kind, reason, provider, created_at, finished_at) \
+             VALUES ('{job}', 'revoke', 'system', 'x', 'here_only', {at}, {at}); \
+             INSERT INTO bulk_job_rows (job_id, number, grant_id, gateway_slug, result) \
+             VALUES ('{job}', 1, '{}', 'hub', 'done')",
+            grant.id
+        ))
+        .await;
     stage.clock.advance(Duration::from_secs(400 * 86_400));
     for kind in SweptKind::ALL[3..].iter().filter(|kind| **kind != SweptKind::AuditEvents) {
         if *kind != SweptKind::ClientRegistrations {

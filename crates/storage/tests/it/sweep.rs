@@ -205,6 +205,8 @@ async fn many_thousands_are_swept_in_batches_and_those_that_are_held_back_stay(s
     }
     let ended = "SELECT count(*) FROM ended_grants WHERE cause = 'swept' AND actor_kind = 'system'";
     assert_eq!(stage.number(ended).await, 20_001);
+    let told = "SELECT count(*) FROM provider_revocations WHERE refresh_token IS NOT NULL";
+    assert_eq!(stage.number(told).await, 10_001, "those that could be refreshed");
 }
 
 async fn a_grant_is_named_by_its_person_and_its_gateway(stage: &Stage) {

@@ -1,6 +1,7 @@
 //! REST, one file per subject.
 
 mod admin_audit;
+mod admin_oauth_cleanup;
 mod admin_oauth_refresh;
 mod admin_oauth_revoke;
 mod admin_oauth_tokens;
