@@ -14,7 +14,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    const AIM: Duration = Duration::from_millis(30);
+    const AIM: Duration = Duration::from_millis(45);
     const LEAST: u32 = 10;
     /// Whoever follows the change feed must not fall behind it.
     const MOST: u32 = 400;
@@ -25,7 +25,7 @@ impl Pace {
         let least = f64::from((self.size / 2).max(Self::LEAST));
         let most = f64::from((self.size + self.size / 2).min(Self::MOST));
         self.size = fitting.clamp(least, most) as u32;
-        took / 5
+        took / 10
     }
 }
 
@@ -40,7 +40,7 @@ mod tests {
             pace.after(Duration::from_millis(1));
         }
         assert_eq!(pace.size, Pace::MOST);
-        assert_eq!(pace.after(Duration::from_secs(1)), Duration::from_millis(200));
+        assert_eq!(pace.after(Duration::from_secs(1)), Duration::from_millis(100));
         assert_eq!(pace.size, Pace::MOST / 2);
         for _ in 0..20 {
             pace.after(Duration::from_secs(1));

@@ -103,11 +103,12 @@ async fn lock(tx: &mut Tx, which: GrantsOf<'_>) -> Result<Vec<String>, StorageEr
 pub(crate) async fn end_locked(tx: &mut Tx, ids: &[String], end: &End<'_>) -> Result<(), StorageError> {
     let ids = &json(ids);
     let told = what_is_told(tx, ids, end).await?;
+    let mut pending = Vec::new();
     for told in &told {
-        record(tx, ids, end, told).await?;
+        pending.extend(record(tx, ids, end, told).await?);
     }
-    if told.iter().any(|told| told.receipt == Receipt::Pending) {
-        queue(tx, ids).await?;
+    if !pending.is_empty() {
+        queue(tx, &json(&pending)).await?;
     }
     let ended = delete(tx, ids).await?;
     forget_pending(tx, ids).await?;
@@ -118,8 +119,9 @@ pub(crate) async fn end_locked(tx: &mut Tx, ids: &[String], end: &End<'_>) -> Re
     Ok(())
 }
 
-/// Keeps the record of those grants of the list whose provider is told the same.
-async fn record(tx: &mut Tx, ids: &str, end: &End<'_>, told: &Told) -> Result<(), StorageError> {
+/// Keeps the record of those grants of the list whose provider is told the same. Gives those whose provider
+/// is still to be told.
+async fn record(tx: &mut Tx, ids: &str, end: &End<'_>, told: &Told) -> Result<Vec<String>, StorageError> {
     let (actor_kind, actor_id) = actor_columns(&end.actor);
     let sql = tx.connection.spell(
         "INSERT INTO ended_grants (grant_id, owner_kind, user_id, user_email, user_email_key, gateway_id, \
@@ -141,13 +143,13 @@ async fn record(tx: &mut Tx, ids: &str, end: &End<'_>, told: &Told) -> Result<()
            ELSE 'its tokens had ended already' END, \
          $7, CASE WHEN gr.fingerprint = g.fingerprint THEN g.user_apps_url END \
          FROM grants gr JOIN gateways g ON g.id = gr.gateway_id LEFT JOIN users u ON u.id = gr.user_id \
-         WHERE gr.id IN (EACH($1)) AND gr.gateway_id IN (EACH($2)) RETURNING receipt",
+         WHERE gr.id IN (EACH($1)) AND gr.gateway_id IN (EACH($2)) RETURNING grant_id, receipt",
     );
     let now = tx.now();
-    let receipts: Vec<String> = tx!(
+    let recorded: Vec<(String, String)> = tx!(
         tx,
         fetch_all,
-        sqlx::query_scalar(sql)
+        sqlx::query_as(sql)
             .bind(ids)
             .bind(json(&told.gateways))
             .bind(word(end.cause))
@@ -159,11 +161,13 @@ async fn record(tx: &mut Tx, ids: &str, end: &End<'_>, told: &Told) -> Result<()
             .bind(word(told.receipt))
             .bind(told.detail)
     )?;
+    let (pending, settled): (Vec<_>, Vec<_>) =
+        recorded.into_iter().partition(|(_, receipt)| *receipt == word(Receipt::Pending));
     // One that is pending is counted when the provider has answered.
-    for receipt in receipts.into_iter().filter(|receipt| *receipt != word(Receipt::Pending)) {
+    for (_, receipt) in settled {
         metrics::counter!("doorward_revocations_total", "receipt" => receipt).increment(1);
     }
-    Ok(())
+    Ok(pending.into_iter().map(|(id, _)| id).collect())
 }
 
 async fn delete(tx: &mut Tx, ids: &str) -> Result<Vec<GrantName>, StorageError> {

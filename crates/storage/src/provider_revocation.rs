@@ -86,8 +86,8 @@ impl GatewayFacts {
     }
 }
 
-/// Puts the tokens of those grants of the list into the outbox whose record says `pending`. A token that has
-/// ended is not told of.
+/// Puts the tokens of a JSON list of grants, whose records say `pending`, into the outbox. A token that has ended
+/// is not told of.
 pub(crate) async fn queue(tx: &mut Tx, ids: &str) -> Result<(), StorageError> {
     let sql = tx.connection.spell(
         "INSERT INTO provider_revocations (grant_id, gateway_slug, method, revocation_url, token_url, issuer, \
@@ -101,8 +101,8 @@ pub(crate) async fn queue(tx: &mut Tx, ids: &str) -> Result<(), StorageError> {
          CASE WHEN g.revocation_method = 'rfc7009' THEN gr.refresh_token END, \
          CASE WHEN g.revocation_method = 'rfc7009' THEN gr.refresh_token_key_id END, \
          0, $2, $2 \
-         FROM grants gr JOIN ended_grants e ON e.grant_id = gr.id AND e.receipt = 'pending' \
-         JOIN gateways g ON g.id = gr.gateway_id JOIN client_registrations r ON r.id = g.client_registration_id \
+         FROM grants gr JOIN gateways g ON g.id = gr.gateway_id \
+         JOIN client_registrations r ON r.id = g.client_registration_id \
          WHERE gr.id IN (EACH($1))",
     );
     let now = tx.now().millis();
