@@ -75,6 +75,9 @@ async fn respond(
     (status, headers, body).into_response()
 }
 
+/// What the provider answers, what that means, and how often it was asked.
+type Case = (Vec<(u16, &'static str)>, Told, usize);
+
 const ENDED: Told = Told::Ended { note: None };
 /// `c:s`
 const BASIC: &str = "Basic Yzpz";
@@ -107,7 +110,7 @@ async fn what_an_rfc_7009_endpoint_answers_is_not_over_claimed() {
     let gone = |why: &str| Told::AlreadyGone { why: why.into() };
     let note = "the refresh token; its access token lives until its end (unsupported_token_type)";
     let unsupported = (400, r#"{"error":"unsupported_token_type"}"#);
-    let cases: [(Vec<(u16, &'static str)>, Told, usize); 10] = [
+    let cases: [Case; 10] = [
         (vec![(503, "")], later("status 503", Some(7)), 1),
         (vec![(200, ""), (503, "")], later("status 503", Some(7)), 2),
         (vec![(429, "")], later("status 429", None), 1),

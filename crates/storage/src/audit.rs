@@ -146,7 +146,7 @@ impl Storage {
         read!(self, "read the audit trail", fetch_all, {
             let query = sqlx::query_as::<_, AuditEventRow>(sqlx::AssertSqlSafe(sql.as_str()));
             let query = query.bind(piece.start).bind(piece.end).bind(since).bind(until).bind(limit);
-            values.iter().fold(query, |query, value| query.bind(value))
+            values.iter().fold(query, sqlx::query::QueryAs::bind)
         })
     }
 

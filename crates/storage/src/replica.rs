@@ -120,7 +120,7 @@ impl Storage {
             match forgotten {
                 Ok(_) => tracing::warn!(replica = %id, "a replica is silent; it is no longer waited for"),
                 Err(error) => {
-                    tracing::warn!(replica = %id, %error, "a silent replica could not be forgotten")
+                    tracing::warn!(replica = %id, %error, "a silent replica could not be forgotten");
                 }
             }
         }

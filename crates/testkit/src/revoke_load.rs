@@ -53,17 +53,24 @@ impl Ground<'_> {
     pub async fn grants(&self, users: usize, gateways: Vec<GatewayInput>) -> Vec<Revocable> {
         let mut made = Vec::new();
         for input in gateways {
-            made.push(self.broker.create_gateway(self.admin, input).await.unwrap());
+            made.push(
+                self.broker.create_gateway(self.admin, input).await.expect("the gateway can be registered"),
+            );
         }
         let mut grants = Vec::new();
         for number in 0..users {
             let email = format!("user{number}@load.example");
             let new = NewUser { email: email.clone(), name: String::new(), role: Role::User, password: None };
-            let user = self.broker.create_user(self.admin, new).await.unwrap();
-            let caller = self.broker.caller_on_command_line(&email).await.unwrap().unwrap();
+            let user = self.broker.create_user(self.admin, new).await.expect("the person can be created");
+            let caller = self
+                .broker
+                .caller_on_command_line(&email)
+                .await
+                .expect("the database answers")
+                .expect("the person exists");
             let token =
                 NewApiToken { name: "load".into(), audience: Audience::Mcp, gateways: None, days: None };
-            let token = self.broker.create_api_token(&caller, token).await.unwrap();
+            let token = self.broker.create_api_token(&caller, token).await.expect("a token can be made");
             for gateway in &made {
                 grants.push(Revocable {
                     grant: self.grant(user.id, gateway).await,
@@ -91,7 +98,7 @@ impl Ground<'_> {
             label: String::new(),
             state: GrantState::Active,
             orphaned_since: None,
-            fingerprint: gateway.fingerprint().unwrap(),
+            fingerprint: gateway.fingerprint().expect("it is an OAuth gateway"),
             account: None,
             scopes_requested: vec![],
             scopes_granted: vec![],
@@ -116,7 +123,7 @@ impl Ground<'_> {
             version: 0,
         };
         let event = NewAuditEvent::new(Actor::System, "grant.authorize").subject(id);
-        let stored = self.storage.store_authorized_grant(&grant, event).await.unwrap();
+        let stored = self.storage.store_authorized_grant(&grant, event).await.expect("the database answers");
         assert!(matches!(stored, StoredGrant::Stored { .. }));
         id
     }
@@ -171,7 +178,8 @@ pub async fn revoke_under_load(
                     let Some(grant) = grants.get(turn.fetch_add(1, Ordering::SeqCst)) else { return took };
                     let url = format!("{origin}/admin/oauth/tokens/{}", grant.grant);
                     let begun = Instant::now();
-                    let answer = client.delete(url).bearer_auth(&token).send().await.unwrap();
+                    let answer =
+                        client.delete(url).bearer_auth(&token).send().await.expect("Doorward answers");
                     assert_eq!(answer.status(), 200);
                     grant.answered.store(true, Ordering::SeqCst);
                     took.push(begun.elapsed());
@@ -181,11 +189,11 @@ pub async fn revoke_under_load(
         .collect();
     let mut answered_within = Vec::new();
     for revoker in revoking {
-        answered_within.extend(revoker.await.unwrap());
+        answered_within.extend(revoker.await.expect("a revoker does not panic"));
     }
     over.store(true, Ordering::SeqCst);
     for caller in calling {
-        caller.await.unwrap();
+        caller.await.expect("a caller does not panic");
     }
     answered_within.sort();
     let [served, refused, after] = [0, 1, 2].map(|which: usize| counts[which].load(Ordering::SeqCst));
@@ -212,9 +220,9 @@ async fn call(client: &reqwest::Client, origin: &str, grant: &Revocable, tool: &
         .json(&body)
         .send()
         .await
-        .unwrap();
-    let text = answer.text().await.unwrap();
+        .expect("Doorward answers");
+    let text = answer.text().await.expect("the answer comes whole");
     let message = text.lines().filter_map(|line| line.strip_prefix("data:")).next_back().unwrap_or(&text);
-    let message: Value = serde_json::from_str(message).unwrap();
+    let message: Value = serde_json::from_str(message).expect("the answer is JSON");
     message.get("result").is_some_and(|result| result["isError"] != json!(true))
 }

@@ -12,11 +12,14 @@ const CALL: &str = r#"{"name":"x","_meta":{"progressToken":"mine"}}"#;
 /// An upstream that begins a stream, says that it works, and then waits.
 async fn working(revision: Revision) -> Upstream {
     Upstream::with(revision, |seen| async move {
+        if seen.method() != "tools/call" {
+            return None;
+        }
         let params = format!(r#"{{"progressToken":{},"progress":1}}"#, seen.id());
         let note = format!(
             "event: message\ndata: {{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{params}}}\n\n"
         );
-        (seen.method() == "tools/call").then(|| events(stream::iter([note]).chain(stream::pending())))
+        Some(events(stream::iter([note]).chain(stream::pending())))
     })
     .await
 }
