@@ -77,10 +77,9 @@ impl Broker {
             let (broker, id) = (self.clone(), job.id);
             async move { broker.work_on(id).await }
         });
-        match tokio::time::timeout(PATIENCE, working).await {
-            // What failed is tried again on the next beat; the job says how far it came.
-            Ok(Ok(Err(error))) => tracing::warn!(%error, job = %job.id, "a bulk job was interrupted"),
-            Ok(_) | Err(_) => {}
+        // What failed is tried again on the next beat; the job says how far it came.
+        if let Ok(Ok(Err(error))) = tokio::time::timeout(PATIENCE, working).await {
+            tracing::warn!(%error, job = %job.id, "a bulk job was interrupted");
         }
         self.stored_job(job.id).await
     }
