@@ -142,7 +142,7 @@ pub async fn revoke_under_load(
     let turn = Arc::new(AtomicUsize::new(0));
     let over = Arc::new(AtomicBool::new(false));
     let counts: Arc<[AtomicU64; 3]> = Arc::default();
-    let client = reqwest::Client::new();
+    let client = reqwest::Client::builder().build().expect("a client can be built");
     let calling: Vec<_> = (0..callers)
         .map(|number| {
             let (grants, turn, over, counts) = (grants.clone(), turn.clone(), over.clone(), counts.clone());

@@ -106,7 +106,7 @@ impl Upstreams {
             let link = self.inner.link(&mut exchange, client).await?;
             Ok(Arc::clone(&link.facts))
         };
-        run.until_cut(gateway, facts).await
+        run.until_cut(gateway, Box::pin(facts)).await
     }
 
     /// Sends one request of a client to an upstream. Dropping the future, or the stream it gives, cancels
@@ -119,7 +119,8 @@ impl Upstreams {
         call: UpstreamCall<'_>,
     ) -> Result<UpstreamAnswer, CallError> {
         let run = self.inner.runs.begin(caller.user.id, gateway.id);
-        let answer = run.until_cut(gateway, self.inner.call(caller, gateway, client, call)).await?;
+        let work = Box::pin(self.inner.call(caller, gateway, client, call));
+        let answer = run.until_cut(gateway, work).await?;
         Ok(run.over(gateway, answer))
     }
 }
