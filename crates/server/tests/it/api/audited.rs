@@ -12,11 +12,10 @@ const CHANGES_NOTHING: [&str; 2] = ["POST /gateways/discover", "POST /gateways/{
 
 /// What tests of their own look for in the trail.
 const SEEN_ELSEWHERE: [&str; 3] = [
-    // keys_are_told_by_name_and_their_change_is_in_the_trail
+    // `keys.rotate`: admin_keys.rs; a key is retired only long after a rotation.
     "POST /admin/keys/rotate",
-    // s_keys of the command line and the journey of rotation
     "POST /admin/keys/{id}/retire",
-    // refresh_now writes `grant.refresh_now`
+    // `grant.refresh_now`: journey/refresh.rs.
     "POST /admin/oauth/tokens/{id}/refresh",
 ];
 
