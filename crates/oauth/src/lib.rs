@@ -9,6 +9,7 @@ mod client_auth;
 pub mod discovery;
 mod issuer;
 pub mod pkce;
+mod provider_words;
 mod refusal;
 mod registration;
 mod revocation;

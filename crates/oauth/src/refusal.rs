@@ -11,6 +11,7 @@
 //! | any other answer without an error code | a blip |
 //! | a connection that was cut, a timeout, a 2xx that cannot be read | the token may be spent |
 
+use crate::provider_words::without_secrets;
 use crate::token_response::ProviderError;
 use doorward_outbound::{OutboundError, OutboundResponse};
 use http::{HeaderMap, StatusCode, header};
@@ -32,7 +33,7 @@ pub enum TokenError {
     Refused {
         kind: RefusalKind,
         code: String,
-        /// The provider's own words, cut; for administrators' eyes, not for logs.
+        /// The provider's own words, cut, without secrets; for administrators' eyes, not for logs.
         description: Option<String>,
     },
     /// The provider answered that it cannot just now; nothing is known to be spent.
@@ -65,6 +66,19 @@ const TEMPORARY_CODES: [&str; 5] =
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
 impl TokenError {
+    /// The same error, without what could be a secret in the provider's words; `sent` are the secrets that
+    /// the request carried.
+    pub(crate) fn fit_to_keep(self, sent: &[&str]) -> Self {
+        match self {
+            Self::Refused { kind, code, description } => Self::Refused {
+                kind,
+                code: without_secrets(&code, sent),
+                description: description.map(|words| without_secrets(&words, sent)),
+            },
+            other => other,
+        }
+    }
+
     /// From an error code that the provider named.
     pub(crate) fn named(error: ProviderError, headers: &HeaderMap) -> Self {
         if TEMPORARY_CODES.contains(&error.code.as_str()) {

@@ -12,6 +12,9 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use secrecy::ExposeSecret;
 use url::{Url, form_urlencoded};
 
+/// Which parameters are secrets.
+const SECRETS: [&str; 3] = ["code", "code_verifier", "refresh_token"];
+
 impl OAuthClient {
     /// Redeems an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5, RFC 8707 §2.2).
     pub async fn exchange_code(
@@ -64,7 +67,9 @@ impl OAuthClient {
             status = answer.status.as_u16(),
             "token endpoint answered"
         );
-        token_response::read(&answer, now)
+        let carried = parameters.iter().filter(|(name, _)| SECRETS.contains(name)).map(|(_, value)| *value);
+        let sent: Vec<&str> = carried.chain(client.client_secret.map(ExposeSecret::expose_secret)).collect();
+        token_response::read(&answer, now).map_err(|error| error.fit_to_keep(&sent))
     }
 }
 
