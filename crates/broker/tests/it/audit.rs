@@ -111,11 +111,11 @@ async fn m16_a_chain_that_was_written_anew_is_seen_by_a_checkpoint() {
     let elsewhere = World::start().await;
     write(&elsewhere, 7).await;
     let other = checkpoint(&elsewhere).await;
-    assert_eq!(verified(&elsewhere, &[other.clone()]).await.problems, []);
+    assert_eq!(verified(&elsewhere, std::slice::from_ref(&other)).await.problems, []);
     let evidence = AuditEvidence { checkpoints: vec![kept.clone()], pinned: Some(kept.public_key) };
     let verdict = elsewhere.broker.verify_audit(&elsewhere.admin, &evidence).await.unwrap();
     assert!(told(&verdict, kept.seq).contains("the chain was written anew"), "{verdict:?}");
-    let stranger = verified(&world, &[other.clone()]).await;
+    let stranger = verified(&world, std::slice::from_ref(&other)).await;
     assert!(told(&stranger, other.seq).contains("neither the ring's 'k1' nor pinned"));
     let forged = AuditCheckpoint { hash: Hex([9; 32]), ..kept.clone() };
     assert!(told(&verified(&world, &[forged]).await, kept.seq).contains("does not fit it"));

@@ -95,7 +95,7 @@ async fn r13_r14_r17_r20_each_answer_parks_flags_or_keeps_as_the_table_says() {
         assert_eq!(found, fate, "{case}");
         match fate {
             Fate::Parked | Fate::Uncertain => {
-                assert!(matches!(access, Access::MustAuthorize { .. }), "{case}")
+                assert!(matches!(access, Access::MustAuthorize { .. }), "{case}");
             }
             Fate::Kept | Fate::Flagged(_) => assert!(matches!(access, Access::Unavailable { .. }), "{case}"),
             Fate::Renewed => drop(bearer(&access)),
