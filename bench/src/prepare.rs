@@ -54,6 +54,7 @@ pub fn broker(storage: &Storage, key_ring: &str) -> Result<Broker, AnyError> {
     Ok(Broker::new(BrokerParts {
         storage: storage.clone(),
         vault: Vault::new(KeyRing::parse(key_ring)?),
+        ring_file: None,
         oauth: OAuthClient::new(Outbound::new(policy, Duration::from_secs(5))?),
         clock: Clock::System,
         entropy: Entropy,

@@ -1,8 +1,8 @@
 //! What can go wrong in a use case. The edges turn it into problem JSON, a page, or a protocol error.
 
-use doorward_domain::Permission;
+use doorward_domain::{KeyId, Permission};
 use doorward_storage::StorageError;
-use doorward_vault::OpenError;
+use doorward_vault::{OpenError, RingFileError};
 use std::time::Duration;
 
 /// A use case's error. Messages are sentences for the caller and hold no secret.
@@ -35,6 +35,12 @@ pub enum BrokerError {
     /// A secret could not be opened.
     #[error(transparent)]
     Seal(#[from] OpenError),
+    /// The cluster seals with a key that this process does not have.
+    #[error("the key ring lacks key '{key}', which seals: put it into DOORWARD_KEY_RING")]
+    SealingKeyMissing { key: KeyId },
+    /// The generated key ring could not be read or written.
+    #[error(transparent)]
+    RingFile(#[from] RingFileError),
     /// A password could not be hashed.
     #[error(transparent)]
     Password(#[from] doorward_vault::password::PasswordError),

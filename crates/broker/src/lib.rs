@@ -30,6 +30,7 @@ mod gateway;
 mod gateway_input;
 mod grant;
 mod grant_list;
+mod keys;
 mod last_used;
 mod lease;
 mod login;
@@ -42,6 +43,7 @@ mod refresh_due;
 mod refresh_failure;
 mod refresh_now;
 mod refresh_verdict;
+mod reseal;
 mod revoke;
 mod secret;
 mod setup;
@@ -64,9 +66,11 @@ pub use error::BrokerError;
 pub use gateway::{DiscoveredGateway, UpdatedGateway};
 pub use gateway_input::{AuthorizationInput, Edit, GatewayInput, OAuthInput};
 pub use grant_list::GrantDetails;
+pub use keys::{KeyReport, KeyStatus, Retirement, Rotation};
 pub use login::Login;
 pub use outage::ProviderOutage;
 pub use refresh_now::RefreshedNow;
+pub use reseal::{Reseal, ResealProgress};
 pub use setup::NewPerson;
 pub use user::{NewUser, UserEdit};
 
@@ -77,7 +81,7 @@ use cache::Caches;
 use doorward_domain::{Change, Clock, Entropy, GatewayId, Policy, UserId};
 use doorward_oauth::OAuthClient;
 use doorward_storage::Storage;
-use doorward_vault::Vault;
+use doorward_vault::{RingFile, Vault};
 use std::sync::{Arc, RwLock};
 use url::Url;
 
@@ -85,6 +89,8 @@ use url::Url;
 pub struct BrokerParts {
     pub storage: Storage,
     pub vault: Vault,
+    /// Where the ring is kept that Doorward generated; none for a ring that is given by a setting.
+    pub ring_file: Option<RingFile>,
     pub oauth: OAuthClient,
     pub clock: Clock,
     pub entropy: Entropy,
@@ -104,6 +110,7 @@ pub struct Broker {
     flights: refresh::Flights,
     weather: Arc<outage::Weather>,
     throttle: Arc<throttle::LoginThrottle>,
+    key_turns: Arc<keys::KeyTurns>,
     last_used: Arc<last_used::LastUsed>,
     cleanup: Arc<cleanup_schedule::CleanupWatch>,
     grant_counts: Arc<grant_list::SharedCounts>,
@@ -136,6 +143,7 @@ impl Broker {
             flights: refresh::Flights::default(),
             weather: Arc::default(),
             throttle: Arc::default(),
+            key_turns: Arc::default(),
             last_used: Arc::default(),
             cleanup: Arc::default(),
             grant_counts: Arc::default(),

@@ -4,6 +4,14 @@
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub String);
 
+impl KeyId {
+    /// Whether it is 1 to 32 of a-z, 0-9 and '-', as every name in a ring is.
+    pub fn is_plain(&self) -> bool {
+        (1..=32).contains(&self.0.len())
+            && self.0.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    }
+}
+
 impl std::fmt::Display for KeyId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)

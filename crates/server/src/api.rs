@@ -1,6 +1,7 @@
 //! REST: one file per subject. A handler extracts, calls one use case, and answers with an allow list.
 
 mod admin_audit;
+mod admin_keys;
 mod admin_oauth_cleanup;
 mod admin_oauth_ended;
 mod admin_oauth_jobs;
@@ -68,6 +69,9 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(discover::discover))
         .routes(routes!(admin_oauth_tokens::counts))
         .routes(routes!(admin_users::read, admin_users::update, admin_users::delete))
+        .routes(routes!(admin_keys::list))
+        .routes(routes!(admin_keys::rotate))
+        .routes(routes!(admin_keys::retire))
         .routes(routes!(admin_users::reset_link))
         .routes(routes!(admin_oauth_revoke::revoke_many))
         .routes(routes!(admin_oauth_revoke::reauthorize))

@@ -14,7 +14,7 @@ use doorward_mcp::{McpParts, McpService};
 use doorward_oauth::OAuthClient;
 use doorward_outbound::{Outbound, OutboundError};
 use doorward_storage::{Storage, StorageError};
-use doorward_vault::{KeyRingError, Vault};
+use doorward_vault::{KeyRingError, RingFileError, Vault};
 use secrecy::ExposeSecret;
 use std::sync::Arc;
 
@@ -44,10 +44,13 @@ pub enum StartError {
         "the data directory has a database but no key ring: put the file key-ring back, for without it nothing that is sealed opens"
     )]
     KeyRingLost,
+    #[error(transparent)]
+    RingFile(#[from] RingFileError),
     #[error(
-        "the key ring has none of the keys that the database was sealed with ({keys}): give the right DOORWARD_KEY_RING"
+        "the key ring lacks key '{key}', with which {}: give the right DOORWARD_KEY_RING",
+        if *.rows == 0 { "Doorward seals".to_owned() } else { format!("{rows} values of the database are sealed") }
     )]
-    KeyMissing { keys: String },
+    KeyMissing { key: KeyId, rows: u64 },
     #[error(
         "key '{key}' of the key ring is not the key of that name that the database was sealed with: give the right DOORWARD_KEY_RING"
     )]
@@ -82,12 +85,14 @@ impl App {
         let broker = Broker::new(BrokerParts {
             storage: storage.clone(),
             vault: vault.clone(),
+            ring_file: key_ring::file_of(&settings, &directory),
             oauth: OAuthClient::new(outbound.clone()),
             clock: clock.clone(),
             entropy,
             policy: settings.policy.clone(),
             public_url: settings.public_url.clone(),
         });
+        broker.follow_sealing_key().await?;
         if let Some(administrator) = &settings.administrator {
             create_administrator(&broker, administrator).await?;
         }

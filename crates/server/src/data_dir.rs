@@ -1,5 +1,6 @@
 //! The data directory: for its owner alone, and for one process at a time.
 
+use doorward_vault::RingFile;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -90,6 +91,11 @@ impl DataDir {
             Ok(listener)
         };
         bind().map_err(|source| DataDirError::Io { path: path.clone(), source })
+    }
+
+    /// The generated key ring.
+    pub(crate) fn ring_file(&self) -> RingFile {
+        RingFile::new(self.path.join("key-ring"))
     }
 
     /// A small text file of the directory; none where it is missing.

@@ -8,6 +8,7 @@ mod form;
 mod id;
 mod if_match;
 mod json;
+mod key_name;
 mod query;
 mod session;
 
@@ -17,5 +18,6 @@ pub(crate) use form::{CheckedForm, FormGuard};
 pub(crate) use id::Id;
 pub(crate) use if_match::{IfMatch, etag};
 pub(crate) use json::JsonBody;
+pub(crate) use key_name::KeyName;
 pub(crate) use query::{NoQuery, PageQuery, QueryOf, refuse_query};
 pub(crate) use session::{PageRejection, SessionCaller};

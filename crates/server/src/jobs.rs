@@ -26,6 +26,10 @@ const GAUGE_EVERY: Duration = Duration::from_secs(15);
 /// How often it is looked whether there is a notice to be told.
 const NOTICES_EVERY: Duration = Duration::from_secs(10);
 
+/// How often the key that seals is looked up, and how often rows on old keys are.
+const FOLLOW_KEYS_EVERY: Duration = Duration::from_secs(10);
+const RESEAL_EVERY: Duration = Duration::from_secs(60);
+
 /// Starts every job.
 pub(crate) fn start(app: &App, stop: &CancellationToken) {
     let broker = app.broker();
@@ -54,6 +58,12 @@ pub(crate) fn start(app: &App, stop: &CancellationToken) {
     });
     every(GAUGE_EVERY, "count the grants for the metrics", broker, stop, |broker| async move {
         broker.gauge_grants().await
+    });
+    every(FOLLOW_KEYS_EVERY, "look up the key that seals", broker, stop, |broker| async move {
+        broker.follow_sealing_key().await
+    });
+    every(RESEAL_EVERY, "seal rows anew", broker, stop, |broker| async move {
+        broker.reseal(&mut |_| {}).await.map(drop)
     });
     tell_providers(broker, stop);
     every(BULK_EVERY, "go on with bulk jobs", broker, stop, |broker| async move {

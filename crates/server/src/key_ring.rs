@@ -4,12 +4,9 @@ use crate::app::StartError;
 use crate::data_dir::DataDir;
 use crate::settings::{DatabaseSetting, Settings};
 use doorward_domain::Entropy;
-use doorward_storage::Storage;
-use doorward_vault::{KeyRing, Vault};
+use doorward_storage::{Storage, sealing_key};
+use doorward_vault::{KeyRing, RingFile, Vault};
 use secrecy::ExposeSecret;
-
-/// The generated ring, in the data directory.
-const FILE: &str = "key-ring";
 
 /// The configured ring, else the one in the data directory, which on SQLite is made at the first start.
 /// `fresh` says whether there is no database yet: a lost ring is not replaced under sealed data.
@@ -25,31 +22,41 @@ pub(crate) fn load(
     if let DatabaseSetting::Postgres(_) = settings.database {
         return Err(StartError::KeyRingNeeded);
     }
-    if let Some(text) = directory.read(FILE)? {
-        return Ok(KeyRing::parse(&text)?);
+    let file = directory.ring_file();
+    if let Some(ring) = file.read()? {
+        return Ok(ring);
     }
     if !fresh {
         return Err(StartError::KeyRingLost);
     }
     let ring = KeyRing::generate(entropy, "k1");
-    directory.write_new(FILE, ring.to_text().expose_secret())?;
+    file.write(&ring)?;
     Ok(ring)
 }
 
-/// Compares every key with the value that the database keeps of it, and notes new keys.
+/// Where the generated ring is; none when a setting gives the ring.
+pub(crate) fn file_of(settings: &Settings, directory: &DataDir) -> Option<RingFile> {
+    settings.key_ring.is_none().then(|| directory.ring_file())
+}
+
+/// Compares every key with the value that the database keeps of it, notes new keys, and misses those that the
+/// database still needs.
 pub(crate) async fn check(vault: &Vault, storage: &Storage) -> Result<(), StartError> {
     let known = storage.key_checks().await?;
-    let ours: Vec<_> = vault.key_ids().cloned().collect();
-    if !known.is_empty() && !known.iter().any(|(id, _)| ours.contains(id)) {
-        let names: Vec<String> = known.iter().map(|(id, _)| id.to_string()).collect();
-        return Err(StartError::KeyMissing { keys: names.join(", ") });
-    }
-    for id in ours {
-        match known.iter().find(|(known, _)| *known == id) {
-            Some((_, check)) if vault.verify_key_check(&id, check) => {}
-            Some(_) => return Err(StartError::KeyWrong { key: id }),
-            None => storage.insert_key_check(&id, &vault.key_check(&id)).await?,
+    let ours = vault.key_ids();
+    for check in &known {
+        if ours.contains(&check.id) && !vault.verify_key_check(&check.id, &check.check) {
+            return Err(StartError::KeyWrong { key: check.id.clone() });
         }
+    }
+    if let Some(count) = storage.sealed_counts().await?.into_iter().find(|count| !ours.contains(&count.key)) {
+        return Err(StartError::KeyMissing { key: count.key, rows: count.rows });
+    }
+    if let Some((key, _)) = sealing_key(&known).filter(|(key, _)| !ours.contains(key)) {
+        return Err(StartError::KeyMissing { key: key.clone(), rows: 0 });
+    }
+    for id in ours.iter().filter(|id| !known.iter().any(|check| check.id == **id)) {
+        storage.insert_key_check(id, &vault.key_check(id)).await?;
     }
     Ok(())
 }

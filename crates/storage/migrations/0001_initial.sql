@@ -9,7 +9,7 @@ CREATE TABLE counters (
     value BIGINT NOT NULL,
     hash BYTEA                            -- of `audit` alone: the newest event's; none before the first
 );
-INSERT INTO counters (name, value) VALUES ('changes', 0), ('audit', 0), ('first_administrator', 0);
+INSERT INTO counters (name, value) VALUES ('changes', 0), ('audit', 0), ('first_administrator', 0), ('sealing', 0);
 -- Whether cleanup holds what it would delete until an administrator says so (0: no, 1: the database was
 -- restored, 2: the clock jumped), and the time at which a cleanup job last looked, so that a jump is noticed.
 INSERT INTO counters (name, value) VALUES ('cleanup_hold', 0), ('cleanup_beat', 0);
@@ -256,6 +256,9 @@ CREATE INDEX grants_by_provider ON grants (provider, gateway_id);
 CREATE INDEX grants_by_status_change ON grants (status_changes_at);
 CREATE INDEX grants_by_refresh ON grants (refresh_due_at);
 CREATE INDEX grants_in_flight ON grants (redeeming_number) WHERE redeeming_number IS NOT NULL;
+-- How many rows a key is still needed for, and which they are.
+CREATE INDEX grants_by_access_token_key ON grants (access_token_key_id, id);
+CREATE INDEX grants_by_refresh_token_key ON grants (refresh_token_key_id, id);
 CREATE INDEX grants_orphaned ON grants (orphaned_since) WHERE orphaned_since IS NOT NULL;
 
 -- What ended, for "Recently ended": no foreign keys, because the person or the gateway may be gone.
@@ -425,10 +428,12 @@ CREATE TABLE leases (
     duration_ms BIGINT NOT NULL
 );
 
--- What each key of the ring answers to a fixed question, so that a wrong ring is noticed at start.
+-- What each key of the ring answers to a fixed question, so that a wrong ring is noticed at start. The one that
+-- began to seal last is the one that seals; none begins twice.
 CREATE TABLE key_checks (
     key_id TEXT NOT NULL PRIMARY KEY,
-    check_value BYTEA NOT NULL
+    check_value BYTEA NOT NULL,
+    sealing_since BIGINT
 );
 
 -- Who did what: one chain, in which each event's hash covers the event and the hash before it (docs/security.md).

@@ -99,6 +99,17 @@ impl Storage {
         Ok(())
     }
 
+    /// Whether somebody holds a lease, or died while holding it.
+    pub async fn lease_is_held(&self, name: &str) -> Result<bool, StorageError> {
+        let held: i64 = read!(
+            self,
+            "look at a lease",
+            fetch_one,
+            sqlx::query_scalar("SELECT count(*) FROM leases WHERE name = $1").bind(name)
+        )?;
+        Ok(held > 0)
+    }
+
     /// Prolongs a lease; false when it was lost, and the work must not be finished under it.
     pub async fn renew_lease(&self, lease: &mut Lease) -> Result<bool, StorageError> {
         let version = fresh_version();

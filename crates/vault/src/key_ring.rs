@@ -27,6 +27,14 @@ struct NamedKey {
     bytes: Zeroizing<[u8; KEY_BYTES]>,
 }
 
+impl NamedKey {
+    fn generate(entropy: Entropy, name: &str) -> Self {
+        let id = KeyId(name.to_owned());
+        assert!(id.is_plain(), "a generated key has a plain name");
+        Self { id, bytes: Zeroizing::new(entropy.bytes::<KEY_BYTES>()) }
+    }
+}
+
 /// Named keys in order of preference; never empty, and no name occurs twice.
 pub struct KeyRing {
     keys: Vec<NamedKey>,
@@ -76,9 +84,24 @@ impl KeyRing {
     /// # Panics
     /// When `name` is not 1 to 32 of a-z, 0-9 and '-': names of generated keys are written in the code.
     pub fn generate(entropy: Entropy, name: &str) -> Self {
-        assert!(is_name(name), "a generated key has a plain name");
-        let bytes = Zeroizing::new(entropy.bytes::<KEY_BYTES>());
-        Self { keys: vec![NamedKey { id: KeyId(name.to_owned()), bytes }] }
+        Self { keys: vec![NamedKey::generate(entropy, name)] }
+    }
+
+    /// The same ring with a fresh key in front.
+    ///
+    /// # Panics
+    /// When `name` is not a plain one, or is in the ring already.
+    #[must_use]
+    pub fn with_new(mut self, entropy: Entropy, name: &str) -> Self {
+        assert!(self.key_ids().all(|id| id.0 != name), "a new key has a new name");
+        self.keys.insert(0, NamedKey::generate(entropy, name));
+        self
+    }
+
+    /// The same ring without a key; none when nothing would be left.
+    pub fn without(mut self, id: &KeyId) -> Option<Self> {
+        self.keys.retain(|key| key.id != *id);
+        (!self.keys.is_empty()).then_some(self)
     }
 
     /// The ring in the form that [`KeyRing::parse`] reads, one entry a line.
@@ -111,24 +134,26 @@ impl KeyRing {
     }
 }
 
+/// The name of the next generated key: `k` and a number above that of every name that is or was in use.
+pub fn next_name<'a>(used: impl IntoIterator<Item = &'a KeyId>) -> String {
+    let number = |id: &KeyId| id.0.strip_prefix('k')?.parse::<u32>().ok();
+    let highest = used.into_iter().filter_map(number).max().unwrap_or(0);
+    format!("k{}", highest.saturating_add(1))
+}
+
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.key_ids().map(|id| &id.0)).finish()
     }
 }
 
-fn is_name(text: &str) -> bool {
-    (1..=32).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
 fn parse_entry(entry: &str, position: usize) -> Result<NamedKey, KeyRingError> {
     let (name, encoded) = entry.split_once(':').ok_or(KeyRingError::NoName { position })?;
     let (name, encoded) = (name.trim(), encoded.trim());
-    if !is_name(name) {
+    let id = KeyId(name.to_owned());
+    if !id.is_plain() {
         return Err(KeyRingError::Name { position });
     }
-    let id = KeyId(name.to_owned());
     let Ok(decoded) = LENIENT.decode(encoded).map(Zeroizing::new) else {
         return Err(KeyRingError::Encoding { name: id });
     };
@@ -182,6 +207,18 @@ mod tests {
         assert_eq!(refused("k1:AQEB"), KeyRingError::Length { name: name.clone(), bytes: 3 });
         assert_eq!(refused(&format!("k1:{K1},k1:{K2}")), KeyRingError::Duplicate { name });
         assert!(!refused("k1:canary!").to_string().contains("canary"));
+    }
+
+    #[test]
+    fn a_new_key_goes_in_front_under_the_next_name_and_the_last_one_stays() {
+        let ring = KeyRing::parse(&format!("k7:{K1},old:{K2}")).unwrap();
+        let name = next_name(ring.key_ids());
+        assert_eq!((name.as_str(), next_name([]).as_str()), ("k8", "k1"));
+        let ring = ring.with_new(Entropy, &name);
+        assert_eq!(format!("{ring:?}"), r#"["k8", "k7", "old"]"#);
+        let ring = ring.without(&KeyId("k7".into())).unwrap().without(&KeyId("old".into())).unwrap();
+        assert_eq!(format!("{ring:?}"), r#"["k8"]"#);
+        assert!(ring.without(&KeyId("k8".into())).is_none());
     }
 
     #[test]

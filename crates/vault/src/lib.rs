@@ -7,6 +7,7 @@
 pub mod key_ring;
 pub mod password;
 pub mod place;
+pub mod ring_file;
 mod signature;
 mod state;
 mod subkeys;
@@ -17,6 +18,7 @@ mod webhook;
 pub use key_ring::{KeyRing, KeyRingError};
 pub use password::PasswordError;
 pub use place::Place;
+pub use ring_file::{RingFile, RingFileError};
 pub use signature::{Signature, is_signed_by};
 pub use token::{NewApiToken, checksum_fits, hash_token, new_api_token};
 pub use vault::{OpenError, Vault};

@@ -54,6 +54,18 @@ impl Place {
         Self::new("authorization_requests", "pkce_verifier", &id)
     }
 
+    /// The place for which the value in a listed column was sealed; none for a column that is not listed. `row`
+    /// is the id of the row it was first sealed in, which for `provider_revocations` is its home's.
+    pub fn of_row(table: &str, column: &str, row: &str) -> Option<Self> {
+        let (table, column) = *Self::ALL_COLUMNS.iter().find(|listed| **listed == (table, column))?;
+        let home = match (table, column) {
+            ("provider_revocations", "client_secret") => "client_registrations",
+            ("provider_revocations", _) => "grants",
+            _ => table,
+        };
+        Some(Self::new(home, column, &row))
+    }
+
     /// The table and the column, as [`Place::ALL_COLUMNS`] lists them.
     pub fn column(&self) -> (&'static str, &'static str) {
         (self.table, self.column)
@@ -84,5 +96,9 @@ mod tests {
         // What waits in the outbox is sealed as it was in its first place: a grant's tokens, a registration's secret.
         assert_eq!(places.each_ref().map(Place::column), Place::ALL_COLUMNS[..5]);
         assert_eq!(places[0].to_string(), format!("grants/access_token/{id}"));
+        let of_row = |(table, column)| Place::of_row(table, column, &id.to_string());
+        let homes = [0, 1, 2, 3, 4, 0, 1, 2].map(|home: usize| Some(places[home].clone()));
+        assert_eq!(Place::ALL_COLUMNS.map(of_row), homes);
+        assert_eq!(of_row(("users", "email")), None);
     }
 }

@@ -4,6 +4,7 @@
 use crate::subkeys::{self, Subkeys};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::sync::Arc;
 
 /// `base64url(length of the key id || key id || nonce || ciphertext || tag)`.
 pub(crate) fn seal(key: &Subkeys, purpose: &str, plain: &[u8]) -> String {
@@ -14,7 +15,7 @@ pub(crate) fn seal(key: &Subkeys, purpose: &str, plain: &[u8]) -> String {
 }
 
 /// The plain state; none when it was altered, has another purpose, or its key is not in the ring.
-pub(crate) fn open(keys: &[Subkeys], purpose: &str, text: &str) -> Option<Vec<u8>> {
+pub(crate) fn open(keys: &[Arc<Subkeys>], purpose: &str, text: &str) -> Option<Vec<u8>> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let (length, rest) = bytes.split_first()?;
     let (id, sealed) = rest.split_at_checked(usize::from(*length))?;

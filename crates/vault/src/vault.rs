@@ -5,16 +5,46 @@ use crate::place::Place;
 use crate::signature::{self, Signature};
 use crate::state;
 use crate::subkeys::{self, Subkeys};
+use arc_swap::ArcSwap;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use doorward_domain::{Hex, KeyId, Sealed};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 
-/// Seals and opens with the keys of one ring. Cloning is cheap.
+/// Seals and opens with the keys of one ring. Clones share them: a key that one of them is given, all have. The
+/// hot path pays one atomic load for that.
 #[derive(Clone)]
 pub struct Vault {
-    /// In the order of the ring: the first seals. Never empty.
-    keys: Arc<[Subkeys]>,
+    keys: Arc<ArcSwap<Keys>>,
+}
+
+/// The keys there are. Replaced as a whole, never changed.
+#[derive(Clone)]
+struct Keys {
+    /// In the order of the ring; never empty.
+    all: Vec<Arc<Subkeys>>,
+    /// Which of them seals.
+    sealing: usize,
+}
+
+impl Keys {
+    fn of(ring: &KeyRing) -> Self {
+        Self { all: ring.keys().map(|(id, bytes)| Arc::new(Subkeys::new(id, bytes))).collect(), sealing: 0 }
+    }
+
+    fn sealing(&self) -> &Subkeys {
+        &self.all[self.sealing]
+    }
+
+    fn find(&self, id: &KeyId) -> Option<&Subkeys> {
+        self.all.iter().find(|key| key.id == *id).map(|key| &**key)
+    }
+
+    /// The same keys, of which `id` seals, where it is among them.
+    fn sealing_with(&self, id: &KeyId) -> Option<Self> {
+        let sealing = self.all.iter().position(|key| key.id == *id)?;
+        Some(Self { sealing, ..self.clone() })
+    }
 }
 
 /// Why a sealed value does not open.
@@ -27,27 +57,47 @@ pub enum OpenError {
 }
 
 impl Vault {
-    /// Prepares every key of the ring; the ring's own bytes are wiped.
+    /// Prepares every key of the ring, of which the first seals; the ring's own bytes are wiped.
     #[expect(clippy::needless_pass_by_value, reason = "the ring ends here, so that keys live in one place")]
     pub fn new(ring: KeyRing) -> Self {
-        Self { keys: ring.keys().map(|(id, bytes)| Subkeys::new(id, bytes)).collect() }
+        Self { keys: Arc::new(ArcSwap::from_pointee(Keys::of(&ring))) }
     }
 
-    /// The names of all keys, the sealing one first.
-    pub fn key_ids(&self) -> impl Iterator<Item = &KeyId> {
-        self.keys.iter().map(|key| &key.id)
+    /// Takes over another ring. The key that seals goes on sealing if it is still there, else the first does.
+    #[expect(clippy::needless_pass_by_value, reason = "the ring ends here, so that keys live in one place")]
+    pub fn reload(&self, ring: KeyRing) {
+        let fresh = Keys::of(&ring);
+        self.keys.rcu(|keys| fresh.sealing_with(&keys.sealing().id).unwrap_or_else(|| fresh.clone()));
     }
 
-    /// Seals a secret for one place, with the first key.
+    /// From now on this key seals. False: there is no such key, and nothing has changed.
+    pub fn seal_with(&self, id: &KeyId) -> bool {
+        self.keys.rcu(|keys| keys.sealing_with(id).unwrap_or_else(|| Keys::clone(keys)));
+        self.sealing_key() == *id
+    }
+
+    /// The names of all keys, in the order of the ring.
+    pub fn key_ids(&self) -> Vec<KeyId> {
+        self.keys.load().all.iter().map(|key| key.id.clone()).collect()
+    }
+
+    /// The key that seals.
+    pub fn sealing_key(&self) -> KeyId {
+        self.keys.load().sealing().id.clone()
+    }
+
+    /// Seals a secret for one place.
     pub fn seal(&self, place: &Place, secret: &impl ExposeSecret<str>) -> Sealed {
-        let key = &self.keys[0];
+        let keys = self.keys.load();
+        let key = keys.sealing();
         let bytes = subkeys::seal(&key.columns, &place.to_string(), secret.expose_secret().as_bytes());
         Sealed { key_id: key.id.clone(), bytes }
     }
 
     /// Opens what was sealed for this place, with whichever key it was sealed.
     pub fn open<S: From<String>>(&self, place: &Place, sealed: &Sealed) -> Result<S, OpenError> {
-        let key = self.key(&sealed.key_id).ok_or_else(|| OpenError::UnknownKey(sealed.key_id.clone()))?;
+        let keys = self.keys.load();
+        let key = keys.find(&sealed.key_id).ok_or_else(|| OpenError::UnknownKey(sealed.key_id.clone()))?;
         let place = place.to_string();
         subkeys::open(&key.columns, &place, &sealed.bytes)
             .and_then(|plain| String::from_utf8(plain).ok())
@@ -55,50 +105,47 @@ impl Vault {
             .ok_or(OpenError::Broken(place))
     }
 
-    /// Seals for another place, or again for the same one with the first key.
+    /// Seals for another place, or again for the same one with the key that seals.
     pub fn reseal(&self, from: &Place, to: &Place, sealed: &Sealed) -> Result<Sealed, OpenError> {
         self.open::<SecretString>(from, sealed).map(|secret| self.seal(to, &secret))
     }
 
     /// Seals a state for one purpose: a base64url text that outsiders may hold.
     pub fn seal_state(&self, purpose: &str, plain: &[u8]) -> String {
-        state::seal(&self.keys[0], purpose, plain)
+        state::seal(self.keys.load().sealing(), purpose, plain)
     }
 
     /// The state in a text; none when it was altered, has another purpose or a key that is gone.
     pub fn open_state(&self, purpose: &str, text: &str) -> Option<Vec<u8>> {
-        state::open(&self.keys, purpose, text)
+        state::open(&self.keys.load().all, purpose, text)
     }
 
     /// Signs a message for one purpose, with the first key.
     pub fn sign(&self, purpose: &str, message: &[u8]) -> Signature {
-        signature::sign(&self.keys[0], purpose, message)
+        signature::sign(self.keys.load().sealing(), purpose, message)
     }
 
     /// What a key's signatures for one purpose are checked with; none for a key that the ring does not have.
     pub fn public_key(&self, purpose: &str, key: &KeyId) -> Option<Hex<32>> {
-        self.key(key).map(|key| signature::public_key(key, purpose))
+        self.keys.load().find(key).map(|key| signature::public_key(key, purpose))
     }
 
     /// The check value of a key (32 bytes, reveals nothing), by which a wrong ring is noticed at start.
     /// Empty for a key that the ring does not have.
     pub fn key_check(&self, key: &KeyId) -> Vec<u8> {
-        self.key(key).map(|key| key.check().to_vec()).unwrap_or_default()
+        self.keys.load().find(key).map(|key| key.check().to_vec()).unwrap_or_default()
     }
 
     /// Whether the ring's key of this name is the one that the check value was made from.
     pub fn verify_key_check(&self, key: &KeyId, check: &[u8]) -> bool {
-        self.key(key).is_some_and(|key| verify_slices_are_equal(key.check().as_slice(), check).is_ok())
-    }
-
-    fn key(&self, id: &KeyId) -> Option<&Subkeys> {
-        self.keys.iter().find(|key| key.id == *id)
+        let keys = self.keys.load();
+        keys.find(key).is_some_and(|key| verify_slices_are_equal(key.check().as_slice(), check).is_ok())
     }
 }
 
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Vault").field(&self.key_ids().map(|id| &id.0).collect::<Vec<_>>()).finish()
+        f.debug_tuple("Vault").field(&self.key_ids().into_iter().map(|id| id.0).collect::<Vec<_>>()).finish()
     }
 }
 
@@ -178,6 +225,25 @@ mod tests {
     }
 
     #[test]
+    fn a_clone_learns_a_new_key_before_it_seals_and_forgets_an_old_one() {
+        let vault = vault(K1);
+        let clone = vault.clone();
+        let ring = |text: &str| KeyRing::parse(text).unwrap();
+        let names = |ids: Vec<KeyId>| ids.into_iter().map(|id| id.0).collect::<Vec<_>>();
+        vault.reload(ring(&format!("{K2}\n{K1}")));
+        assert_eq!(names(clone.key_ids()), ["k2", "k1"]);
+        assert_eq!(clone.sealing_key().0, "k1", "a new key opens, and seals when it is told to");
+        let before = clone.seal(&place(1), &AccessToken::new("t"));
+        assert!(!vault.seal_with(&KeyId("k3".into())));
+        assert!(vault.seal_with(&KeyId("k2".into())));
+        assert_eq!(clone.seal(&place(1), &AccessToken::new("t")).key_id.0, "k2");
+        let again = clone.reseal(&place(1), &place(1), &before).unwrap();
+        vault.reload(ring(K2));
+        assert_eq!(opened(&clone, &place(1), &before), Err(OpenError::UnknownKey(KeyId("k1".into()))));
+        assert_eq!(opened(&clone, &place(1), &again).unwrap(), "t");
+    }
+
+    #[test]
     fn a_missing_key_and_a_broken_value_are_told_apart() {
         let sealed = vault(K1).seal(&place(1), &AccessToken::new("canary"));
         let unknown = opened(&vault(K2), &place(1), &sealed).unwrap_err();
@@ -193,7 +259,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_count_as_broken() {
         let vault = vault(K1);
-        let bytes = subkeys::seal(&vault.keys[0].columns, &place(1).to_string(), &[0xff]);
+        let bytes = subkeys::seal(&vault.keys.load().sealing().columns, &place(1).to_string(), &[0xff]);
         let sealed = Sealed { key_id: KeyId("k1".into()), bytes };
         assert!(matches!(opened(&vault, &place(1), &sealed), Err(OpenError::Broken(_))));
     }

@@ -303,6 +303,7 @@ pub fn broker_with(storage: &Storage, clock: &Clock, ring: &str, policy_of_use: 
     Broker::new(BrokerParts {
         storage: storage.clone(),
         vault: Vault::new(KeyRing::parse(ring).unwrap()),
+        ring_file: None,
         oauth: OAuthClient::new(outbound),
         clock: clock.clone(),
         entropy: Entropy,

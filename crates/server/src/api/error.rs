@@ -190,7 +190,11 @@ fn of_broker(error: BrokerError) -> Problem {
                 ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer: try again")
             }
         }
-        BrokerError::Storage(_) | BrokerError::Seal(_) | BrokerError::Password(_) => {
+        BrokerError::Storage(_)
+        | BrokerError::Seal(_)
+        | BrokerError::SealingKeyMissing { .. }
+        | BrokerError::RingFile(_)
+        | BrokerError::Password(_) => {
             tracing::error!(%error, "a call failed");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, OURS)
         }

@@ -74,7 +74,7 @@ pub(super) async fn perform(
         OperatorCommand::Admin(command) => admin::perform(command, input, app, out).await,
         OperatorCommand::Token(command) => token::perform(command, app, out).await,
         OperatorCommand::Audit(command) => audit::perform(command, app, out).await,
-        OperatorCommand::Keys(command) => keys::perform(&command, app, out),
+        OperatorCommand::Keys(command) => keys::perform(command, app, out).await,
         OperatorCommand::Cleanup(command) => cleanup::perform(command, app, out).await,
     }
 }

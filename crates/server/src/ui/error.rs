@@ -69,9 +69,11 @@ impl PageError {
             BrokerError::VersionMismatch => StatusCode::PRECONDITION_FAILED,
             BrokerError::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             BrokerError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            BrokerError::Storage(_) | BrokerError::Seal(_) | BrokerError::Password(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            BrokerError::Storage(_)
+            | BrokerError::Seal(_)
+            | BrokerError::SealingKeyMissing { .. }
+            | BrokerError::RingFile(_)
+            | BrokerError::Password(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -102,7 +104,11 @@ impl From<BrokerError> for PageError {
                 ..Self::refused(status, "Not right now", &error.to_string())
             },
             BrokerError::Unavailable { problem, .. } => Self::refused(status, "Not right now", problem),
-            BrokerError::Storage(_) | BrokerError::Seal(_) | BrokerError::Password(_) => {
+            BrokerError::Storage(_)
+            | BrokerError::Seal(_)
+            | BrokerError::SealingKeyMissing { .. }
+            | BrokerError::RingFile(_)
+            | BrokerError::Password(_) => {
                 tracing::error!(%error, "a page failed");
                 Self::refused(
                     status,

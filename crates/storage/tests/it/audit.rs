@@ -88,18 +88,8 @@ async fn the_trail_is_filtered_by_actor_thing_place_and_time(stage: &Stage) {
     assert_eq!(found(AuditFilter { until: Some(NOW), ..all() }).await, [0; 0]);
 }
 
-async fn a_key_check_that_is_there_stays(stage: &Stage) {
-    let storage = &stage.storage;
-    let (k1, k2) = (KeyId("k1".into()), KeyId("k2".into()));
-    storage.insert_key_check(&k2, b"two").await.unwrap();
-    storage.insert_key_check(&k1, b"one").await.unwrap();
-    storage.insert_key_check(&k1, b"another").await.unwrap();
-    assert_eq!(storage.key_checks().await.unwrap(), [(k1, b"one".to_vec()), (k2, b"two".to_vec())]);
-}
-
 on_both!(
     the_trail_is_newest_first_and_whole,
     the_trail_is_filtered_by_action_and_by_person,
     the_trail_is_filtered_by_actor_thing_place_and_time,
-    a_key_check_that_is_there_stays,
 );

@@ -71,6 +71,23 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// One column of texts out of the database.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        match &self.place {
+            Place::Sqlite(_) => {
+                let url = format!("sqlite://{}", self.place.file().display());
+                let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+                sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_all(&pool).await.unwrap()
+            }
+            Place::Postgres(server) => {
+                let pool = sqlx::PgPool::connect(&server.url()).await.unwrap();
+                sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_all(&pool).await.unwrap()
+            }
+        }
+    }
+}
+
 impl Place {
     async fn open(&self, clock: &Clock) -> Storage {
         match self {

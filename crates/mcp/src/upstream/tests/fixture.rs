@@ -232,6 +232,7 @@ impl House {
         let broker = Broker::new(BrokerParts {
             storage: storage.clone(),
             vault: vault.clone(),
+            ring_file: None,
             oauth: OAuthClient::new(outbound.clone()),
             clock: clock.clone(),
             entropy: Entropy,
