@@ -55,6 +55,8 @@ pub struct TestAppOptions {
     pub policy: Policy,
     /// Who is told what an administrator wants to hear of.
     pub webhook: Option<WebhookSetting>,
+    /// None: generated on SQLite, [`KEY_RING`] on PostgreSQL.
+    pub key_ring: Option<String>,
 }
 
 /// Somebody with an account, and the means to act as them without a network.
@@ -88,6 +90,7 @@ impl TestApp {
             settings.database = DatabaseSetting::Postgres(SecretString::from(postgres.url()));
             settings.key_ring = Some(SecretString::from(KEY_RING));
         }
+        settings.key_ring = options.key_ring.map(SecretString::from).or(settings.key_ring);
         let app = App::build(settings, clock.clone(), Entropy).await.expect("the app starts");
         let stop = CancellationToken::new();
         drop(listener::serve(listening, app.router(), stop.clone()));

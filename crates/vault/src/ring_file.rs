@@ -51,8 +51,11 @@ impl RingFile {
     pub fn write(&self, ring: &KeyRing) -> Result<(), RingFileError> {
         let beside = self.path.with_extension("new");
         let write = || {
-            let mut options = OpenOptions::new();
-            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+            // What a crash left behind may have any mode.
+            if beside.exists() {
+                std::fs::remove_file(&beside)?;
+            }
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
             file.write_all(ring.to_text().expose_secret().as_bytes())?;
             file.sync_all()?;
             std::fs::rename(&beside, &self.path)?;

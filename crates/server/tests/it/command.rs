@@ -24,7 +24,7 @@ async fn serve_says_where_to_go_and_keeps_the_setup_link_out_of_the_log() {
     assert_eq!(beside.err, "doorward: there is no such person\n", "the server did it");
     assert!(running.stop().0, "it ends well when told to");
     let again = run(&directory, &["keys", "list"], "");
-    assert_eq!(again.out, "k1\tseals and opens\n", "{}", again.err);
+    assert_eq!(again.out, "k1\tseals and opens\t0 rows\n", "{}", again.err);
 }
 
 #[test]
@@ -127,7 +127,10 @@ fn a_wrong_setting_or_a_wrong_ring_stops_the_start_with_one_sentence() {
     assert!(
         refused("DOORWARD_KEY_RING", other).contains("key 'k1' of the key ring is not the key of that name")
     );
-    assert!(refused("DOORWARD_KEY_RING", &other.replace("k1", "k9")).contains("none of the keys"));
+    assert!(
+        refused("DOORWARD_KEY_RING", &other.replace("k1", "k9"))
+            .contains("lacks key 'k1', with which Doorward seals")
+    );
     std::fs::remove_file(directory.path().join("data/key-ring")).unwrap();
     let lost = run(&directory, &["keys", "list"], "");
     assert!(lost.err.contains("has a database but no key ring"), "{}", lost.err);

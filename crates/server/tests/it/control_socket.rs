@@ -53,7 +53,7 @@ fn every_command_works_beside_a_running_server_and_after_it_was_killed() {
     running.line();
     let mut tried = BTreeSet::new();
     let mut tried_with = |arguments: &[&str], input: &str| {
-        let words = arguments.iter().take_while(|word| !word.starts_with("--") && !word.starts_with('/'));
+        let words = arguments.iter().take_while(|word| !word.starts_with(['-', '/']));
         tried.insert(words.copied().collect::<Vec<_>>().join(" "));
         done(&directory, arguments, input)
     };
@@ -72,12 +72,20 @@ fn every_command_works_beside_a_running_server_and_after_it_was_killed() {
     assert!(tried_with(&["keys", "list"], "").starts_with("k1\tseals"));
     assert!(tried_with(&["audit", "checkpoint"], "").starts_with(r#"{"seq":"#));
     assert!(tried_with(&["audit", "verify"], "").starts_with("the audit trail holds: "));
+    let rotated = tried_with(&["keys", "rotate"], "");
+    assert!(rotated.starts_with("k2 seals from now on"), "{rotated}");
+    let listed = tried_with(&["keys", "list"], "");
+    assert_eq!(listed, "k2\tseals and opens\t0 rows\nk1\topens\t0 rows\n");
 
+    assert!(tried_with(&["cleanup", "--dry-run"], "").contains("would go"));
+    // Beside the server as without it, a minute must pass before an old key goes.
+    let early = run(&directory, &["keys", "retire", "k1"], "");
+    assert!(early.err.contains("'k2' took over"), "{}", early.err);
+    tried.insert("keys retire".to_owned());
     let all: BTreeSet<String> = commands_below(&directory, &[]);
     let beside: BTreeSet<String> =
         all.into_iter().filter(|command| !NOT_BESIDE.contains(&command.as_str())).collect();
     assert_eq!(tried, beside, "each command is tried here");
-
     let refused =
         run(&directory, &[&["token", "revoke", "--id", id][..], &["--email", "b@test.example"]].concat(), "");
     assert_eq!(
@@ -86,10 +94,10 @@ fn every_command_works_beside_a_running_server_and_after_it_was_killed() {
     );
     drop(running);
     assert!(directory.path().join("data/control.sock").exists(), "a killed server leaves its socket behind");
-    assert!(done(&directory, &["keys", "list"], "").starts_with("k1\tseals"), "without a server");
+    assert!(done(&directory, &["keys", "list"], "").starts_with("k2\tseals"), "without a server");
     let mut again = Running::start(&directory, "serve");
     again.line();
-    assert!(done(&directory, &["keys", "list"], "").starts_with("k1\tseals"), "beside the next server");
+    assert!(done(&directory, &["keys", "list"], "").starts_with("k2\tseals"), "beside the next server");
     assert!(again.stop().0);
 }
 

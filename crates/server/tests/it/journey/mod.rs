@@ -5,6 +5,7 @@ mod canary;
 mod consent;
 mod demo_command;
 mod fuzz;
+mod keys;
 mod link;
 mod own_token;
 mod refresh;
