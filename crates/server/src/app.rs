@@ -27,6 +27,7 @@ pub struct App {
     checkpoints: Checkpoints,
     webhook: Option<Webhook>,
     directory: DataDir,
+    keeps_ring: bool,
 }
 
 /// Why the start stops. One clear sentence each.
@@ -109,9 +110,11 @@ impl App {
             .map(|setting| Webhook::new(setting, to_webhook, broker.clock().clone()));
         let webhook = webhook.transpose().map_err(StartError::Webhook)?;
         let checkpoints = Checkpoints::new(settings.audit_checkpoint_file.clone());
+        let keeps_ring = settings.key_ring.is_none();
         let facts = Arc::new(facts(settings));
         let state = AppState { broker, catalogs, facts };
         Ok(Self { state, mcp, storage, vault, checkpoints, webhook, directory })
+        Ok(Self { state, mcp, storage, vault, checkpoints, directory, keeps_ring })
     }
 
     /// Every route, ready to serve.
@@ -132,6 +135,11 @@ impl App {
     /// The vault, for tests that look behind the use cases.
     pub fn vault(&self) -> &Vault {
         &self.vault
+    }
+
+    /// Whether the key ring is one that Doorward generated and keeps in the data directory.
+    pub(crate) fn keeps_ring(&self) -> bool {
+        self.keeps_ring
     }
 
     /// The data directory, which this process holds.

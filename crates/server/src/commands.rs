@@ -2,9 +2,11 @@
 
 mod admin;
 mod audit;
+mod backup;
 mod cleanup;
 mod control;
 mod demo;
+mod doctor;
 mod keys;
 mod openapi;
 mod operator;
@@ -44,6 +46,8 @@ enum Command {
     Demo,
     #[command(flatten)]
     Operator(operator::OperatorCommand),
+    /// Put a backup in the place of the database, while no server runs
+    Restore(backup::RestoreCommand),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -93,6 +97,7 @@ async fn perform(command: Command, settings: Settings) -> Result<(), CommandErro
         Command::Serve => serve::serve(settings).await,
         Command::Demo => demo::demo(settings).await,
         Command::Operator(command) => operator::run(command, settings).await,
+        Command::Restore(command) => backup::restore(command, settings).await,
         Command::Openapi => Ok(openapi::print()?),
     }
 }

@@ -1,5 +1,6 @@
 //! The data directory: for its owner alone, and for one process at a time.
 
+use doorward_domain::Timestamp;
 use doorward_vault::RingFile;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
@@ -8,6 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 const LOCK: &str = "lock";
+const DATABASE: &str = "doorward.db";
 const DEMO_MARK: &str = "demo";
 const CONTROL_SOCKET: &str = "control.sock";
 
@@ -49,21 +51,62 @@ impl DataDir {
             Err(TryLockError::WouldBlock) => return Err(DataDirError::Locked { path: path.to_owned() }),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        for entry in std::fs::read_dir(path).map_err(failed)? {
+        let directory = Self { path: path.to_owned(), _lock: lock };
+        directory.check_modes()?;
+        directory.check_mark(demo, created)?;
+        Ok(directory)
+    }
+
+    /// Refuses a directory, or a file in it, that others may read.
+    pub(crate) fn check_modes(&self) -> Result<(), DataDirError> {
+        let failed = |source| DataDirError::Io { path: self.path.clone(), source };
+        check_mode(&self.path, 0o700)?;
+        for entry in std::fs::read_dir(&self.path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let kind = entry.file_type().map_err(failed)?;
             if kind.is_file() || kind.is_socket() {
                 check_mode(&entry.path(), 0o600)?;
             }
         }
-        let directory = Self { path: path.to_owned(), _lock: lock };
-        directory.check_mark(demo, created)?;
-        Ok(directory)
+        Ok(())
+    }
+
+    /// A file of the directory.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// A new file for the owner alone; one that is there is not written over.
+    pub(crate) fn new_private_file(path: &Path) -> io::Result<File> {
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    }
+
+    /// Puts a closed database in the place of the one there is, which is kept under another name; that name.
+    pub(crate) fn exchange_database(
+        &self,
+        ready: &Path,
+        now: Timestamp,
+    ) -> Result<Option<PathBuf>, DataDirError> {
+        let database = self.database();
+        let aside = self.path.join(format!("{DATABASE}.before-restore-{}", now.millis()));
+        let exchange = || {
+            // SQLite finds what it had not yet put into the file itself by name, so it moves along.
+            for part in ["-wal", "-shm", ""] {
+                match std::fs::rename(with_suffix(&database, part), with_suffix(&aside, part)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    Ok(()) | Err(_) => {}
+                }
+            }
+            std::fs::rename(ready, &database)?;
+            File::open(&self.path)?.sync_all()
+        };
+        exchange().map_err(|source| DataDirError::Io { path: database.clone(), source })?;
+        Ok(aside.exists().then_some(aside))
     }
 
     /// The SQLite file.
     pub(crate) fn database(&self) -> PathBuf {
-        self.path.join("doorward.db")
+        self.path.join(DATABASE)
     }
 
     /// Where the server that uses the directory takes commands.
@@ -113,7 +156,7 @@ impl DataDir {
     pub(crate) fn write_new(&self, name: &str, text: &str) -> Result<(), DataDirError> {
         let path = self.path.join(name);
         let write = || {
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            let mut file = Self::new_private_file(&path)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
             File::open(&self.path)?.sync_all()
@@ -135,6 +178,12 @@ impl DataDir {
             (true, true) | (false, false) => Ok(()),
         }
     }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
 }
 
 fn private_file(path: &Path) -> io::Result<File> {

@@ -10,6 +10,8 @@ CREATE TABLE counters (
     hash BYTEA                            -- of `audit` alone: the newest event's; none before the first
 );
 INSERT INTO counters (name, value) VALUES ('changes', 0), ('audit', 0), ('first_administrator', 0), ('sealing', 0);
+-- Each restore from a backup begins the next one.
+INSERT INTO counters (name, value) VALUES ('epoch', 1);
 -- Whether cleanup holds what it would delete until an administrator says so (0: no, 1: the database was
 -- restored, 2: the clock jumped), and the time at which a cleanup job last looked, so that a jump is noticed.
 INSERT INTO counters (name, value) VALUES ('cleanup_hold', 0), ('cleanup_beat', 0);

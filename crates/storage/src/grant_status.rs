@@ -14,6 +14,7 @@ pub(crate) enum Settled {
     One(GrantId),
     Gateway(GatewayId),
     User(UserId),
+    Everything,
 }
 
 /// The one statement that says what follows from what; the same as [`doorward_domain::Grant::health`], which
@@ -53,6 +54,7 @@ pub(crate) async fn settle(tx: &mut Tx, which: Settled) -> Result<(), StorageErr
         Settled::Gateway(id) => {
             tx!(tx, execute, sqlx::query(settle_grants!("gateway_id = $2")).bind(now).bind(id.to_string()))
         }
+        Settled::Everything => tx!(tx, execute, sqlx::query(settle_grants!("TRUE")).bind(now)),
     }
     .map(drop)
 }

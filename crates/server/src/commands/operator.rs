@@ -3,7 +3,7 @@
 //! cache is left stale.
 
 use super::terminal::{Out, read_password};
-use super::{CommandError, admin, audit, cleanup, control, keys, open, token};
+use super::{CommandError, admin, audit, backup, cleanup, control, doctor, keys, open, token};
 use crate::app::{App, StartError};
 use crate::data_dir::DataDirError;
 use crate::settings::Settings;
@@ -30,6 +30,10 @@ pub(crate) enum OperatorCommand {
     Keys(keys::KeysCommand),
     /// Sweep what is stale, once, now
     Cleanup(cleanup::CleanupCommand),
+    /// Copy the database into a file, while calls go on; the key ring is not in it
+    Backup(backup::BackupCommand),
+    /// Say what is wrong with this installation, and what would be wise
+    Doctor,
     /// The audit trail
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -76,5 +80,7 @@ pub(super) async fn perform(
         OperatorCommand::Audit(command) => audit::perform(command, app, out).await,
         OperatorCommand::Keys(command) => keys::perform(command, app, out).await,
         OperatorCommand::Cleanup(command) => cleanup::perform(command, app, out).await,
+        OperatorCommand::Backup(command) => backup::back_up(command, app, out).await,
+        OperatorCommand::Doctor => doctor::examine(app, out).await,
     }
 }

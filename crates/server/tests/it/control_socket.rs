@@ -44,7 +44,7 @@ fn commands_below(directory: &TempDir, words: &[&str]) -> BTreeSet<String> {
 }
 
 /// What is done without a server, or is the server.
-const NOT_BESIDE: [&str; 3] = ["serve", "demo", "openapi"];
+const NOT_BESIDE: [&str; 4] = ["serve", "demo", "openapi", "restore"];
 
 #[test]
 fn every_command_works_beside_a_running_server_and_after_it_was_killed() {
@@ -78,6 +78,9 @@ fn every_command_works_beside_a_running_server_and_after_it_was_killed() {
     assert_eq!(listed, "k2\tseals and opens\t0 rows\nk1\topens\t0 rows\n");
 
     assert!(tried_with(&["cleanup", "--dry-run"], "").contains("would go"));
+    let file = directory.path().join("backup.db");
+    assert!(tried_with(&["backup", file.to_str().unwrap()], "").contains("holds the database"));
+    assert!(tried_with(&["doctor"], "").contains("good\tthe database answers"));
     // Beside the server as without it, a minute must pass before an old key goes.
     let early = run(&directory, &["keys", "retire", "k1"], "");
     assert!(early.err.contains("'k2' took over"), "{}", early.err);

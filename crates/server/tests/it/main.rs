@@ -7,6 +7,7 @@
 
 mod api;
 mod audit_command;
+mod backup_command;
 mod command;
 mod control_socket;
 mod deploy;

@@ -15,6 +15,7 @@ mod api_token;
 mod audit;
 mod audit_chain;
 mod authorization_request;
+mod backup;
 mod bulk_job;
 mod catalog;
 mod cleanup_run;

@@ -1,0 +1,164 @@
+//! `doorward doctor`: what an operator should know of this installation, in plain sentences. What is wrong
+//! ends the command without success, advice does not.
+
+use super::CommandError;
+use super::admin::operator;
+use super::terminal::Out;
+use crate::app::{App, StartError};
+use crate::data_dir::DataDirError;
+use doorward_broker::{Caller, KeyStatus};
+use doorward_domain::{GatewayAuthorization, PageRequest};
+use doorward_storage::AuditFilter;
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+/// So far may an event lie ahead of the clock before one of them is wrong: clocks of replicas differ a little.
+const AHEAD: Duration = Duration::from_secs(5 * 60);
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Finding {
+    Good(String),
+    Advice(String),
+    Wrong(String),
+}
+
+impl Finding {
+    fn line(&self) -> String {
+        match self {
+            Self::Good(text) => format!("good\t{text}"),
+            Self::Advice(text) => format!("advice\t{text}"),
+            Self::Wrong(text) => format!("WRONG\t{text}"),
+        }
+    }
+}
+
+pub(super) async fn examine(app: &App, out: &Out) -> Result<(), CommandError> {
+    let caller = operator();
+    let mut findings = vec![database(app).await, files(app)];
+    findings.extend(key_place(app));
+    findings.extend(keys(app, &caller).await?);
+    findings.extend(cleanup(app).await?);
+    findings.extend(providers(app, &caller).await?);
+    findings.push(clock(app, &caller).await?);
+    for finding in &findings {
+        out.say(&finding.line())?;
+    }
+    match findings.iter().filter(|finding| matches!(finding, Finding::Wrong(_))).count() {
+        0 => Ok(()),
+        1 => Err(CommandError::Refused("one thing is wrong".to_owned())),
+        count => Err(CommandError::Refused(format!("{count} things are wrong"))),
+    }
+}
+
+async fn database(app: &App) -> Finding {
+    // Whoever could open it has also brought its schema up to date.
+    match app.storage().key_checks().await {
+        Ok(_) => Finding::Good("the database answers, and its schema is up to date".to_owned()),
+        Err(error) => Finding::Wrong(error.to_string()),
+    }
+}
+
+fn files(app: &App) -> Finding {
+    match app.directory().check_modes() {
+        Ok(()) => Finding::Good("the data directory and its files are for their owner alone".to_owned()),
+        Err(error) => Finding::Wrong(error.to_string()),
+    }
+}
+
+/// Whoever gets the disk gets both: then the ring protects nothing.
+fn key_place(app: &App) -> Option<Finding> {
+    let device = |path: &std::path::Path| std::fs::metadata(path).map(|metadata| metadata.dev());
+    let (ring, data) = (app.directory().ring_file().path().to_owned(), app.directory().database());
+    if !app.keeps_ring() {
+        return Some(Finding::Good(
+            "the key ring comes from a setting, apart from the data directory".to_owned(),
+        ));
+    }
+    match (device(&ring), device(&data)) {
+        (Ok(ring_on), Ok(data_on)) if ring_on == data_on => Some(Finding::Advice(format!(
+            "{} is on the disk of the data it protects: keep its backup apart from the database's, or give the \
+             ring from elsewhere (DOORWARD_KEY_RING_FILE)",
+            ring.display()
+        ))),
+        (Ok(_), Ok(_)) => Some(Finding::Good("the key ring and the data are on different disks".to_owned())),
+        (Err(source), _) => {
+            Some(Finding::Wrong(StartError::from(DataDirError::Io { path: ring, source }).to_string()))
+        }
+        // PostgreSQL: there is no file of ours.
+        (Ok(_), Err(_)) => None,
+    }
+}
+
+async fn keys(app: &App, caller: &Caller) -> Result<Vec<Finding>, CommandError> {
+    let report = app.broker().keys(caller).await?;
+    let mut findings = Vec::new();
+    for KeyStatus { id, seals, rows, in_ring, .. } in &report.keys {
+        if !in_ring {
+            findings.push(Finding::Wrong(format!(
+                "the key ring lacks '{id}', which {rows} sealed values need: put it back"
+            )));
+        } else if !seals && *rows > 0 {
+            findings.push(Finding::Advice(format!(
+                "{rows} sealed values are still on '{id}'; a running server seals them anew"
+            )));
+        } else if !seals {
+            findings.push(Finding::Advice(format!(
+                "nothing needs '{id}': once no backup does either, doorward keys retire {id}"
+            )));
+        }
+    }
+    if report.keys.iter().all(|key| key.in_ring) {
+        findings.insert(0, Finding::Good("the key ring has every key that is needed".to_owned()));
+    }
+    Ok(findings)
+}
+
+async fn cleanup(app: &App) -> Result<Vec<Finding>, CommandError> {
+    let mut findings = Vec::new();
+    if let Some(overdue) = app.broker().cleanup_overdue().await? {
+        findings.push(Finding::Wrong(overdue));
+    }
+    if let Some(reason) = app.storage().cleanup_hold().await.map_err(StartError::from)? {
+        findings.push(Finding::Advice(format!(
+            "cleanup holds what it would end ({}): look with doorward cleanup --dry-run, then give your word",
+            reason.as_str()
+        )));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::Good("cleanup is in time".to_owned()));
+    }
+    Ok(findings)
+}
+
+async fn providers(app: &App, caller: &Caller) -> Result<Vec<Finding>, CommandError> {
+    let mut findings: Vec<Finding> = Vec::new();
+    for outage in app.broker().circuits() {
+        findings
+            .push(Finding::Advice(format!("{} has not answered since {}", outage.provider, outage.since)));
+    }
+    for gateway in app.broker().gateways(caller).await? {
+        if let GatewayAuthorization::OAuth(settings) = &gateway.authorization
+            && let Some(problem) = &settings.registration_problem
+        {
+            findings.push(Finding::Wrong(format!(
+                "the provider of '{}' has refused our client registration since {} ({}): give it a valid client",
+                gateway.slug, problem.since, problem.code
+            )));
+        }
+    }
+    Ok(findings)
+}
+
+async fn clock(app: &App, caller: &Caller) -> Result<Finding, CommandError> {
+    let newest = PageRequest { limit: 1, cursor: None };
+    let events = app.broker().audit_events(caller, &AuditFilter::default(), &newest).await?;
+    let now = app.broker().clock().now();
+    Ok(match events.items.first() {
+        Some(event) if event.at > now.plus(AHEAD) => Finding::Wrong(format!(
+            "the clock says {now}, but something happened at {}: set the clock, or tokens end at the wrong time",
+            event.at
+        )),
+        _ => Finding::Good("the clock is not behind what happened".to_owned()),
+    })
+}
