@@ -180,6 +180,9 @@ impl Broker {
                 self.parts.vault.seal_with(key);
                 tracing::info!(%key, "a key begins to seal");
             }
+            SealingSwitch::NotEverywhere { replicas } => {
+                tracing::info!(%key, replicas, "a new key waits until every replica has it");
+            }
             // Another process was faster; the next beat follows it.
             SealingSwitch::NotAgain => {}
         }

@@ -42,8 +42,10 @@ pub(crate) fn file_of(settings: &Settings, directory: &DataDir) -> Option<RingFi
 /// Compares every key with the value that the database keeps of it, notes new keys, and misses those that the
 /// database still needs.
 pub(crate) async fn check(vault: &Vault, storage: &Storage) -> Result<(), StartError> {
-    let known = storage.key_checks().await?;
     let ours = vault.key_ids();
+    // First said, then read: a switch that happens meanwhile sees this process, or is seen by it.
+    storage.announce_keys(&ours).await?;
+    let known = storage.key_checks().await?;
     for check in &known {
         if ours.contains(&check.id) && !vault.verify_key_check(&check.id, &check.check) {
             return Err(StartError::KeyWrong { key: check.id.clone() });

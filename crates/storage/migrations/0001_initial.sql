@@ -419,7 +419,8 @@ CREATE TABLE replicas (
     acknowledged_seq BIGINT NOT NULL,
     beat BIGINT NOT NULL,                 -- one more each time it is heard of: no clocks are compared
     heartbeat_at BIGINT NOT NULL,
-    started_at BIGINT NOT NULL
+    started_at BIGINT NOT NULL,
+    keys TEXT                             -- JSON list of the key ids in its ring; none: it has not said yet
 );
 
 -- Short exclusive rights. No wall clock decides: a waiter steals a version that it saw stand still.

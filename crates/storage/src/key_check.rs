@@ -2,6 +2,7 @@
 //! of them seals, for every process on this database.
 
 use crate::error::StorageError;
+use crate::replica_keys::replicas_without;
 use crate::row::moment;
 use crate::storage::Storage;
 use doorward_domain::{KeyId, NewAuditEvent, Timestamp};
@@ -21,6 +22,8 @@ pub struct KeyCheck {
 pub enum SealingSwitch {
     /// It seals from now on.
     Switched,
+    /// So many other processes do not have it yet; nothing was changed.
+    NotEverywhere { replicas: usize },
     /// It seals or has sealed already: a key that was replaced does not come back, so that replicas whose
     /// rings are in different orders do not swing to and fro.
     NotAgain,
@@ -54,7 +57,7 @@ impl Storage {
         .map(drop)
     }
 
-    /// Makes a key the one that seals, if it never was before.
+    /// Makes a key the one that seals, if it never was before and every live process has it.
     pub async fn switch_sealing_key(
         &self,
         key: &KeyId,
@@ -63,6 +66,15 @@ impl Storage {
         let mut tx = self.begin("change the key that seals").await?;
         // Locks out every other switch until the commit.
         tx.numbers("sealing", 1).await?;
+        if let Some(own) = &self.replica().id {
+            let without = replicas_without(&mut tx, own, key).await?;
+            if !without.is_empty() {
+                drop(tx);
+                let replicas = without.len();
+                self.forget_silent_among(without).await;
+                return Ok(SealingSwitch::NotEverywhere { replicas });
+            }
+        }
         let last: Option<i64> =
             tx!(tx, fetch_one, sqlx::query_scalar("SELECT max(sealing_since) FROM key_checks"))?;
         let since = tx.now().millis().max(last.map_or(i64::MIN, |last| last + 1));

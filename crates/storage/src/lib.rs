@@ -54,6 +54,7 @@ mod outbox;
 mod provider_revocation;
 mod reauthorize;
 mod replica;
+mod replica_keys;
 mod sealed_column;
 mod session;
 mod setup_link;

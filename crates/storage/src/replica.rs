@@ -6,8 +6,10 @@
 use crate::database::Database;
 use crate::error::StorageError;
 use crate::feed::{Source, TRUST};
+use crate::replica_keys::KeysOfReplicas;
 use crate::storage::Storage;
 use doorward_domain::{Clock, Entropy};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -17,19 +19,21 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_m
 /// This process as the others see it; none where there are no others.
 #[derive(Debug, Clone)]
 pub(crate) struct Replica {
-    id: Option<String>,
+    pub(crate) id: Option<String>,
+    /// What it says of its key ring (`replica_keys`).
+    pub(crate) keys: Arc<KeysOfReplicas>,
 }
 
 /// Another process, at the moment it was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-struct Other {
-    id: String,
-    beat: i64,
+pub(crate) struct Other {
+    pub(crate) id: String,
+    pub(crate) beat: i64,
 }
 
 impl Replica {
     pub(crate) fn new(database: &Database) -> Self {
-        Self { id: database.is_shared().then(|| Entropy.token()) }
+        Self { id: database.is_shared().then(|| Entropy.token()), keys: Arc::default() }
     }
 
     /// Says that every change up to `seq` is applied here. A row that others have taken for dead comes back.
@@ -46,14 +50,15 @@ impl Replica {
             "acknowledge changes",
             execute,
             sqlx::query(
-                "INSERT INTO replicas (id, acknowledged_seq, beat, heartbeat_at, started_at) \
-                 VALUES ($1, $2, 1, $3, $3) ON CONFLICT (id) DO UPDATE SET \
+                "INSERT INTO replicas (id, acknowledged_seq, beat, heartbeat_at, started_at, keys) \
+                 VALUES ($1, $2, 1, $3, $3, $4) ON CONFLICT (id) DO UPDATE SET \
                  acknowledged_seq = excluded.acknowledged_seq, beat = replicas.beat + 1, \
-                 heartbeat_at = excluded.heartbeat_at"
+                 heartbeat_at = excluded.heartbeat_at, keys = excluded.keys"
             )
             .bind(id)
             .bind(seq)
             .bind(clock.now().millis())
+            .bind(self.keys.own())
         )
         .map(drop)
     }
@@ -109,7 +114,7 @@ impl Storage {
         )
     }
 
-    async fn forget_replicas(&self, silent: Vec<Other>) {
+    pub(crate) async fn forget_replicas(&self, silent: Vec<Other>) {
         for Other { id, beat } in silent {
             let forgotten = write!(
                 self,

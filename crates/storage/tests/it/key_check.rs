@@ -43,4 +43,23 @@ async fn the_last_key_that_began_to_seal_seals_and_none_begins_twice(stage: &Sta
     assert_eq!(sealing_key(&checks), Some((&k2, after)), "also within one millisecond");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_key_seals_before_every_replica_has_it() {
+    let stage = Stage::postgres().await;
+    let (one, other) = (&stage.storage, stage.open_again().await);
+    let [k1, k2, _] = keys();
+    for key in [&k1, &k2] {
+        one.insert_key_check(key, b"check").await.unwrap();
+    }
+    one.announce_keys(&[k2.clone(), k1.clone()]).await.unwrap();
+    let waits = SealingSwitch::NotEverywhere { replicas: 1 };
+    assert_eq!(switched(one, &k1).await, waits, "the other has not said what it has");
+    other.announce_keys(&[k1.clone()]).await.unwrap();
+    assert_eq!(switched(one, &k1).await, SealingSwitch::Switched);
+    assert_eq!(switched(one, &k2).await, waits);
+    other.announce_keys(&[k1, k2.clone()]).await.unwrap();
+    assert_eq!(switched(one, &k2).await, SealingSwitch::Switched);
+    other.close().await;
+}
+
 on_both!(a_key_check_that_is_there_stays, the_last_key_that_began_to_seal_seals_and_none_begins_twice);

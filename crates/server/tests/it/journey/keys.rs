@@ -195,6 +195,22 @@ async fn m6_replicas_change_the_key_that_a_setting_gives_under_load_and_every_ro
     assert!(matches!(&lacking, StartError::KeyMissing { key, .. } if key.0 == "k2"), "{lacking}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m6_a_new_key_waits_for_the_last_replica_without_it_and_none_without_it_joins_later() {
+    let options = TestAppOptions { postgres: true, key_ring: Some(K1.to_owned()), ..Default::default() };
+    let app = TestApp::with(options).await;
+    let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let next = replica(&app, &directories[0], &format!("{K2}\n{K1}")).await.unwrap();
+    next.broker().follow_sealing_key().await.unwrap();
+    assert_eq!(next.vault().sealing_key(), key("k1"), "one that runs could not open what k2 seals");
+    app.app.close().await.unwrap();
+    next.broker().follow_sealing_key().await.unwrap();
+    assert_eq!(next.vault().sealing_key(), key("k2"));
+    let late = replica(&app, &directories[1], K1).await.err().unwrap();
+    assert!(late.to_string().contains("the key ring lacks key 'k2', with which Doorward seals"), "{late}");
+    next.close().await.unwrap();
+}
+
 async fn replica(app: &TestApp, directory: &TempDir, ring: &str) -> Result<App, StartError> {
     let mut settings = settings(directory, &app.origin);
     settings.database = DatabaseSetting::Postgres(SecretString::from(app.postgres().url()));
