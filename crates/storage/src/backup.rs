@@ -6,7 +6,7 @@
 
 use crate::database::Database;
 use crate::error::StorageError;
-use crate::grant_status::{Settled, settle};
+use crate::grant_status::settle_everything;
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use doorward_domain::{Actor, NewAuditEvent};
@@ -103,7 +103,7 @@ async fn make_uncertain(tx: &mut Tx) -> Result<u64, StorageError> {
         )
         .bind(REASON)
     )?;
-    settle(tx, Settled::Everything).await?;
+    settle_everything(tx).await?;
     Ok(uncertain)
 }
 

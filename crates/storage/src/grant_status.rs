@@ -14,7 +14,6 @@ pub(crate) enum Settled {
     One(GrantId),
     Gateway(GatewayId),
     User(UserId),
-    Everything,
 }
 
 /// The one statement that says what follows from what; the same as [`doorward_domain::Grant::health`], which
@@ -54,9 +53,14 @@ pub(crate) async fn settle(tx: &mut Tx, which: Settled) -> Result<(), StorageErr
         Settled::Gateway(id) => {
             tx!(tx, execute, sqlx::query(settle_grants!("gateway_id = $2")).bind(now).bind(id.to_string()))
         }
-        Settled::Everything => tx!(tx, execute, sqlx::query(settle_grants!("TRUE")).bind(now)),
     }
     .map(drop)
+}
+
+/// The same for every grant there is, after what concerns them all.
+pub(crate) async fn settle_everything(tx: &mut Tx) -> Result<(), StorageError> {
+    let now = tx.now().millis();
+    tx!(tx, execute, sqlx::query(settle_grants!("TRUE")).bind(now)).map(drop)
 }
 
 impl Storage {

@@ -38,7 +38,7 @@ pub(super) async fn examine(app: &App, out: &Out) -> Result<(), CommandError> {
     let mut findings = vec![database(app).await, files(app)];
     findings.extend(key_place(app));
     findings.extend(keys(app, &caller).await?);
-    findings.extend(cleanup(app).await?);
+    findings.extend(cleanup(app, &caller).await?);
     findings.extend(providers(app, &caller).await?);
     findings.push(clock(app, &caller).await?);
     for finding in &findings {
@@ -114,11 +114,16 @@ async fn keys(app: &App, caller: &Caller) -> Result<Vec<Finding>, CommandError> 
     Ok(findings)
 }
 
-async fn cleanup(app: &App) -> Result<Vec<Finding>, CommandError> {
-    let mut findings = Vec::new();
-    if let Some(overdue) = app.broker().cleanup_overdue().await? {
-        findings.push(Finding::Wrong(overdue));
-    }
+async fn cleanup(app: &App, caller: &Caller) -> Result<Vec<Finding>, CommandError> {
+    let overview = app.broker().cleanup_overview(caller).await?;
+    let mut findings: Vec<Finding> = overview
+        .overdue
+        .into_iter()
+        // Where it has never run, Doorward may only just have been set up.
+        .map(|overdue| {
+            if overview.last_finished.is_some() { Finding::Wrong(overdue) } else { Finding::Advice(overdue) }
+        })
+        .collect();
     if let Some(reason) = app.storage().cleanup_hold().await.map_err(StartError::from)? {
         findings.push(Finding::Advice(format!(
             "cleanup holds what it would end ({}): look with doorward cleanup --dry-run, then give your word",
