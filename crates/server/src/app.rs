@@ -183,7 +183,8 @@ fn facts(settings: Settings) -> Facts {
     }
 }
 
-async fn open_storage(
+/// The database that the settings name, brought up to date.
+pub(crate) async fn open_storage(
     settings: &Settings,
     directory: &DataDir,
     clock: Clock,

@@ -3,7 +3,7 @@
 use super::CommandError;
 use super::admin::operator;
 use super::terminal::{Out, say};
-use crate::app::{App, StartError};
+use crate::app::{App, StartError, open_storage};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::key_ring;
 use crate::settings::{DatabaseSetting, Settings};
@@ -11,7 +11,6 @@ use clap::Args;
 use doorward_domain::{Clock, Entropy, NewAuditEvent};
 use doorward_storage::{NewEpoch, Storage};
 use doorward_vault::Vault;
-use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -69,8 +68,8 @@ pub(super) async fn restore(command: RestoreCommand, settings: Settings) -> Resu
     })?;
     let restored = match (&settings.database, command.file) {
         (DatabaseSetting::Sqlite, Some(file)) => from_file(&settings, &directory, &file).await?,
-        (DatabaseSetting::Postgres(url), None) => {
-            let storage = Storage::open_postgres(url.expose_secret(), Clock::System).await;
+        (DatabaseSetting::Postgres(_), None) => {
+            let storage = open_storage(&settings, &directory, Clock::System).await;
             new_epoch(&settings, &directory, storage.map_err(StartError::from)?).await?
         }
         (DatabaseSetting::Sqlite, None) => {
@@ -108,7 +107,7 @@ async fn from_file(settings: &Settings, directory: &DataDir, file: &Path) -> Res
     let restored = new_epoch(settings, directory, storage).await;
     if restored.is_err() {
         // The sentence that is told is why it failed.
-        drop(std::fs::remove_file(&ready));
+        drop(remove_database(&ready));
     }
     let restored = restored?;
     if let Some(aside) = directory.exchange_database(&ready, Clock::System.now()).map_err(StartError::from)? {
@@ -117,17 +116,23 @@ async fn from_file(settings: &Settings, directory: &DataDir, file: &Path) -> Res
     Ok(restored)
 }
 
-fn copy(file: &Path, to: &Path) -> Result<(), CommandError> {
-    let problem =
-        |error: std::io::Error| CommandError::Refused(format!("cannot restore {}: {error}", file.display()));
-    for leftover in ["", "-wal", "-shm", "-journal"] {
-        let mut path = to.as_os_str().to_owned();
-        path.push(leftover);
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(problem(error)),
+/// A SQLite file and what belongs to it.
+fn remove_database(path: &Path) -> std::io::Result<()> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut part = path.as_os_str().to_owned();
+        part.push(suffix);
+        match std::fs::remove_file(part) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
     }
+    Ok(())
+}
+
+fn copy(file: &Path, to: &Path) -> Result<(), CommandError> {
+    let problem =
+        |error: std::io::Error| CommandError::Refused(format!("cannot restore {}: {error}", file.display()));
+    remove_database(to).map_err(problem)?;
     let mut from = std::fs::File::open(file).map_err(problem)?;
     let mut head = [0_u8; 16];
     let is_sqlite = std::io::Read::read_exact(&mut from, &mut head).is_ok() && head == *b"SQLite format 3\0";
@@ -146,9 +151,17 @@ async fn new_epoch(
     directory: &DataDir,
     storage: Storage,
 ) -> Result<NewEpoch, CommandError> {
-    let ring = key_ring::load(settings, directory, Entropy, false)?;
-    key_ring::check(&Vault::new(ring), &storage).await?;
-    let begun = storage.begin_epoch().await.map_err(StartError::from);
+    let begun = begin_epoch(settings, directory, &storage).await;
     storage.close().await;
-    Ok(begun?)
+    begun
+}
+
+async fn begin_epoch(
+    settings: &Settings,
+    directory: &DataDir,
+    storage: &Storage,
+) -> Result<NewEpoch, CommandError> {
+    let ring = key_ring::load(settings, directory, Entropy, false)?;
+    key_ring::check(&Vault::new(ring), storage).await?;
+    Ok(storage.begin_epoch().await.map_err(StartError::from)?)
 }

@@ -7,7 +7,7 @@ use crate::{jobs, listener, metrics_listener};
 use std::io;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Bound listeners: whoever has them can say where to go before anything is served.
@@ -41,6 +41,8 @@ impl Listeners {
 
 /// Serves until SIGINT or SIGTERM, lets answers finish, writes what is in memory.
 pub(super) async fn until_stopped(app: &Arc<App>, listeners: Listeners) -> Result<(), CommandError> {
+    // Before anything is served: whoever can reach the server can also stop it.
+    let signals = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
     let stop = CancellationToken::new();
     let handle = metrics_listener::install()?;
     tokio::spawn(metrics_listener::upkeep(handle.clone()));
@@ -53,7 +55,7 @@ pub(super) async fn until_stopped(app: &Arc<App>, listeners: Listeners) -> Resul
     }
     let commands = control::bind(app.directory()).map_err(StartError::from)?;
     serving.push(control::serve(commands, Arc::clone(app), stop.clone()));
-    told_to_stop().await?;
+    told_to_stop(signals).await;
     tracing::info!("stopping");
     stop.cancel();
     for server in serving {
@@ -65,12 +67,9 @@ pub(super) async fn until_stopped(app: &Arc<App>, listeners: Listeners) -> Resul
     Ok(app.close().await?)
 }
 
-async fn told_to_stop() -> io::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+async fn told_to_stop([mut interrupt, mut terminate]: [Signal; 2]) {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-    Ok(())
 }

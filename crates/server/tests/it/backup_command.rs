@@ -55,7 +55,7 @@ fn a_backup_made_beside_the_server_is_restored_on_this_machine_and_on_another() 
     assert!(
         refused(&directory, &["token", "list", "--email", "after@test.example"]).contains("no such person")
     );
-    assert!(done(&directory, &["doctor"], "").contains("cleanup holds"));
+    assert!(run(&directory, &["doctor"], "").out.contains("cleanup holds"));
 
     let other = tempfile::tempdir().unwrap();
     let lost = refused(&other, &["restore", file]);
@@ -65,6 +65,8 @@ fn a_backup_made_beside_the_server_is_restored_on_this_machine_and_on_another() 
     done(&other, &["restore", file], "");
     let mut served = Running::start(&other, "serve");
     assert!(served.line().contains("serves at"));
+    let listed = done(&other, &["token", "list", "--email", "before@test.example"], "");
+    assert!(listed.contains("\tended "), "the server does it: {listed}");
     assert!(served.stop().0);
 }
 
