@@ -113,8 +113,7 @@ impl App {
         let keeps_ring = settings.key_ring.is_none();
         let facts = Arc::new(facts(settings));
         let state = AppState { broker, catalogs, facts };
-        Ok(Self { state, mcp, storage, vault, checkpoints, webhook, directory })
-        Ok(Self { state, mcp, storage, vault, checkpoints, directory, keeps_ring })
+        Ok(Self { state, mcp, storage, vault, checkpoints, webhook, directory, keeps_ring })
     }
 
     /// Every route, ready to serve.

@@ -7,7 +7,6 @@ mod authorize;
 mod cleanup;
 mod gateway;
 mod notice;
-mod keys;
 mod people;
 mod refresh;
 mod refresh_background;
