@@ -1,9 +1,8 @@
 //! REST, one file per subject.
 
 mod admin_audit;
-mod admin_oauth_cleanup;
-mod admin_oauth_refresh;
 mod admin_keys;
+mod admin_oauth_cleanup;
 mod admin_oauth_refresh;
 mod admin_oauth_revoke;
 mod admin_oauth_tokens;
