@@ -124,6 +124,7 @@ fn broker(app: &TestApp, cutoff: i64) -> Result<Broker, AnyError> {
     Ok(Broker::new(BrokerParts {
         storage: app.app.storage().clone(),
         vault: app.app.vault().clone(),
+        ring_file: None,
         oauth: OAuthClient::new(Outbound::new(egress, Duration::from_secs(5))?),
         clock: app.clock.clone(),
         entropy: Entropy,
