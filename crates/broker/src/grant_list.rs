@@ -2,8 +2,8 @@
 
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
-    AuditEvent, Gateway, Grant, GrantCounts, GrantFilter, GrantId, GrantSort, Health, ListedGrant, Page,
-    PageRequest, Permission, Removal,
+    AuditEvent, EndedGrant, Gateway, Grant, GrantCounts, GrantFilter, GrantId, GrantSort, Health,
+    ListedGrant, Page, PageRequest, Permission, Removal,
 };
 use doorward_storage::AuditFilter;
 use std::sync::Arc;
@@ -34,6 +34,14 @@ pub struct GrantDetails {
     pub gateway: Arc<Gateway>,
     /// When cleanup will end it if nothing happens until then; none: never, or cleanup does not run by itself.
     pub removal: Option<Removal>,
+    /// What happened to it, newest first.
+    pub time_line: Vec<AuditEvent>,
+}
+
+/// A grant that has ended, looked at closely.
+#[derive(Debug, Clone)]
+pub struct EndedDetails {
+    pub ended: EndedGrant,
     /// What happened to it, newest first.
     pub time_line: Vec<AuditEvent>,
 }
@@ -70,8 +78,14 @@ impl Broker {
         Ok(GrantDetails { listed, grant, gateway, removal, time_line })
     }
 
+    /// What is left of one grant, with its time line.
+    pub async fn ended_details(&self, caller: &Caller, id: GrantId) -> Result<EndedDetails, BrokerError> {
+        let ended = self.ended_grant(caller, id).await?;
+        Ok(EndedDetails { ended, time_line: self.time_line(id).await? })
+    }
+
     /// What happened to a grant, newest first, also after it has ended: its events in the audit trail.
-    pub(crate) async fn time_line(&self, id: GrantId) -> Result<Vec<AuditEvent>, BrokerError> {
+    async fn time_line(&self, id: GrantId) -> Result<Vec<AuditEvent>, BrokerError> {
         let filter = AuditFilter { subject: Some(id.to_string()), ..AuditFilter::default() };
         let newest = PageRequest { limit: TIME_LINE, cursor: None };
         Ok(self.storage().audit_events(&filter, &newest).await?.items)

@@ -65,7 +65,7 @@ pub use connection::{Connection, ConnectionStatus};
 pub use error::BrokerError;
 pub use gateway::{DiscoveredGateway, UpdatedGateway};
 pub use gateway_input::{AuthorizationInput, Edit, GatewayInput, OAuthInput};
-pub use grant_list::GrantDetails;
+pub use grant_list::{EndedDetails, GrantDetails};
 pub use keys::{KeyReport, KeyStatus, Retirement, Rotation};
 pub use login::Login;
 pub use outage::ProviderOutage;

@@ -86,6 +86,7 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(admin_oauth_tokens::read, admin_oauth_revoke::revoke))
         .routes(routes!(admin_oauth_jobs::read))
         .routes(routes!(admin_oauth_ended::list))
+        .routes(routes!(admin_oauth_ended::export))
         .routes(routes!(admin_audit::list))
         .routes(routes!(admin_oauth_cleanup::show, admin_oauth_cleanup::run))
         .routes(routes!(admin_oauth_tokens::list))

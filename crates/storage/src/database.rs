@@ -10,6 +10,7 @@
 //! `execute` gives the number of rows that were touched.
 
 use crate::error::StorageError;
+use crate::sql::{Sql, bound};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
@@ -166,6 +167,23 @@ impl Database {
     /// Whether other processes may have the same database open.
     pub(crate) fn is_shared(&self) -> bool {
         matches!(self, Self::Postgres(_))
+    }
+
+    /// The plan of a statement, a line each.
+    pub(crate) async fn explain(&self, sql: &Sql) -> Result<Vec<String>, StorageError> {
+        let failed = |source| StorageError::database("explain a statement", source);
+        match self {
+            Self::Sqlite { readers, .. } => {
+                let plan = Sql { text: format!("EXPLAIN QUERY PLAN {}", sql.text), binds: sql.binds.clone() };
+                let steps: Vec<(i64, i64, i64, String)> =
+                    bound!(plan, query_as).fetch_all(readers).await.map_err(failed)?;
+                Ok(steps.into_iter().map(|(_, _, _, step)| step).collect())
+            }
+            Self::Postgres(pool) => {
+                let plan = Sql { text: format!("EXPLAIN {}", sql.text), binds: sql.binds.clone() };
+                bound!(plan, query_scalar).fetch_all(pool).await.map_err(failed)
+            }
+        }
     }
 
     /// How the first rows of many ranges of an index are merged.

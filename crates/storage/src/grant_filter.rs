@@ -81,3 +81,15 @@ pub(crate) fn push_gateways(sql: &mut Sql, q: &str) {
     sql.push(")) = ").text(prefix.as_str()).push(" OR substr(name_key, 1, length(");
     sql.text(prefix.as_str()).push(")) = ").text(prefix.as_str());
 }
+
+/// Appends the condition that the person or the gateway of a row `g` fits `q`: for walks that look at row after
+/// row, and soon have enough of them.
+pub(crate) fn push_fits(sql: &mut Sql, q: &str) {
+    let prefix = text(q).to_lowercase();
+    sql.push("((SELECT 1 FROM users AS f WHERE f.id = g.user_id AND (substr(f.email_key, 1, length(");
+    sql.text(prefix.as_str()).push(")) = ").text(prefix.as_str());
+    sql.push(" OR substr(f.name_key, 1, length(").text(prefix.as_str()).push(")) = ").text(prefix.as_str());
+    sql.push(")) = 1 OR g.gateway_id IN (");
+    push_gateways(sql, q);
+    sql.push("))");
+}

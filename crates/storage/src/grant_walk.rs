@@ -8,7 +8,7 @@
 use crate::cursor::Slice;
 use crate::database::Merge;
 use crate::error::StorageError;
-use crate::grant_filter::{push_filter, push_gateways, push_people};
+use crate::grant_filter::{push_filter, push_fits, push_gateways, push_people};
 use crate::row::{text, word};
 use crate::sql::{Sql, bound};
 use crate::storage::Storage;
@@ -16,6 +16,12 @@ use doorward_domain::{AccessTokenStatus, GrantFilter, GrantSort, GrantSortColumn
 
 /// So many people are looked up one by one; a search that fits more is a walk through the order.
 const FEW_PEOPLE: i64 = 3_000;
+
+/// A search that fits so many people has mostly filled its page after a short look along the order.
+const SEVERAL_PEOPLE: i64 = 500;
+
+/// How many rows such a look goes over.
+const LOOK: i64 = 4_000;
 
 /// Ranges that hold no more than this are walked even if hardly any of their rows is shown.
 const FEW_ROWS: i64 = 40_000;
@@ -39,6 +45,8 @@ pub(crate) enum Walk {
     Whole,
     /// Through the ranges of gateway, health and access token status.
     Ranges,
+    /// Along the order, for a short while: what it does not find may still be there.
+    Look,
     /// Over the grants of one person.
     Person,
     /// Over the grants of the people that the search fits, and through the ranges of its gateways.
@@ -46,35 +54,32 @@ pub(crate) enum Walk {
 }
 
 impl Storage {
-    /// Chooses the way for a filter.
-    pub(crate) async fn walk(&self, filter: &GrantFilter) -> Result<Walk, StorageError> {
+    /// Chooses the ways for a filter: each but the last is tried only.
+    pub(crate) async fn walks(&self, filter: &GrantFilter) -> Result<Vec<Walk>, StorageError> {
         let narrowed = filter.gateway.is_some()
             || filter.provider.is_some()
             || filter.health.is_some()
             || filter.access_token_status.is_some();
-        let Some(q) = &filter.q else {
-            return Ok(match filter.user {
-                Some(_) => Walk::Person,
-                None if narrowed => Walk::Ranges,
-                None => Walk::Whole,
-            });
+        let q = match &filter.q {
+            _ if filter.user.is_some() => return Ok(vec![Walk::Person]),
+            None if narrowed => return Ok(vec![Walk::Ranges]),
+            None => return Ok(vec![Walk::Whole]),
+            Some(q) => q,
         };
-        if filter.user.is_some() {
-            return Ok(Walk::Person);
+        let people = self.count_people(q).await?;
+        if people > FEW_PEOPLE {
+            let ranged = narrowed && self.ranges_hold_few_rows(filter).await?;
+            return Ok(vec![if ranged { Walk::Ranges } else { Walk::Whole }]);
         }
-        if self.fits_few_people(q).await? {
-            return Ok(Walk::Matches);
-        }
-        let ranged = narrowed && self.ranges_hold_few_rows(filter).await?;
-        Ok(if ranged { Walk::Ranges } else { Walk::Whole })
+        let several = people > SEVERAL_PEOPLE && !narrowed;
+        Ok(if several { vec![Walk::Look, Walk::Matches] } else { vec![Walk::Matches] })
     }
 
-    async fn fits_few_people(&self, q: &str) -> Result<bool, StorageError> {
+    async fn count_people(&self, q: &str) -> Result<i64, StorageError> {
         let mut sql = Sql::new("SELECT count(*) FROM (");
         push_people(&mut sql, self.database(), q);
         sql.push(" LIMIT ").number(FEW_PEOPLE + 1).push(") AS people");
-        let people: i64 = read!(self, "count the people of a search", fetch_one, bound!(sql, query_scalar))?;
-        Ok(people <= FEW_PEOPLE)
+        read!(self, "count the people of a search", fetch_one, bound!(sql, query_scalar))
     }
 
     async fn ranges_hold_few_rows(&self, filter: &GrantFilter) -> Result<bool, StorageError> {
@@ -146,6 +151,7 @@ impl Wanted<'_> {
             // What is added to the column keeps the databases from walking its index instead.
             Walk::Person => self.push_scan(sql, "keys", " + 0", |sql| self.push_passes(sql, self.filter)),
             Walk::Whole => self.push_scan(sql, "keys", "", |sql| self.push_passes(sql, self.filter)),
+            Walk::Look => self.push_look(sql),
             Walk::Ranges => {
                 push_ranges(sql, self.filter, None);
                 sql.push(", ");
@@ -153,6 +159,19 @@ impl Wanted<'_> {
             }
             Walk::Matches => self.push_matches(sql),
         }
+    }
+
+    fn push_look(&self, sql: &mut Sql) {
+        let at = format!("g.{}", self.order.column);
+        sql.push("looked (id, at, user_id, gateway_id) AS (SELECT g.id, ").push(&at);
+        sql.push(", g.user_id, g.gateway_id FROM grants AS g WHERE ");
+        self.order.push_after(sql, &at, self.slice);
+        self.order.push_order(sql, &at, "g.id");
+        sql.push(" LIMIT ").number(LOOK);
+        sql.push("), keys (id, at) AS (SELECT g.id, g.at FROM looked AS g WHERE ");
+        push_fits(sql, self.filter.q.as_deref().unwrap_or_default());
+        self.order.push_order(sql, "g.at", "g.id");
+        sql.push(" LIMIT ").number(self.slice.limit).push(")");
     }
 
     fn push_matches(&self, sql: &mut Sql) {
@@ -174,7 +193,11 @@ impl Wanted<'_> {
     }
 
     fn push_passes(&self, sql: &mut Sql, filter: &GrantFilter) {
-        push_filter(sql, self.storage.database(), filter);
+        push_filter(sql, self.storage.database(), &GrantFilter { q: None, ..filter.clone() });
+        if let Some(q) = &filter.q {
+            sql.push(" AND ");
+            push_fits(sql, q);
+        }
     }
 
     /// Appends one look at the table, as a table `name (id, at)`.

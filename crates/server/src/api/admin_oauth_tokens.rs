@@ -196,16 +196,17 @@ pub(crate) async fn counts(
 }
 
 /// The columns of the CSV export.
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 22] = [
     "id",
-    "user_id",
-    "user_email",
-    "user_name",
-    "gateway_id",
-    "gateway_slug",
-    "gateway_name",
+    "user.id",
+    "user.email",
+    "user.name",
+    "gateway.id",
+    "gateway.slug",
+    "gateway.name",
     "provider",
-    "account",
+    "account.subject",
+    "account.name",
     "label",
     "scopes",
     "health",
@@ -215,40 +216,10 @@ const COLUMNS: [&str; 20] = [
     "ends_at",
     "refreshable",
     "last_used_at",
+    "last_refreshed_at",
     "created_at",
     "authorized_at",
 ];
-
-fn cells(token: &OAuthTokenView) -> [String; 20] {
-    let user = |part: fn(&super::oauth_token_view::TokenUserView) -> String| {
-        token.user.as_ref().map(part).unwrap_or_default()
-    };
-    let moment = |moment: Option<Timestamp>| moment.map(|at| at.to_string()).unwrap_or_default();
-    let account = token.account.as_ref();
-    let account = account.map(|account| account.name.clone().unwrap_or_else(|| account.subject.clone()));
-    [
-        token.id.to_string(),
-        user(|user| user.id.to_string()),
-        user(|user| user.email.clone()),
-        user(|user| user.name.clone()),
-        token.gateway.id.to_string(),
-        token.gateway.slug.clone(),
-        token.gateway.name.clone(),
-        token.provider.clone(),
-        account.unwrap_or_default(),
-        token.label.clone(),
-        token.scopes.join(" "),
-        export::word(&token.health),
-        token.health_reason.to_owned(),
-        export::word(&token.access_token_status),
-        moment(token.expires_at),
-        moment(token.ends_at),
-        token.refreshable.to_string(),
-        moment(token.last_used_at),
-        moment(Some(token.created_at)),
-        moment(Some(token.authorized_at)),
-    ]
-}
 
 /// The OAuth tokens that a filter lets pass, oldest first, as one file.
 #[utoipa::path(get, path = "/admin/oauth/tokens/export", tag = "OAuth tokens", params(TokensExportQuery),
@@ -276,5 +247,5 @@ pub(crate) async fn export(
             Ok(page.map(OAuthTokenView::from))
         }
     };
-    export::stream(query.format, "oauth-tokens", COLUMNS, cells, page).await
+    export::stream(query.format, "oauth-tokens", COLUMNS, page).await
 }

@@ -1,5 +1,7 @@
 //! How an ended grant looks in answers.
 
+use super::views::AuditEventView;
+use doorward_broker::EndedDetails;
 use doorward_domain::{
     Actor, BulkJobId, EndCause, EndedGrant, GatewayId, GrantId, GrantOwner, Receipt, Timestamp, UserId,
 };
@@ -131,5 +133,21 @@ impl From<EndedGrant> for EndedView {
             receipt_at: ended.receipt_at,
             user_apps_url: ended.user_apps_url,
         }
+    }
+}
+
+/// What is left of one grant, looked at closely.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EndedDetailsView {
+    #[serde(flatten)]
+    ended: EndedView,
+    /// What happened to it, newest first: the newest 100 events, as long as the audit trail keeps them.
+    time_line: Vec<AuditEventView>,
+}
+
+impl From<EndedDetails> for EndedDetailsView {
+    fn from(details: EndedDetails) -> Self {
+        let time_line = details.time_line.into_iter().map(Into::into).collect();
+        Self { ended: details.ended.into(), time_line }
     }
 }

@@ -8,22 +8,18 @@ use doorward_domain::Page;
 use futures_util::{StreamExt, stream};
 use http::{HeaderName, header};
 use serde::Serialize;
+use serde_json::Value;
 
 /// Rows per page of an export.
 pub(crate) const BATCH: u32 = 200;
 
-/// A word of the domain as text.
-pub(crate) fn word(value: &impl Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-/// Answers with every row that `page` gives, from the first page on. The first page is read before anything
+/// Answers with every row that `page` gives, from the first page on. CSV has the named columns, each a path
+/// into what the list shows. The first page is read before anything
 /// is answered, so that what is wrong with the request still has its status; what fails later cuts the file.
 pub(crate) async fn stream<T, F, const N: usize>(
     format: FileFormat,
     name: &str,
     columns: [&'static str; N],
-    cells: fn(&T) -> [String; N],
     page: impl Fn(Option<String>) -> F + Send + 'static,
 ) -> Result<Response, ApiError>
 where
@@ -32,11 +28,11 @@ where
 {
     let first = page(None).await?;
     let mut start = match format {
-        FileFormat::Csv => csv_lines([columns.map(str::to_owned)]),
+        FileFormat::Csv => csv_lines([columns.map(|path| path.replace('.', "_"))]),
         FileFormat::Ndjson => Vec::new(),
     };
     let encode = move |items: &[T]| match format {
-        FileFormat::Csv => csv_lines(items.iter().map(cells)),
+        FileFormat::Csv => csv_lines(items.iter().map(|item| cells(item, columns))),
         FileFormat::Ndjson => json_lines(items),
     };
     start.extend(encode(&first.items));
@@ -78,6 +74,19 @@ fn json_lines(items: &[impl Serialize]) -> Vec<u8> {
     lines
 }
 
+fn cells<const N: usize>(item: &impl Serialize, columns: [&'static str; N]) -> [String; N] {
+    let item = serde_json::to_value(item).unwrap_or_default();
+    columns.map(|path| {
+        let value = path.split('.').fold(&item, |value, name| &value[name]);
+        match value {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            Value::Array(words) => words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
+            other => other.to_string(),
+        }
+    })
+}
+
 fn csv_lines<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
@@ -107,7 +116,7 @@ mod tests {
     #[tokio::test]
     async fn what_fails_before_the_first_row_has_its_status_and_what_fails_later_cuts_the_file() {
         let refused = async |_| Err::<Page<u8>, _>(ApiError::bad_field("q", "is wrong"));
-        let answer = stream(FileFormat::Csv, "n", ["n"], |n: &u8| [n.to_string()], refused).await;
+        let answer = stream(FileFormat::Csv, "n", ["n"], refused).await;
         assert!(matches!(answer, Err(ApiError::BadInput { .. })));
         let cut_later = |cursor: Option<String>| async move {
             match cursor {
@@ -115,7 +124,7 @@ mod tests {
                 Some(_) => Err(ApiError::NoRoute),
             }
         };
-        let answer = stream(FileFormat::Ndjson, "n", ["n"], |n| [n.to_string()], cut_later).await.unwrap();
+        let answer = stream(FileFormat::Ndjson, "n", ["n"], cut_later).await.unwrap();
         assert_eq!(answer.headers()["content-disposition"], "attachment; filename=\"n.ndjson\"");
         assert!(axum::body::to_bytes(answer.into_body(), 100).await.is_err());
     }

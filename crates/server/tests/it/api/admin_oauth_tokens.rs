@@ -242,3 +242,30 @@ async fn r40_no_token_and_no_part_or_hash_of_one_is_in_the_list_the_details_or_t
         }
     }
 }
+
+#[tokio::test]
+async fn m8_a_time_line_stands_after_the_grant_has_ended_and_a_reference_leads_to_its_event() {
+    let stage = stage().await;
+    let admin = stage.app.admin_client().await;
+    let list = admin.get(&format!("/admin/oauth/tokens?user={}", stage.bob.id)).await;
+    let id = items(&list)[0]["id"].as_str().unwrap().to_owned();
+    let revoked = admin.delete(&format!("/admin/oauth/tokens/{id}")).await;
+    assert_eq!(revoked.status, 200, "{revoked:?}");
+    assert_eq!(admin.get(&format!("/admin/oauth/tokens/{id}")).await.status, 404);
+    let ended = admin.get(&format!("/admin/oauth/ended/{id}")).await.json;
+    let actions = |events: &Value| {
+        let action = |event: &Value| event["action"].as_str().unwrap().to_owned();
+        events.as_array().unwrap().iter().map(action).collect::<Vec<_>>()
+    };
+    let line = actions(&ended["time_line"]);
+    assert_eq!(
+        (line.first().unwrap().as_str(), line.last().unwrap().as_str()),
+        ("grant.revoke", "grant.authorize")
+    );
+    let audit = admin.get(&format!("/admin/audit?grant={id}")).await.json;
+    assert_eq!(actions(&audit["items"]), line);
+    let csv = admin.get("/admin/oauth/ended/export?format=csv").await;
+    assert!(csv.text.starts_with("id,user_id,user_email") && csv.text.contains(&id), "{csv:?}");
+    let ndjson = admin.get("/admin/oauth/ended/export?cause=swept").await;
+    assert_eq!((ndjson.status, ndjson.text.as_str()), (200, ""));
+}
