@@ -127,5 +127,6 @@ pub(crate) async fn export(
             Ok(broker.ended_grants(&caller, &filter, &request).await?.map(EndedView::from))
         }
     };
-    export::stream(format, "ended-oauth-tokens", COLUMNS, page).await
+    export::stream(format, "ended-oauth-tokens", COLUMNS, |ended| export::cells_at(ended, COLUMNS), page)
+        .await
 }

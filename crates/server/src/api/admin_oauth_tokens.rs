@@ -247,5 +247,6 @@ pub(crate) async fn export(
             Ok(page.map(OAuthTokenView::from))
         }
     };
-    export::stream(query.format, "oauth-tokens", COLUMNS, page).await
+    export::stream(query.format, "oauth-tokens", COLUMNS, |token| export::cells_at(token, COLUMNS), page)
+        .await
 }

@@ -13,13 +13,14 @@ use serde_json::Value;
 /// Rows per page of an export.
 pub(crate) const BATCH: u32 = 200;
 
-/// Answers with every row that `page` gives, from the first page on. CSV has the named columns, each a path
-/// into what the list shows. The first page is read before anything
-/// is answered, so that what is wrong with the request still has its status; what fails later cuts the file.
+/// Answers with every row that `page` gives, from the first page on; CSV has the named columns. The first page
+/// is read before anything is answered, so that what is wrong with the request still has its status; what fails
+/// later cuts the file.
 pub(crate) async fn stream<T, F, const N: usize>(
     format: FileFormat,
     name: &str,
     columns: [&'static str; N],
+    cells: fn(&T) -> [String; N],
     page: impl Fn(Option<String>) -> F + Send + 'static,
 ) -> Result<Response, ApiError>
 where
@@ -32,7 +33,7 @@ where
         FileFormat::Ndjson => Vec::new(),
     };
     let encode = move |items: &[T]| match format {
-        FileFormat::Csv => csv_lines(items.iter().map(|item| cells(item, columns))),
+        FileFormat::Csv => csv_lines(items.iter().map(cells)),
         FileFormat::Ndjson => json_lines(items),
     };
     start.extend(encode(&first.items));
@@ -74,7 +75,8 @@ fn json_lines(items: &[impl Serialize]) -> Vec<u8> {
     lines
 }
 
-fn cells<const N: usize>(item: &impl Serialize, columns: [&'static str; N]) -> [String; N] {
+/// The cells of a row whose columns are paths into what the list shows.
+pub(crate) fn cells_at<const N: usize>(item: &impl Serialize, columns: [&'static str; N]) -> [String; N] {
     let item = serde_json::to_value(item).unwrap_or_default();
     columns.map(|path| {
         let value = path.split('.').fold(&item, |value, name| &value[name]);
@@ -116,7 +118,7 @@ mod tests {
     #[tokio::test]
     async fn what_fails_before_the_first_row_has_its_status_and_what_fails_later_cuts_the_file() {
         let refused = async |_| Err::<Page<u8>, _>(ApiError::bad_field("q", "is wrong"));
-        let answer = stream(FileFormat::Csv, "n", ["n"], refused).await;
+        let answer = stream(FileFormat::Csv, "n", ["n"], |n: &u8| [n.to_string()], refused).await;
         assert!(matches!(answer, Err(ApiError::BadInput { .. })));
         let cut_later = |cursor: Option<String>| async move {
             match cursor {
@@ -124,7 +126,7 @@ mod tests {
                 Some(_) => Err(ApiError::NoRoute),
             }
         };
-        let answer = stream(FileFormat::Ndjson, "n", ["n"], cut_later).await.unwrap();
+        let answer = stream(FileFormat::Ndjson, "n", ["n"], |n| [n.to_string()], cut_later).await.unwrap();
         assert_eq!(answer.headers()["content-disposition"], "attachment; filename=\"n.ndjson\"");
         assert!(axum::body::to_bytes(answer.into_body(), 100).await.is_err());
     }
