@@ -285,8 +285,9 @@ fn push_ranges(sql: &mut Sql, filter: &GrantFilter, q: Option<&str>) {
         sql.push(" AND w.id = ").text(gateway.to_string());
     }
     if let Some(provider) = &filter.provider {
-        sql.push(" AND EXISTS (SELECT 1 FROM grants AS p WHERE p.provider = ").text(text(provider));
-        sql.push(" AND p.gateway_id = w.id)");
+        // SQLite would make a join of EXISTS, and look for the provider only after it has walked each range.
+        sql.push(" AND (SELECT 1 FROM grants AS p WHERE p.provider = ").text(text(provider));
+        sql.push(" AND p.gateway_id = w.id LIMIT 1) = 1");
     }
     if let Some(q) = q {
         sql.push(" AND w.id IN (");
