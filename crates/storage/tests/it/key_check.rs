@@ -54,7 +54,7 @@ async fn no_key_seals_before_every_replica_has_it() {
     one.announce_keys(&[k2.clone(), k1.clone()]).await.unwrap();
     let waits = SealingSwitch::NotEverywhere { replicas: 1 };
     assert_eq!(switched(one, &k1).await, waits, "the other has not said what it has");
-    other.announce_keys(&[k1.clone()]).await.unwrap();
+    other.announce_keys(std::slice::from_ref(&k1)).await.unwrap();
     assert_eq!(switched(one, &k1).await, SealingSwitch::Switched);
     assert_eq!(switched(one, &k2).await, waits);
     other.announce_keys(&[k1, k2.clone()]).await.unwrap();
