@@ -41,7 +41,7 @@ pub async fn run(server: &AuthorizationServer, upstream: &str) -> Result<(), Any
     process.stop();
     let within = |share: f64| {
         let at = (seen.answered_within.len() as f64 * share) as usize;
-        seen.answered_within.get(at).map_or(0, |time| time.as_micros())
+        seen.answered_within.get(at).map_or(0, std::time::Duration::as_micros)
     };
     let line = format!(
         "{} revokes under load: {} calls served, {} refused, {} served after the revoke was answered; \

@@ -42,7 +42,7 @@ impl Broker {
     }
 
     /// After a rotation: so that the key which signed the anchor is needed no longer.
-    async fn sign_anchor_anew(&self) -> Result<(), BrokerError> {
+    pub(crate) async fn sign_anchor_anew(&self) -> Result<(), BrokerError> {
         let Some(anchor) = self.storage().audit_anchor().await? else { return Ok(()) };
         let anew = self.signed_anchor(anchor.seq, anchor.hash, anchor.at);
         if anew.signing_key != anchor.signing_key && self.anchor_problem(&anchor).is_none() {

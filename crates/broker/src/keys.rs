@@ -119,6 +119,7 @@ impl Broker {
         if rows_of(id, &counts) > 0 {
             return Err(BrokerError::conflict("key", still_needed(id, &counts)));
         }
+        self.sign_anchor_anew().await?;
         let event = caller.event("keys.retire").subject(id);
         let Some(file) = &self.parts.ring_file else {
             self.storage().forget_key(id, event).await?;

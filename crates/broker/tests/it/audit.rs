@@ -2,7 +2,7 @@
 
 use crate::world::{World, broker_over};
 use doorward_broker::{AuditEvidence, AuditVerdict};
-use doorward_domain::{Actor, AuditCheckpoint, Hex, NewAuditEvent, PageRequest};
+use doorward_domain::{Actor, AuditCheckpoint, Hex, KeyId, NewAuditEvent, PageRequest};
 use doorward_vault::{KeyRing, Vault};
 use std::time::Duration;
 
@@ -173,6 +173,19 @@ async fn a_broken_chain_is_not_swept_away() {
     assert_eq!(world.broker.sweep_audit(world.clock.now()).await.unwrap(), 5, "what holds goes");
     assert_eq!(world.broker.sweep_audit(world.clock.now()).await.unwrap(), 0);
     assert!(told(&verified(&world, &[]).await, 6).contains("event 6"));
+}
+
+#[tokio::test]
+async fn a_key_that_is_retired_has_signed_no_anchor_that_still_counts() {
+    let world = World::start().await;
+    write(&world, 5).await;
+    world.advance(400 * DAY);
+    world.broker.sweep_audit(world.clock.now()).await.unwrap();
+    let rotated = broker_over(&world.storage, &world.clock, &format!("{OTHER_KEY}\n{}", world.ring));
+    rotated.retire_key(&world.admin, &KeyId("k1".into())).await.unwrap();
+    let retired = broker_over(&world.storage, &world.clock, OTHER_KEY);
+    let verdict = retired.verify_audit(&world.admin, &AuditEvidence::default()).await.unwrap();
+    assert_eq!((verdict.problems.as_slice(), verdict.from.seq > 0), (&[][..], true));
 }
 
 #[tokio::test]

@@ -50,8 +50,10 @@ impl Walk {
     ) -> Answer {
         let before = self.newest().await;
         let method: Method = route.split(' ').next().unwrap().parse().unwrap();
-        let request = by.0.request(method, path);
-        let request = body.iter().fold(request, |request, body| request.json(body));
+        let mut request = by.0.request(method, path);
+        if let Some(body) = &body {
+            request = request.json(body);
+        }
         let answer = by.0.send(request).await;
         assert!((200..300).contains(&answer.status), "{route}: {answer:?}");
         let event = self.event(route, said.action, before).await;

@@ -51,7 +51,7 @@ impl Stage {
     }
 
     async fn until_upstream_has_the_call(&self) {
-        while !self.demo.mcp_server.log().iter().any(|seen| seen.body.to_string().contains("tools/call")) {
+        while !self.demo.mcp_server.log().iter().any(|seen| seen.body.contains("tools/call")) {
             tokio::task::yield_now().await;
         }
     }
