@@ -285,9 +285,10 @@ fn push_ranges(sql: &mut Sql, filter: &GrantFilter, q: Option<&str>) {
         sql.push(" AND w.id = ").text(gateway.to_string());
     }
     if let Some(provider) = &filter.provider {
-        // SQLite would make a join of EXISTS, and look for the provider only after it has walked each range.
-        sql.push(" AND (SELECT 1 FROM grants AS p WHERE p.provider = ").text(text(provider));
-        sql.push(" AND p.gateway_id = w.id LIMIT 1) = 1");
+        // The next gateway of the provider in the order of an index, so that nothing is read to find it. SQLite
+        // would make a join of EXISTS and walk each range first; PostgreSQL would look for it row by row.
+        sql.push(" AND (SELECT p.gateway_id FROM grants AS p WHERE p.provider = ").text(text(provider));
+        sql.push(" AND p.gateway_id >= w.id ORDER BY p.gateway_id LIMIT 1) = w.id");
     }
     if let Some(q) = q {
         sql.push(" AND w.id IN (");
