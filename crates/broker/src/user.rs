@@ -7,6 +7,7 @@ use doorward_domain::{Page, PageRequest, Password, Permission, Role, User, UserI
 use doorward_storage::{Inserted, Updated};
 use doorward_vault::password;
 use secrecy::ExposeSecret;
+use std::collections::HashMap;
 
 /// A person to be created.
 #[derive(Debug, Clone)]
@@ -38,6 +39,26 @@ impl Broker {
     pub async fn user(&self, caller: &Caller, id: UserId) -> Result<User, BrokerError> {
         caller.require(Permission::ManageUsers)?;
         self.storage().user(id).await?.ok_or(BrokerError::NotFound { what: "person" })
+    }
+
+    /// The e-mail addresses of people by id, for those who read what these did; who is gone has none.
+    pub async fn emails_of(
+        &self,
+        caller: &Caller,
+        mut ids: Vec<UserId>,
+    ) -> Result<HashMap<UserId, String>, BrokerError> {
+        if !caller.may(Permission::ReadGrants) {
+            caller.require(Permission::ReadAudit)?;
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let mut emails = HashMap::new();
+        for id in ids {
+            if let Some(user) = self.storage().user(id).await? {
+                emails.insert(id, user.email);
+            }
+        }
+        Ok(emails)
     }
 
     /// Creates a person.

@@ -16,21 +16,36 @@ mod gateway_action;
 mod gateway_discovery;
 mod gateway_form;
 mod gateways;
+mod health;
 mod login;
+mod menu;
 mod message;
+mod oauth_token;
+mod oauth_token_end;
+mod oauth_token_ended;
+mod oauth_tokens;
+mod oauth_tokens_ended;
+mod oauth_tokens_job;
+mod oauth_tokens_many;
+mod oauth_tokens_view;
 mod overview;
 mod page;
 mod parts;
 mod people;
 mod person;
+mod receipt;
 #[cfg(test)]
 mod sample_pages;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod samples_grants;
 mod setup;
 mod statics;
+mod time_line;
 mod token;
 mod tokens;
+mod words;
 
 use crate::state::AppState;
 use axum::Router;
@@ -50,6 +65,7 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .merge(signing_in())
         .merge(servers())
         .merge(access())
+        .merge(authorizations())
         .merge(authorizing())
         .route("/ui/static/{hash}/{name}", get(statics::file))
         .route("/ui/{*rest}", get(missing))
@@ -84,6 +100,18 @@ fn access() -> Router<AppState> {
         .route("/ui/people", get(people::show))
         .route("/ui/people/new", get(person::show).post(person::create))
         .route("/ui/people/{id}/{verb}", get(people::ask).post(people::perform))
+}
+
+fn authorizations() -> Router<AppState> {
+    Router::new()
+        .route("/ui/oauth-tokens", get(oauth_tokens::show))
+        .route("/ui/oauth-tokens/many", get(oauth_tokens_many::ask).post(oauth_tokens_many::perform))
+        .route("/ui/oauth-tokens/jobs/{id}", get(oauth_tokens_job::show))
+        .route("/ui/oauth-tokens/ended", get(oauth_tokens_ended::show))
+        .route("/ui/oauth-tokens/ended/{id}", get(oauth_token_ended::show))
+        .route("/ui/oauth-tokens/{id}", get(oauth_token::show))
+        .route("/ui/oauth-tokens/{id}/refresh", axum::routing::post(oauth_token::refresh))
+        .route("/ui/oauth-tokens/{id}/{verb}", get(oauth_token_end::ask).post(oauth_token_end::perform))
 }
 
 fn authorizing() -> Router<AppState> {

@@ -42,3 +42,68 @@ addEventListener("pageshow", () => {
 
 // The first problem of a refused form gets the focus.
 document.querySelector("[aria-invalid=true]")?.focus();
+
+// A filter applies as soon as it is chosen.
+for (const form of document.querySelectorAll("form[data-apply]")) {
+  form.addEventListener("change", (event) => {
+    if (event.target.matches("select")) form.requestSubmit();
+  });
+  // The URL holds what was asked, without the empty parts.
+  form.addEventListener("formdata", (event) => {
+    for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+  });
+}
+
+// A page that waits for an answer looks again by itself, while somebody looks at it.
+const waiting = document.querySelector("[data-reload]");
+if (waiting) {
+  setInterval(() => {
+    if (document.visibilityState === "visible") location.reload();
+  }, Number(waiting.dataset.reload) * 1000);
+}
+
+// Selecting rows: how many are selected, and all at once.
+const ticks = [...document.querySelectorAll("td.tick input")];
+const selected = document.querySelector("[data-selected]");
+const selectAll = document.querySelector("[data-select-all]");
+const countSelected = () => {
+  const count = ticks.filter((tick) => tick.checked).length;
+  if (selected) selected.textContent = `${count} selected`;
+  if (!selectAll) return;
+  selectAll.checked = count > 0 && count === ticks.length;
+  selectAll.indeterminate = count > 0 && count < ticks.length;
+};
+if (selectAll && ticks.length) {
+  selectAll.hidden = false;
+  selectAll.addEventListener("change", () => {
+    for (const tick of ticks) tick.checked = selectAll.checked;
+    countSelected();
+  });
+  for (const tick of ticks) tick.addEventListener("change", countSelected);
+  addEventListener("pageshow", countSelected);
+}
+
+// Keys for lists. Nothing happens while somebody types, or with a modifier held.
+const rows = [...document.querySelectorAll("table[data-rows] tbody tr")];
+const rowOf = (element) => rows.findIndex((row) => row.contains(element));
+const go = (step) => {
+  const now = rowOf(document.activeElement);
+  const next = now < 0 ? (step > 0 ? 0 : rows.length - 1) : Math.min(Math.max(now + step, 0), rows.length - 1);
+  const link = rows[next]?.querySelector("a.row-link");
+  link?.focus();
+  link?.scrollIntoView({ block: "nearest" });
+};
+const keys = {
+  "/": () => document.querySelector("[data-search]")?.focus(),
+  j: () => go(1),
+  k: () => go(-1),
+  x: () => rows[rowOf(document.activeElement)]?.querySelector("td.tick input")?.click(),
+  "?": () => document.getElementById("keyboard")?.togglePopover(),
+};
+addEventListener("keydown", (event) => {
+  const typing = event.target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+  if (!rows.length && event.key !== "/") return;
+  event.preventDefault();
+  keys[event.key]();
+});

@@ -17,10 +17,17 @@ use doorward_domain::{EndCause, Grant, GrantState, Health, ReauthorizationReason
 #[template(path = "connections.html")]
 struct ConnectionsPage {
     frame: Frame,
+    groups: Vec<RowGroup>,
+}
+
+/// Rows of one kind, under a head that says what the reader can do about them.
+struct RowGroup {
+    title: &'static str,
     rows: Vec<Row>,
 }
 
 struct Row {
+    group: &'static str,
     name: String,
     slug: String,
     host: String,
@@ -31,6 +38,8 @@ struct Row {
     connected: bool,
     /// Whether the connect button stands out.
     urgent: bool,
+    /// Since when the reader's consent stands.
+    since: Option<Moment>,
     connect_label: &'static str,
     scopes: Vec<String>,
     badge: Badge,
@@ -46,6 +55,7 @@ impl Row {
         let asked = gateway.oauth().map(|settings| settings.scopes.clone()).unwrap_or_default();
         let account = grant.as_ref().and_then(|grant| grant.account.clone());
         Self {
+            group: group(status, removal.is_some()),
             name: gateway.name.clone(),
             slug: gateway.slug.to_string(),
             host: gateway.url.host_str().unwrap_or_default().to_owned(),
@@ -55,6 +65,7 @@ impl Row {
             urgent: !matches!(status, ConnectionStatus::Connected(Health::Valid)),
             connect_label: if grant.is_some() { "Authorize again" } else { "Connect" },
             badge: badge(status),
+            since: grant.as_ref().map(|grant| Moment::exact(grant.authorized_at)),
             reason: grant.as_ref().map(|grant| reason(grant, now)).unwrap_or_default(),
             last_used: grant
                 .as_ref()
@@ -64,6 +75,30 @@ impl Row {
             scopes: grant.map_or(asked, |grant| grant.scopes_granted),
         }
     }
+}
+
+const NEEDS_YOU: &str = "Needs you";
+const GROUPS: [&str; 4] = [NEEDS_YOU, "Connected", "Not connected yet", "Open to everyone"];
+
+fn group(status: ConnectionStatus, removed_soon: bool) -> &'static str {
+    match status {
+        ConnectionStatus::Connected(Health::Valid) if removed_soon => NEEDS_YOU,
+        ConnectionStatus::Connected(Health::Valid) => "Connected",
+        ConnectionStatus::Connected(_) => NEEDS_YOU,
+        ConnectionStatus::NotConnected => "Not connected yet",
+        ConnectionStatus::NotNeeded => "Open to everyone",
+    }
+}
+
+/// What needs attention is on top.
+fn grouped(rows: Vec<Row>) -> Vec<RowGroup> {
+    let mut groups = GROUPS.map(|title| RowGroup { title, rows: Vec::new() });
+    for row in rows {
+        if let Some(group) = groups.iter_mut().find(|group| group.title == row.group) {
+            group.rows.push(row);
+        }
+    }
+    groups.into_iter().filter(|group| !group.rows.is_empty()).collect()
 }
 
 /// What an owner is told ahead. One that is overdue, because it is held, goes with some later run.
@@ -112,12 +147,14 @@ pub(super) async fn show(
     let connections = state.broker.connections(&session.caller).await?;
     let rows = connections.into_iter().map(|connection| Row::new(connection, now)).collect();
     let frame = Frame::new(&state, &session, Here::Connections).noted(&asked);
-    Ok(page::page(&ConnectionsPage { frame, rows }))
+    Ok(page::page(&ConnectionsPage { frame, groups: grouped(rows) }))
 }
 
 #[cfg(test)]
 pub(super) fn samples() -> Vec<(&'static str, String)> {
-    let page = |rows| ConnectionsPage { frame: Frame::sample(Here::Connections), rows }.render().unwrap();
+    let page = |rows| {
+        ConnectionsPage { frame: Frame::sample(Here::Connections), groups: grouped(rows) }.render().unwrap()
+    };
     let now = crate::ui::samples::NOW;
     let rows =
         crate::ui::samples::connections().into_iter().map(|connection| Row::new(connection, now)).collect();
@@ -137,6 +174,19 @@ mod tests {
         assert_eq!(told(later, EndCause::Swept), ("will be removed for inactivity on", Moment::exact(later)));
         let overdue = told(NOW.minus(Duration::from_secs(1)), EndCause::OrphanedTooLong);
         assert_eq!(overdue, ("you have no access; will be removed on", Moment::exact(NOW)));
+    }
+
+    #[test]
+    fn what_needs_its_owner_is_on_top() {
+        let rows = crate::ui::samples::connections().into_iter();
+        let groups = grouped(rows.map(|connection| Row::new(connection, NOW)).collect());
+        let titles: Vec<_> = groups.iter().map(|group| (group.title, group.rows.len())).collect();
+        assert_eq!(
+            titles,
+            [(NEEDS_YOU, 2), ("Connected", 1), ("Not connected yet", 1), ("Open to everyone", 1)]
+        );
+        assert_eq!(group(ConnectionStatus::Connected(Health::Valid), true), NEEDS_YOU);
+        assert!(grouped(vec![]).is_empty());
     }
 
     #[test]

@@ -6,11 +6,11 @@ use crate::state::AppState;
 use crate::ui::error::PageError;
 use crate::ui::form::Fields;
 use crate::ui::page::{self, Frame, Here};
+use crate::ui::receipt::{Outcome, Whose, also_ends, by_hand, told};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use doorward_domain::{EndedGrant, Gateway, OAuthSettings, ProviderEnd, Receipt, RevocationReach, Telling};
-use url::Url;
+use doorward_domain::{EndedGrant, Gateway, OAuthSettings, ProviderEnd, Telling, Timestamp};
 
 /// The question; nothing has happened yet.
 #[derive(Template)]
@@ -32,9 +32,7 @@ struct DisconnectPage {
 struct DisconnectedPage {
     frame: Frame,
     slug: String,
-    lines: Vec<String>,
-    pending: bool,
-    apps_url: Option<String>,
+    outcome: Outcome,
 }
 
 impl DisconnectPage {
@@ -44,88 +42,24 @@ impl DisconnectPage {
         let mut lines = vec![format!(
             "No call is served with your key from then on, and Doorward deletes it. The next call to {name} asks you to connect it again."
         )];
-        lines.extend(settings.map(told));
-        let telling = settings.map(OAuthSettings::telling);
-        let by_hand = matches!(telling, Some(Telling::NoSuchCall | Telling::Stranger | Telling::EndsMore(_)));
+        lines.extend(settings.map(|settings| told(settings, Whose::Yours)));
         Self {
             frame,
             slug: gateway.slug.to_string(),
             name: name.clone(),
             lines,
-            more: match telling {
-                Some(Telling::EndsMore(reach)) => Some(also_ends(reach)),
+            more: match settings.map(OAuthSettings::telling) {
+                Some(Telling::EndsMore(reach)) => Some(also_ends(reach, Whose::Yours)),
                 _ => None,
             },
-            apps_url: settings
-                .filter(|_| by_hand)
-                .and_then(|settings| settings.facts.user_apps_url.as_ref().map(Url::to_string)),
-        }
-    }
-}
-
-/// What the provider will be told, in a sentence.
-fn told(settings: &OAuthSettings) -> String {
-    let provider = settings.issuer_key();
-    match settings.telling() {
-        Telling::Ends => {
-            format!("{provider} is told right afterwards, and asked to end this access on its side too.")
-        }
-        Telling::EndsMore(_) => {
-            format!("{provider} can be told too, but would end more than this connection. It is your choice.")
-        }
-        Telling::NoSuchCall => format!(
-            "{provider} has no way to be told. Your account there goes on listing the access until you end it by hand."
-        ),
-        Telling::Stranger => format!(
-            "{provider} is not told, because the address for it is not known to be its own. End the access in your account there as well."
-        ),
-    }
-}
-
-fn also_ends(reach: RevocationReach) -> &'static str {
-    match reach {
-        RevocationReach::ThisGrant => "nothing else",
-        RevocationReach::AllOfAppForUser => {
-            "everything else that you have connected with this application there"
-        }
-        RevocationReach::AllAppsForUser => {
-            "every sign-in of yours there, also those of other applications and devices"
+            apps_url: settings.and_then(by_hand),
         }
     }
 }
 
 impl DisconnectedPage {
-    fn new(frame: Frame, ended: &EndedGrant) -> Self {
-        let mut lines = vec!["Blocked here now: no call is served with it any more.".to_owned()];
-        lines.push(provider_side(ended));
-        if !matches!(ended.receipt, Receipt::EndedAtProvider) {
-            lines.extend(ended.access_token_expires_at.filter(|end| *end > ended.ended_at).map(|end| {
-                format!("A copy of the key that left Doorward before could still work there until {end}.")
-            }));
-        }
-        let by_hand = !matches!(ended.receipt, Receipt::EndedAtProvider | Receipt::Pending);
-        Self {
-            frame,
-            slug: ended.gateway_slug.clone(),
-            lines,
-            pending: ended.receipt == Receipt::Pending,
-            apps_url: ended.user_apps_url.clone().filter(|_| by_hand),
-        }
-    }
-}
-
-/// The receipt in a sentence.
-fn provider_side(ended: &EndedGrant) -> String {
-    let provider = &ended.provider;
-    let why = ended.receipt_detail.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-    match ended.receipt {
-        Receipt::Pending => format!("{provider} is being told; it has not confirmed yet."),
-        Receipt::EndedAtProvider => format!("{provider} has confirmed that it ended there too{why}."),
-        Receipt::NoSuchCall => format!("{provider} has no way to be told: end it in your account there."),
-        Receipt::Refused => format!("{provider} was told and refused{why}: end it in your account there."),
-        Receipt::GaveUp => format!("{provider} did not answer for three days{why}: end it there by hand."),
-        Receipt::NotTold => format!("{provider} was not told{why}."),
-        Receipt::NothingToTell => format!("There was nothing left to tell {provider} of{why}."),
+    fn new(frame: Frame, ended: &EndedGrant, now: Timestamp) -> Self {
+        Self { frame, slug: ended.gateway_slug.clone(), outcome: Outcome::of(ended, now) }
     }
 }
 
@@ -165,11 +99,13 @@ pub(super) async fn show(
 ) -> Result<Response, PageError> {
     let ended = state.broker.own_ended_grant(&session.caller, crate::ui::id(&id)?).await?;
     let frame = Frame::new(&state, &session, Here::Connections);
-    Ok(page::page(&DisconnectedPage::new(frame, &ended)))
+    Ok(page::page(&DisconnectedPage::new(frame, &ended, state.broker.clock().now())))
 }
 
 #[cfg(test)]
 pub(super) fn samples() -> Vec<(&'static str, String)> {
+    use crate::ui::samples::{NOW, ended_grant};
+    use doorward_domain::{Receipt, RevocationReach};
     let frame = || Frame::sample(Here::Connections);
     let gateway = crate::ui::samples::oauth_gateway();
     let asked = |reach, url: Option<&str>| {
@@ -180,8 +116,7 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
         }
         DisconnectPage::new(frame(), &gateway).render().unwrap()
     };
-    let ended =
-        |receipt| DisconnectedPage::new(frame(), &crate::ui::samples::ended_grant(receipt)).render().unwrap();
+    let ended = |receipt| DisconnectedPage::new(frame(), &ended_grant(receipt), NOW).render().unwrap();
     vec![
         ("disconnect", asked(RevocationReach::ThisGrant, Some("/revoke"))),
         ("disconnect-wide", asked(RevocationReach::AllOfAppForUser, Some("/revoke"))),
@@ -194,19 +129,7 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_receipt_never_claims_more_than_the_provider_said() {
-        for receipt in Receipt::ALL {
-            let ended = crate::ui::samples::ended_grant(receipt);
-            let page = DisconnectedPage::new(Frame::sample(Here::Connections), &ended);
-            let text = page.lines.join(" ");
-            assert!(text.starts_with("Blocked here now"), "{text}");
-            assert_eq!(text.contains("has confirmed"), receipt == Receipt::EndedAtProvider, "{text}");
-            assert_eq!(text.contains("could still work"), receipt != Receipt::EndedAtProvider, "{text}");
-            assert_eq!(page.pending, receipt == Receipt::Pending);
-        }
-    }
+    use doorward_domain::RevocationReach;
 
     #[test]
     fn r27_the_reader_is_told_what_else_would_end_and_chooses() {

@@ -10,6 +10,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use doorward_broker::BrokerError;
+use doorward_storage::StorageError;
 use http::{HeaderValue, StatusCode, header};
 use std::borrow::Cow;
 
@@ -62,7 +63,9 @@ impl PageError {
     /// What a use case refused, as a page.
     pub(super) fn status_of(error: &BrokerError) -> StatusCode {
         match error {
-            BrokerError::Invalid { .. } => StatusCode::BAD_REQUEST,
+            BrokerError::Invalid { .. } | BrokerError::Storage(StorageError::BadCursor) => {
+                StatusCode::BAD_REQUEST
+            }
             BrokerError::NotFound { .. } => StatusCode::NOT_FOUND,
             BrokerError::Forbidden { .. } => StatusCode::FORBIDDEN,
             BrokerError::Conflict { .. } => StatusCode::CONFLICT,
@@ -95,6 +98,11 @@ impl From<BrokerError> for PageError {
             BrokerError::Invalid { problem, .. } | BrokerError::Conflict { problem, .. } => {
                 Self::refused(status, "That did not work", problem)
             }
+            BrokerError::Storage(StorageError::BadCursor) => Self::refused(
+                status,
+                "There is no such page of the list",
+                "Its address is not whole, or from another list: begin at the first page.",
+            ),
             BrokerError::VersionMismatch => {
                 Self::refused(status, "Somebody else was faster", &error.to_string())
             }
@@ -207,6 +215,7 @@ mod tests {
             (BrokerError::NotFound { what: "gateway" }, 404),
             (BrokerError::Conflict { field: "slug".into(), problem: "taken".into() }, 409),
             (BrokerError::VersionMismatch, 412),
+            (BrokerError::Storage(StorageError::BadCursor), 400),
             (BrokerError::Throttled { retry_after: wait }, 429),
             (BrokerError::Unavailable { problem: "down".into(), retry_after: None }, 503),
         ];

@@ -3,6 +3,7 @@
 use crate::extract::SessionCaller;
 use crate::state::AppState;
 use crate::ui::form::Fields;
+use crate::ui::menu::{self, Group};
 use crate::ui::parts::Tone;
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
@@ -47,6 +48,7 @@ pub(super) fn page_that_leads_to(provider_origin: &str, template: &impl Template
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Here {
     Overview,
+    OAuthTokens,
     ApiTokens,
     ConnectAClient,
     People,
@@ -59,8 +61,10 @@ pub(crate) enum Here {
 pub(super) struct Frame {
     pub(super) demo: bool,
     pub(super) email: String,
-    /// Whether the pages of administrators are in the navigation.
+    /// Whether the reader manages gateways.
     pub(super) administrator: bool,
+    /// The navigation, as far as the reader may go.
+    pub(super) menu: Vec<Group>,
     /// Goes into every form.
     pub(super) csrf: String,
     pub(super) here: Here,
@@ -73,6 +77,7 @@ impl Frame {
             demo: state.facts.demo,
             email: session.caller.user.email.clone(),
             administrator: session.caller.may(Permission::ManageGateways),
+            menu: menu::groups(|need| session.caller.may(need)),
             csrf: session.csrf.clone(),
             here,
             note: None,
@@ -91,6 +96,7 @@ impl Frame {
             demo: true,
             email: "<b>admin</b>@acme.example".into(),
             administrator: true,
+            menu: menu::groups(|_| true),
             csrf: "token-of-the-form".into(),
             here,
             note: None,
@@ -126,6 +132,11 @@ impl Note {
             "ended" => "The token has ended: whatever used it is refused from now on.",
             "person-disabled" => "Disabled: their sessions and API tokens have ended.",
             "person-enabled" => "They can sign in again.",
+            "refreshed" => "Refreshed: there is a fresh token.",
+            "none-selected" => {
+                return Some(Self::new(Tone::Warn, "Nothing is selected. Tick some rows first."));
+            }
+            "asked-again" => "Their tokens are served no more; the next use asks them to authorize again.",
             _ => return None,
         };
         Some(Self::new(Tone::Ok, text))

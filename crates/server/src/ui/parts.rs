@@ -15,11 +15,13 @@ pub(crate) enum Icon {
     Dot,
     Info,
     Key,
+    Keyboard,
     Menu,
     Off,
     Plug,
     Plus,
     Question,
+    Search,
     Server,
 }
 
@@ -36,11 +38,13 @@ impl Icon {
             Self::Dot => "M8 4.5a3.5 3.5 0 1 1 0 7 3.5 3.5 0 0 1 0-7z",
             Self::Info => "M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2zM8 7.5v3.5M8 5v.1",
             Self::Key => "M5.5 6.5a3.5 3.5 0 1 1 0 7 3.5 3.5 0 0 1 0-7zM8 7.5 13.5 2M11 4.5l2 2",
+            Self::Keyboard => "M1.5 4h13v8h-13zM4 6.5v.1M6.7 6.5v.1M9.3 6.5v.1M12 6.5v.1M5 9.5h6",
             Self::Menu => "M2 4h12M2 8h12M2 12h12",
             Self::Off => "M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2zM4 12l8-8",
             Self::Plug => "M6 1.5v4M10 1.5v4M4 5.5h8V8a4 4 0 0 1-8 0zM8 12v2.5",
             Self::Plus => "M8 3v10M3 8h10",
             Self::Question => "M5.5 5.5a2.5 2.5 0 1 1 3.7 2.2C8.3 8.2 8 8.7 8 9.7M8 13v.1",
+            Self::Search => "M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9zM10.5 10.5 14 14",
             Self::Server => "M2.5 3h11v4h-11zM2.5 9h11v4h-11zM5 5v.1M5 11v.1",
         }
     }
@@ -133,6 +137,70 @@ impl Display for Badge {
 
 impl HtmlSafe for Badge {}
 
+/// One choice of a drop-down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub(crate) value: String,
+    pub(crate) label: String,
+    pub(crate) chosen: bool,
+}
+
+impl Choice {
+    /// The first of a filter: it lets everything pass.
+    pub(crate) fn any(label: &str, chosen: bool) -> Self {
+        Self { value: String::new(), label: label.to_owned(), chosen }
+    }
+
+    pub(crate) fn new(value: impl Into<String>, label: impl Into<String>, chosen: bool) -> Self {
+        Self { value: value.into(), label: label.into(), chosen }
+    }
+}
+
+/// One of several views of the same subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tab {
+    pub(crate) href: String,
+    pub(crate) label: &'static str,
+    pub(crate) here: bool,
+}
+
+/// A sentence with a moment in it, so that the moment shows in the viewer's zone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) before: String,
+    pub(crate) at: Option<Moment>,
+    pub(crate) after: &'static str,
+}
+
+impl Said {
+    pub(crate) fn plain(text: impl Into<String>) -> Self {
+        Self { before: text.into(), ..Self::default() }
+    }
+
+    pub(crate) fn at(before: impl Into<String>, at: Timestamp, after: &'static str) -> Self {
+        Self { before: before.into(), at: Some(Moment::exact(at)), after }
+    }
+}
+
+/// `1,284`: digits in threes, as people read them.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `github.com` of `https://github.com`: what a person calls a provider by.
+pub(crate) fn host_of(provider: &str) -> &str {
+    let bare = provider.split_once("://").map_or(provider, |(_, rest)| rest);
+    bare.trim_end_matches('/')
+}
+
 /// A moment in the page. A script turns it into the viewer's own zone; without it, it is in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment {
@@ -214,6 +282,13 @@ mod tests {
         assert_eq!(seen(30), "in a moment");
         assert_eq!(seen(41 * 60), "in 41 min");
         assert_eq!(date_and_time(Timestamp::from_millis(i64::MAX)), format!("{}ms", i64::MAX));
+    }
+
+    #[test]
+    fn numbers_and_providers_read_as_a_person_writes_them() {
+        assert_eq!([0, 999, 1_284, 1_000_000].map(grouped), ["0", "999", "1,284", "1,000,000"]);
+        assert_eq!(host_of("https://login.example.com/tenant/"), "login.example.com/tenant");
+        assert_eq!(host_of("urn"), "urn");
     }
 
     #[test]

@@ -14,6 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
+pub(super) use crate::ui::samples_grants::{
+    details, emails, event, failing_details, grant_counts, job, listed, listed_grants, time_line,
+};
+
 /// 2 Sep 2026, 09:14 UTC.
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_788_340_440_000);
 /// What is sealed in the samples; no page may show it.
@@ -23,7 +27,7 @@ fn sealed() -> Sealed {
     Sealed { key_id: KeyId("k1".into()), bytes: CANARY.as_bytes().to_vec() }
 }
 
-fn ago(seconds: u64) -> Timestamp {
+pub(super) fn ago(seconds: u64) -> Timestamp {
     NOW.minus(Duration::from_secs(seconds))
 }
 

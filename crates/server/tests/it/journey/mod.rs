@@ -11,5 +11,5 @@ mod own_token;
 mod refresh;
 mod repointing;
 mod revoke;
-mod walk;
+pub(crate) mod walk;
 mod webhook;

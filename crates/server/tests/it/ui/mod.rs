@@ -6,6 +6,7 @@ mod connect;
 mod forgery;
 mod gateways;
 mod journey;
+mod oauth_tokens;
 mod pages;
 mod people;
 mod signing_in;

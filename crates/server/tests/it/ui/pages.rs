@@ -3,12 +3,14 @@
 use super::outsider;
 use doorward_testkit::app::TestApp;
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 12] = [
     "/ui",
     "/ui/connections",
     "/ui/tokens",
     "/ui/tokens/new",
     "/ui/connect-a-client",
+    "/ui/oauth-tokens",
+    "/ui/oauth-tokens/ended",
     "/ui/people",
     "/ui/people/new",
     "/ui/gateways",

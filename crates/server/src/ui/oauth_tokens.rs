@@ -1,0 +1,334 @@
+//! "OAuth tokens": everybody's authorizations, with filters that stand in the URL.
+
+use crate::extract::SessionCaller;
+use crate::state::AppState;
+use crate::ui::error::PageError;
+use crate::ui::form::Asked;
+use crate::ui::health::in_short;
+use crate::ui::oauth_tokens_view::{LIST, SORTS, View};
+use crate::ui::page::{self, Frame, Here};
+use crate::ui::parts::{Badge, Choice, Icon, Moment, Tab, grouped, host_of};
+use crate::ui::words::word;
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use doorward_domain::{
+    AccessTokenStatus, Gateway, GrantCounts, GrantSort, GrantSortColumn, Health, ListedGrant, OAuthSettings,
+    PageRequest, Permission, Timestamp,
+};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The list.
+#[derive(Template)]
+#[template(path = "oauth_tokens.html")]
+struct OAuthTokensPage {
+    frame: Frame,
+    tabs: Vec<Tab>,
+    counts: Vec<Count>,
+    toolbar: Toolbar,
+    chip: Option<Chip>,
+    filtered: bool,
+    may_revoke: bool,
+    rows: Vec<Row>,
+    expires: Heading,
+    last_used: Heading,
+    /// Goes along with what is done to the selected, so that it leads back here.
+    view: String,
+    revoke_all: String,
+    reauthorize_all: String,
+    first: Option<String>,
+    next: Option<String>,
+}
+
+/// How many there are of a health; also the filter for it.
+struct Count {
+    href: String,
+    here: bool,
+    number: String,
+    label: &'static str,
+    class: &'static str,
+    icon: Option<Icon>,
+}
+
+struct Toolbar {
+    q: String,
+    /// Filters that are chosen elsewhere, and stay when this form is sent.
+    kept: Vec<(&'static str, String)>,
+    gateways: Vec<Choice>,
+    providers: Vec<Choice>,
+    statuses: Vec<Choice>,
+    sorts: Vec<Choice>,
+    export: String,
+}
+
+/// A filter that no drop-down shows.
+struct Chip {
+    label: String,
+    without: String,
+}
+
+/// The head of a column that the list can be sorted by.
+struct Heading {
+    href: String,
+    /// As `aria-sort` says it; empty where the list is sorted otherwise.
+    sorted: &'static str,
+}
+
+struct Row {
+    id: String,
+    name: String,
+    email: String,
+    slug: String,
+    provider: String,
+    provider_host: String,
+    scope: Option<String>,
+    more_scopes: usize,
+    all_scopes: String,
+    badge: Badge,
+    in_short: String,
+    reason: &'static str,
+    expires: Option<Moment>,
+    last_used: Option<Moment>,
+    refreshed: Option<Moment>,
+}
+
+impl Row {
+    fn new(grant: &ListedGrant, now: Timestamp) -> Self {
+        let (name, email) = named(grant);
+        let relative = |at: Option<Timestamp>| at.map(|at| Moment::relative(at, now));
+        Self {
+            id: grant.id.to_string(),
+            name,
+            email,
+            slug: grant.gateway.slug.clone(),
+            provider_host: host_of(&grant.provider).to_owned(),
+            provider: grant.provider.clone(),
+            scope: grant.scopes_granted.first().cloned(),
+            more_scopes: grant.scopes_granted.len().saturating_sub(1),
+            all_scopes: grant.scopes_granted.join(" "),
+            badge: Badge::health(grant.health),
+            in_short: in_short(grant, now),
+            reason: grant.health_reason(),
+            expires: relative(grant.expires_at),
+            last_used: relative(grant.last_used_at),
+            refreshed: relative(grant.last_refreshed_at),
+        }
+    }
+}
+
+/// The name and e-mail address of whose grant it is; the address alone where there is no name.
+pub(super) fn named(grant: &ListedGrant) -> (String, String) {
+    match &grant.user {
+        Some(user) if user.name.is_empty() => (user.email.clone(), String::new()),
+        Some(user) => (user.name.clone(), user.email.clone()),
+        None => ("The gateway itself".to_owned(), String::new()),
+    }
+}
+
+/// The two views of the subject.
+pub(super) fn tabs(ended: bool) -> Vec<Tab> {
+    vec![
+        Tab { href: LIST.to_owned(), label: "In force", here: !ended },
+        Tab { href: format!("{LIST}/ended"), label: "Recently ended", here: ended },
+    ]
+}
+
+fn counts(counted: &GrantCounts, view: &View) -> Vec<Count> {
+    let all = Count {
+        href: view.with_health(None),
+        here: view.filter.health.is_none(),
+        number: grouped(counted.total()),
+        label: "All",
+        class: "",
+        icon: None,
+    };
+    let healths = [
+        Health::Valid,
+        Health::ExpiringSoon,
+        Health::Expired,
+        Health::NeedsAuthorization,
+        Health::Uncertain,
+        Health::Orphaned,
+    ];
+    let of_health = |health| {
+        let badge = Badge::health(health);
+        Count {
+            href: view.with_health(Some(health)),
+            here: view.filter.health == Some(health),
+            number: grouped(counted.of_health(health)),
+            label: badge.word,
+            class: badge.tone.class(),
+            icon: Some(badge.icon),
+        }
+    };
+    std::iter::once(all).chain(healths.into_iter().map(of_health)).collect()
+}
+
+impl Toolbar {
+    fn new(view: &View, gateways: &[Arc<Gateway>]) -> Self {
+        let filter = &view.filter;
+        let kept = view.filter_parts().into_iter();
+        let kept = kept.filter(|(name, value)| matches!(*name, "user" | "health") && !value.is_empty());
+        Self {
+            q: filter.q.clone().unwrap_or_default(),
+            kept: kept.collect(),
+            gateways: gateway_choices(view, gateways),
+            providers: provider_choices(view, gateways),
+            statuses: status_choices(filter.access_token_status),
+            sorts: SORTS.map(|(value, label)| Choice::new(value, label, value == view.sort_word())).into(),
+            export: view.export_href(),
+        }
+    }
+}
+
+fn gateway_choices(view: &View, gateways: &[Arc<Gateway>]) -> Vec<Choice> {
+    let chosen = view.filter.gateway;
+    let with_oauth = gateways.iter().filter(|gateway| gateway.oauth().is_some());
+    let choices = with_oauth.map(|gateway| {
+        Choice::new(gateway.id.to_string(), gateway.slug.as_str(), chosen == Some(gateway.id))
+    });
+    std::iter::once(Choice::any("All gateways", chosen.is_none())).chain(choices).collect()
+}
+
+fn provider_choices(view: &View, gateways: &[Arc<Gateway>]) -> Vec<Choice> {
+    let chosen = view.filter.provider.as_deref();
+    let mut providers: BTreeSet<String> =
+        gateways.iter().filter_map(|gateway| gateway.oauth()).map(OAuthSettings::issuer_key).collect();
+    providers.extend(chosen.map(str::to_owned));
+    let choices = providers
+        .iter()
+        .map(|provider| Choice::new(provider.as_str(), host_of(provider), chosen == Some(provider.as_str())));
+    std::iter::once(Choice::any("All providers", chosen.is_none())).chain(choices).collect()
+}
+
+fn status_choices(chosen: Option<AccessTokenStatus>) -> Vec<Choice> {
+    let choices = [
+        (AccessTokenStatus::Valid, "Access token valid"),
+        (AccessTokenStatus::ExpiringSoon, "Access token expiring soon"),
+        (AccessTokenStatus::Expired, "Access token expired"),
+    ];
+    let choices = choices.map(|(status, label)| Choice::new(word(status), label, chosen == Some(status)));
+    std::iter::once(Choice::any("Any access token", chosen.is_none())).chain(choices).collect()
+}
+
+fn heading(view: &View, column: GrantSortColumn, descending_first: bool) -> Heading {
+    let here = view.sort.column == column;
+    let descending = if here { !view.sort.descending } else { descending_first };
+    let sorted = match (here, view.sort.descending) {
+        (false, _) => "",
+        (true, true) => "descending",
+        (true, false) => "ascending",
+    };
+    Heading { href: view.sorted(GrantSort { column, descending }), sorted }
+}
+
+fn chip(view: &View, grants: &[ListedGrant]) -> Option<Chip> {
+    view.filter.user?;
+    let user = grants.first().and_then(|grant| grant.user.as_ref());
+    let label = user.map_or_else(|| "one person".to_owned(), |user| user.email.clone());
+    Some(Chip { label, without: view.with(|filter| filter.user = None) })
+}
+
+/// What a page of the list is made from.
+struct Found {
+    counted: Arc<GrantCounts>,
+    gateways: Vec<Arc<Gateway>>,
+    grants: Vec<ListedGrant>,
+    next_cursor: Option<String>,
+}
+
+impl OAuthTokensPage {
+    fn new(frame: Frame, view: &View, may_revoke: bool, found: Found, now: Timestamp) -> Self {
+        Self {
+            frame,
+            tabs: tabs(false),
+            counts: counts(&found.counted, view),
+            toolbar: Toolbar::new(view, &found.gateways),
+            chip: chip(view, &found.grants),
+            filtered: !view.filter.is_empty(),
+            may_revoke,
+            rows: found.grants.iter().map(|grant| Row::new(grant, now)).collect(),
+            expires: heading(view, GrantSortColumn::ExpiresAt, false),
+            last_used: heading(view, GrantSortColumn::LastUsedAt, true),
+            view: view.query(),
+            revoke_all: view.many_href("revoke"),
+            reauthorize_all: view.many_href("reauthorize"),
+            first: view.first_href(),
+            next: view.next_href(found.next_cursor),
+        }
+    }
+}
+
+/// `GET /ui/oauth-tokens`
+pub(super) async fn show(
+    State(state): State<AppState>,
+    session: SessionCaller,
+    Asked(asked): Asked,
+) -> Result<Response, PageError> {
+    let caller = &session.caller;
+    let view = View::asked(&asked);
+    let request = PageRequest { cursor: view.cursor.clone(), ..PageRequest::default() };
+    let (counted, grants) = tokio::try_join!(
+        state.broker.grant_counts(caller),
+        state.broker.list_grants(caller, &view.filter, view.sort, &request)
+    )?;
+    let gateways = state.broker.gateways(caller).await?;
+    let found = Found { counted, gateways, grants: grants.items, next_cursor: grants.next_cursor };
+    let frame = Frame::new(&state, &session, Here::OAuthTokens).noted(&asked);
+    let (may_revoke, now) = (caller.may(Permission::RevokeGrants), state.broker.clock().now());
+    Ok(page::page(&OAuthTokensPage::new(frame, &view, may_revoke, found, now)))
+}
+
+#[cfg(test)]
+pub(super) fn samples() -> Vec<(&'static str, String)> {
+    use crate::ui::samples;
+    let page = |query: &str, grants: Vec<ListedGrant>, may_revoke| {
+        let view = View::asked(&serde_urlencoded::from_str(query).unwrap());
+        let gateways = samples::gateways().into_iter().map(Arc::new).collect();
+        let counted = Arc::new(samples::grant_counts());
+        let found = Found { counted, gateways, grants, next_cursor: Some("n&xt".into()) };
+        let frame = Frame::sample(Here::OAuthTokens);
+        OAuthTokensPage::new(frame, &view, may_revoke, found, samples::NOW).render().unwrap()
+    };
+    let user = "user=0190f5d2-7c1e-7000-8000-000000000001&cursor=x&health=valid&sort=-last_used_at";
+    vec![
+        ("oauth-tokens", page("", samples::listed_grants(), true)),
+        ("oauth-tokens-filtered", page(user, samples::listed_grants(), true)),
+        ("oauth-tokens-read-only", page("q=%22%3E%3Cscript%3Ealert(1)", samples::listed_grants(), false)),
+        ("oauth-tokens-empty", page("", vec![], true)),
+        ("oauth-tokens-no-match", page("q=nobody", vec![], true)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_sorts_by_its_column_and_then_the_other_way_round() {
+        let view = |query| View::asked(&serde_urlencoded::from_str(query).unwrap());
+        let first = heading(&view(""), GrantSortColumn::LastUsedAt, true);
+        assert_eq!((first.href.as_str(), first.sorted), ("/ui/oauth-tokens?sort=-last_used_at", ""));
+        let again = heading(&view("sort=-last_used_at&q=a"), GrantSortColumn::LastUsedAt, true);
+        assert_eq!(
+            (again.href.as_str(), again.sorted),
+            ("/ui/oauth-tokens?q=a&sort=last_used_at", "descending")
+        );
+    }
+
+    #[test]
+    fn what_only_some_may_do_is_shown_to_them_alone() {
+        let pages = samples();
+        let page = |name: &str| &pages.iter().find(|(found, _)| *found == name).unwrap().1;
+        assert!(
+            page("oauth-tokens").contains("value=\"revoke\"") && page("oauth-tokens").contains("name=\"id\"")
+        );
+        assert!(!page("oauth-tokens").contains("all=yes"), "nothing is chosen, so everybody would be meant");
+        assert!(page("oauth-tokens-filtered").contains("all=yes"));
+        let read_only = page("oauth-tokens-read-only");
+        assert!(!read_only.contains("Revoke") && !read_only.contains("name=\"id\""));
+        assert!(page("oauth-tokens-no-match").contains("Nothing matches"));
+        assert!(page("oauth-tokens-empty").contains("No authorizations yet"));
+    }
+}
