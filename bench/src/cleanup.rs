@@ -211,7 +211,9 @@ async fn like_ours(file: &std::path::Path) -> Result<SqlitePool, AnyError> {
         .synchronous(sqlx::sqlite::SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5))
-        .pragma("secure_delete", "ON");
+        .pragma("secure_delete", "ON")
+        .pragma("cache_size", "-32768")
+        .pragma("wal_autocheckpoint", "16000");
     Ok(sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect_with(options).await?)
 }
 

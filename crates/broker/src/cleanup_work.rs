@@ -186,6 +186,7 @@ impl Work {
         if swept == 0 {
             return Ok(());
         }
+        self.broker.storage().settle_batch().await?;
         tokio::time::sleep(self.pace.after(took)).await;
         if self.written.elapsed() >= PROGRESS {
             self.written = Instant::now();

@@ -102,7 +102,7 @@ impl Storage {
              LEFT JOIN users AS u ON u.id = g.user_id WHERE ",
         );
         push_choice(&mut sql, self, choice);
-        sql.push(" ORDER BY g.id LIMIT ").number(i64::from(names));
+        sql.push(" ORDER BY g.id").limit(i64::from(names));
         let rows: Vec<(String, Option<String>, String)> =
             read!(self, "name the chosen grants", fetch_all, bound!(sql, query_as))?;
         let named = |(id, user_email, gateway_slug): (String, Option<String>, String)| {

@@ -117,7 +117,7 @@ impl Database {
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(sqlite_options(path))
+            .connect_with(sqlite_writer_options(path))
             .await
             .map_err(failed)?;
         sqlx::migrate!("./migrations").run(&writer).await?;
@@ -125,7 +125,7 @@ impl Database {
         let readers = SqlitePoolOptions::new()
             .max_connections(SQLITE_READERS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(sqlite_options(path).pragma("query_only", "ON"))
+            .connect_with(sqlite_reader_options(path))
             .await
             .map_err(failed)?;
         Ok(Self::Sqlite { writer, readers })
@@ -202,6 +202,16 @@ impl Database {
             Self::Postgres(pool) => pool.begin().await.map(Connection::Postgres),
         }
         .map_err(|source| StorageError::database(what, source))
+    }
+
+    /// Moves what SQLite's log holds into the file, on a reader: neither readers nor the writer wait for it.
+    pub(crate) async fn checkpoint(&self) -> Result<(), StorageError> {
+        let Self::Sqlite { readers, .. } = self else { return Ok(()) };
+        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+            .execute(readers)
+            .await
+            .map(drop)
+            .map_err(|source| StorageError::database("move the log into the database file", source))
     }
 
     /// Closes every connection.
@@ -288,6 +298,17 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5))
         .pragma("secure_delete", "ON")
+}
+
+/// A batch that ends hundreds of grants touches thousands of pages all over the file. They fit into this cache, and
+/// its commit leaves them in the log (`checkpoint` moves them).
+fn sqlite_writer_options(path: &Path) -> SqliteConnectOptions {
+    sqlite_options(path).pragma("cache_size", "-32768").pragma("wal_autocheckpoint", "16000")
+}
+
+/// Readers look straight into the system's cache of the file: a search reads thousands of pages and keeps none.
+fn sqlite_reader_options(path: &Path) -> SqliteConnectOptions {
+    sqlite_options(path).pragma("query_only", "ON").pragma("mmap_size", "1073741824")
 }
 
 /// SQLite gives its `-wal` and `-shm` files the mode of the main file, so the mode is set at birth.

@@ -114,7 +114,7 @@ impl Storage {
         only("cause", filter.cause.map(word));
         only("receipt", filter.receipt.map(word));
         only("job_id", filter.job.map(|id| id.to_string()));
-        sql.push(" ORDER BY ended_at DESC, grant_id DESC LIMIT ").number(slice.limit);
+        sql.push(" ORDER BY ended_at DESC, grant_id DESC").limit(slice.limit);
         let rows = read!(self, "list ended grants", fetch_all, bound!(sql, query_as::<_, EndedRow>))?;
         let rows = rows.into_iter().map(EndedRow::into_ended).collect::<Result<Vec<_>, _>>()?;
         Ok(slice.page(rows, |row| (row.ended_at.millis(), row.grant_id.to_string())))

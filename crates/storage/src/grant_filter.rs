@@ -12,7 +12,7 @@ impl Storage {
     pub async fn count_grants(&self, filter: &GrantFilter, most: u32) -> Result<u64, StorageError> {
         let mut sql = Sql::new("SELECT count(*) FROM (SELECT 1 FROM grants AS g WHERE ");
         push_filter(&mut sql, self.database(), filter);
-        sql.push(" LIMIT ").number(i64::from(most)).push(") AS counted");
+        sql.limit(i64::from(most)).push(") AS counted");
         let count: i64 = read!(self, "count grants", fetch_one, bound!(sql, query_scalar))?;
         Ok(count.unsigned_abs())
     }
@@ -27,7 +27,7 @@ impl Storage {
         let mut sql = Sql::new("SELECT g.id FROM grants AS g WHERE g.id > ");
         sql.text(after.map(|id| id.to_string()).unwrap_or_default()).push(" AND ");
         push_filter(&mut sql, self.database(), filter);
-        sql.push(" ORDER BY g.id LIMIT ").number(i64::from(limit));
+        sql.push(" ORDER BY g.id").limit(i64::from(limit));
         let ids: Vec<String> = read!(self, "choose grants", fetch_all, bound!(sql, query_scalar))?;
         ids.iter().map(|id| RowName { table: "grants", id }.parse("id", id)).collect()
     }
@@ -35,22 +35,7 @@ impl Storage {
 
 /// Appends the condition that a row `g` of grants passes.
 pub(crate) fn push_filter(sql: &mut Sql, database: &Database, filter: &GrantFilter) {
-    sql.push("1 = 1");
-    if let Some(user) = filter.user {
-        sql.push(" AND g.user_id = ").text(user.to_string());
-    }
-    if let Some(gateway) = filter.gateway {
-        sql.push(" AND g.gateway_id = ").text(gateway.to_string());
-    }
-    if let Some(provider) = &filter.provider {
-        sql.push(" AND g.provider = ").text(text(provider));
-    }
-    if let Some(health) = filter.health {
-        sql.push(" AND g.health = ").text(word(health));
-    }
-    if let Some(status) = filter.access_token_status {
-        sql.push(" AND g.access_token_status = ").text(word(status));
-    }
+    push_columns(sql, filter, "");
     if let Some(q) = &filter.q {
         sql.push(" AND (g.user_id IN (");
         push_people(sql, database, q);
@@ -60,18 +45,49 @@ pub(crate) fn push_filter(sql: &mut Sql, database: &Database, filter: &GrantFilt
     }
 }
 
+/// Put behind a column, it keeps the databases from looking the column up in an index of their own choice.
+pub(crate) const BESIDE_INDEXES: &str = " || ''";
+
+/// Appends what a filter says of the columns of a row `g` of grants. All but the user's have `behind` behind them.
+pub(crate) fn push_columns(sql: &mut Sql, filter: &GrantFilter, behind: &str) {
+    sql.push("1 = 1");
+    if let Some(user) = filter.user {
+        sql.push(" AND g.user_id = ").text(user.to_string());
+    }
+    let mut is = |column: &str, value: Option<String>| {
+        if let Some(value) = value {
+            sql.push(" AND g.").push(column).push(behind).push(" = ").text(value);
+        }
+    };
+    is("gateway_id", filter.gateway.map(|id| id.to_string()));
+    is("provider", filter.provider.as_deref().map(|provider| text(provider).into_owned()));
+    is("health", filter.health.map(word));
+    is("access_token_status", filter.access_token_status.map(word));
+}
+
 /// The last character there is: it follows every text that begins with what it is put behind.
 const LAST: char = '\u{10ffff}';
 
-/// Appends a query for the ids of the people whose e-mail address or name begins with `q`.
+/// The columns in which people are searched.
+pub(crate) const PEOPLE_KEYS: [&str; 2] = ["email_key", "name_key"];
+
+/// Appends a query for the ids of the people whose e-mail address or name begins with `q`; some come twice.
 pub(crate) fn push_people(sql: &mut Sql, database: &Database, q: &str) {
-    let prefix = text(q).to_lowercase();
-    let bytes = database.by_bytes();
-    for (join, column) in [("", "email_key"), (" UNION ", "name_key")] {
-        sql.push(join).push("SELECT id FROM users WHERE ");
-        sql.push(column).push(" ").push(bytes).push(" >= ").text(prefix.as_str()).push(" AND ");
-        sql.push(column).push(" ").push(bytes).push(" < ").text(format!("{prefix}{LAST}"));
+    for (number, key) in PEOPLE_KEYS.into_iter().enumerate() {
+        sql.push(if number == 0 {
+            "SELECT id FROM users WHERE "
+        } else {
+            " UNION ALL SELECT id FROM users WHERE "
+        });
+        push_begins(sql, database, key, q);
     }
+}
+
+/// Appends the condition that a column of users begins with `q`, as a range of an index.
+pub(crate) fn push_begins(sql: &mut Sql, database: &Database, key: &str, q: &str) {
+    let (prefix, bytes) = (text(q).to_lowercase(), database.by_bytes());
+    sql.push(key).push(" ").push(bytes).push(" >= ").text(prefix.as_str()).push(" AND ");
+    sql.push(key).push(" ").push(bytes).push(" < ").text(format!("{prefix}{LAST}"));
 }
 
 /// Appends a query for the ids of the gateways whose slug or name begins with `q`; there are few of them.

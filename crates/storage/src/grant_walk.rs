@@ -8,20 +8,22 @@
 use crate::cursor::Slice;
 use crate::database::Merge;
 use crate::error::StorageError;
-use crate::grant_filter::{push_filter, push_fits, push_gateways, push_people};
+use crate::grant_filter::{
+    BESIDE_INDEXES, PEOPLE_KEYS, push_begins, push_columns, push_fits, push_gateways, push_people,
+};
 use crate::row::{text, word};
 use crate::sql::{Sql, bound};
 use crate::storage::Storage;
 use doorward_domain::{AccessTokenStatus, GrantFilter, GrantSort, GrantSortColumn, Health};
 
 /// So many people are looked up one by one; a search that fits more is a walk through the order.
-const FEW_PEOPLE: i64 = 3_000;
+const FEW_PEOPLE: i64 = 10_000;
 
 /// A search that fits so many people has mostly filled its page after a short look along the order.
-const SEVERAL_PEOPLE: i64 = 500;
+const SEVERAL_PEOPLE: i64 = 2_500;
 
 /// How many rows such a look goes over.
-const LOOK: i64 = 4_000;
+const LOOK: i64 = 2_000;
 
 /// Ranges that hold no more than this are walked even if hardly any of their rows is shown.
 const FEW_ROWS: i64 = 40_000;
@@ -75,10 +77,16 @@ impl Storage {
         Ok(if several { vec![Walk::Look, Walk::Matches] } else { vec![Walk::Matches] })
     }
 
+    /// How many people a search fits by address, or by name, whichever are more.
     async fn count_people(&self, q: &str) -> Result<i64, StorageError> {
-        let mut sql = Sql::new("SELECT count(*) FROM (");
-        push_people(&mut sql, self.database(), q);
-        sql.push(" LIMIT ").number(FEW_PEOPLE + 1).push(") AS people");
+        let mut sql = Sql::new("SELECT max(fitting) FROM (");
+        for (number, key) in PEOPLE_KEYS.into_iter().enumerate() {
+            sql.push(if number == 0 { "" } else { " UNION ALL " });
+            sql.push("SELECT count(*) AS fitting FROM (SELECT 1 FROM users WHERE ");
+            push_begins(&mut sql, self.database(), key, q);
+            sql.limit(FEW_PEOPLE + 1).push(") AS people");
+        }
+        sql.push(") AS counted");
         read!(self, "count the people of a search", fetch_one, bound!(sql, query_scalar))
     }
 
@@ -87,7 +95,7 @@ impl Storage {
         push_ranges(&mut sql, filter, None);
         sql.push(" SELECT count(*) FROM (SELECT 1 FROM ranges AS r CROSS JOIN grants AS g WHERE ")
             .push(IN_RANGE);
-        sql.push(" LIMIT ").number(FEW_ROWS + 1).push(") AS counted");
+        sql.limit(FEW_ROWS + 1).push(") AS counted");
         let rows: i64 = read!(self, "count the rows of a filter", fetch_one, bound!(sql, query_scalar))?;
         Ok(rows <= FEW_ROWS)
     }
@@ -149,8 +157,12 @@ impl Wanted<'_> {
         sql.push("WITH RECURSIVE ");
         match walk {
             // What is added to the column keeps the databases from walking its index instead.
-            Walk::Person => self.push_scan(sql, "keys", " + 0", |sql| self.push_passes(sql, self.filter)),
-            Walk::Whole => self.push_scan(sql, "keys", "", |sql| self.push_passes(sql, self.filter)),
+            Walk::Person => {
+                self.push_scan(sql, "keys", " + 0", |sql| self.push_passes(sql, self.filter, BESIDE_INDEXES))
+            }
+            Walk::Whole => {
+                self.push_scan(sql, "keys", "", |sql| self.push_passes(sql, self.filter, BESIDE_INDEXES))
+            }
             Walk::Look => self.push_look(sql),
             Walk::Ranges => {
                 push_ranges(sql, self.filter, None);
@@ -167,11 +179,11 @@ impl Wanted<'_> {
         sql.push(", g.user_id, g.gateway_id FROM grants AS g WHERE ");
         self.order.push_after(sql, &at, self.slice);
         self.order.push_order(sql, &at, "g.id");
-        sql.push(" LIMIT ").number(LOOK);
+        sql.limit(LOOK);
         sql.push("), keys (id, at) AS (SELECT g.id, g.at FROM looked AS g WHERE ");
         push_fits(sql, self.filter.q.as_deref().unwrap_or_default());
         self.order.push_order(sql, "g.at", "g.id");
-        sql.push(" LIMIT ").number(self.slice.limit).push(")");
+        sql.limit(self.slice.limit).push(")");
     }
 
     fn push_matches(&self, sql: &mut Sql) {
@@ -181,7 +193,7 @@ impl Wanted<'_> {
             sql.push("g.user_id IN (");
             push_people(sql, self.storage.database(), q);
             sql.push(") AND ");
-            self.push_passes(sql, &others);
+            self.push_passes(sql, &others, BESIDE_INDEXES);
         });
         sql.push(", ");
         push_ranges(sql, &others, Some(q));
@@ -189,11 +201,13 @@ impl Wanted<'_> {
         self.push_merge(sql, "of_gateways", &left_to_check(&others));
         sql.push(", keys (id, at) AS (SELECT id, at FROM of_people UNION SELECT id, at FROM of_gateways");
         self.order.push_order(sql, "at", "id");
-        sql.push(" LIMIT ").number(self.slice.limit).push(")");
+        sql.limit(self.slice.limit).push(")");
     }
 
-    fn push_passes(&self, sql: &mut Sql, filter: &GrantFilter) {
-        push_filter(sql, self.storage.database(), &GrantFilter { q: None, ..filter.clone() });
+    /// Appends the condition that a row passes. The index is chosen by the walk; only in ranges, where nothing is
+    /// left to choose, the planner is to know what a column holds.
+    fn push_passes(&self, sql: &mut Sql, filter: &GrantFilter, behind: &str) {
+        push_columns(sql, filter, behind);
         if let Some(q) = &filter.q {
             sql.push(" AND ");
             push_fits(sql, q);
@@ -208,7 +222,7 @@ impl Wanted<'_> {
         sql.push(" AND ");
         condition(sql);
         self.order.push_order(sql, &at, "g.id");
-        sql.push(" LIMIT ").number(self.slice.limit).push(")");
+        sql.limit(self.slice.limit).push(")");
     }
 
     /// Appends the merge of the first rows of all `ranges`, as a table `name (id, at)`.
@@ -226,11 +240,11 @@ impl Wanted<'_> {
         sql.push(&at).push(" AS at FROM grants AS g WHERE ").push(IN_RANGE).push(" AND ");
         self.order.push_after(sql, &at, self.slice);
         sql.push(" AND ");
-        self.push_passes(sql, check);
+        self.push_passes(sql, check, "");
         self.order.push_order(sql, &at, "g.id");
-        sql.push(" LIMIT ").number(self.slice.limit).push(") AS k");
+        sql.limit(self.slice.limit).push(") AS k");
         self.order.push_order(sql, "k.at", "k.id");
-        sql.push(" LIMIT ").number(self.slice.limit).push(")");
+        sql.limit(self.slice.limit).push(")");
     }
 
     /// The recursion's queue is ordered: it holds the next row of each range, and each row that is taken out
@@ -246,7 +260,7 @@ impl Wanted<'_> {
             sql.push("grants AS g WHERE ").push(IN_RANGE).push(" AND ");
             after(sql);
             sql.push(" AND ");
-            self.push_passes(sql, check);
+            self.push_passes(sql, check, "");
             self.order.push_order(sql, &at, "g.id");
             sql.push(" LIMIT 1)");
         };
@@ -258,7 +272,7 @@ impl Wanted<'_> {
             sql.push("(").push(&at).push(", g.id)").push(self.order.comes_after).push("(r.at, +r.id)");
         });
         self.order.push_order(sql, "5", "4");
-        sql.push(" LIMIT ").number(self.slice.limit).push("), ");
+        sql.limit(self.slice.limit).push("), ");
         sql.push(name).push(" (id, at) AS (SELECT id, at FROM ").push(&walk).push(")");
     }
 }

@@ -85,16 +85,13 @@ impl Storage {
 
     /// Whether something is due in the outbox.
     pub async fn provider_revocations_due(&self) -> Result<bool, StorageError> {
-        let due: i64 = read!(
+        let next: Option<i64> = read!(
             self,
             "look into the outbox",
             fetch_one,
-            sqlx::query_scalar(
-                "SELECT count(*) FROM (SELECT 1 FROM provider_revocations WHERE next_attempt_at <= $1 LIMIT 1) AS due"
-            )
-            .bind(self.clock().now().millis())
+            sqlx::query_scalar("SELECT min(next_attempt_at) FROM provider_revocations")
         )?;
-        Ok(due > 0)
+        Ok(next.is_some_and(|next| next <= self.clock().now().millis()))
     }
 
     /// Puts a row off, unless it is no longer the taker's.

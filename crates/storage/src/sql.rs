@@ -36,6 +36,11 @@ impl Sql {
         self.bind(Bind::Number(value))
     }
 
+    /// Appends a limit. It is no secret and no text, and the plan depends on it.
+    pub(crate) fn limit(&mut self, rows: i64) -> &mut Self {
+        self.push(" LIMIT ").push(&rows.to_string())
+    }
+
     /// A value that stands in several places is bound once.
     fn bind(&mut self, value: Bind) -> &mut Self {
         let at = self.binds.iter().position(|bound| *bound == value).unwrap_or_else(|| {
@@ -48,7 +53,8 @@ impl Sql {
     }
 }
 
-/// The query of an [`Sql`], with its values bound: `bound!(sql, query_as::<_, Row>)`.
+/// The query of an [`Sql`], with its values bound: `bound!(sql, query_as::<_, Row>)`. It is planned anew each
+/// time, for the values it has: the plan that PostgreSQL keeps for any values reads whole tables.
 macro_rules! bound {
     ($sql:expr, $($query:tt)+) => {{
         let sql: &$crate::sql::Sql = &$sql;
@@ -59,7 +65,7 @@ macro_rules! bound {
                 $crate::sql::Bind::Number(number) => query.bind(*number),
             };
         }
-        query
+        query.persistent(false)
     }};
 }
 pub(crate) use bound;

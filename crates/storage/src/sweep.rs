@@ -189,29 +189,32 @@ impl Storage {
         limit: u32,
     ) -> Result<Vec<GrantId>, StorageError> {
         macro_rules! choose {
-            ($sweep:ident, $key:literal) => {
+            ($sweep:ident, $key:literal) => {{
+                // Not prepared, because PostgreSQL would keep a plan that reads the whole table for any batch.
+                let sql = concat!(
+                    "SELECT ",
+                    $key,
+                    ", id FROM grants WHERE ",
+                    may_end!($sweep),
+                    " AND (",
+                    $key,
+                    ", id) > ($3, $4) ORDER BY ",
+                    $key,
+                    ", id LIMIT $5"
+                );
                 read!(
                     self,
                     "choose grants to sweep",
                     fetch_all,
-                    sqlx::query_as::<_, (i64, String)>(concat!(
-                        "SELECT ",
-                        $key,
-                        ", id FROM grants WHERE ",
-                        may_end!($sweep),
-                        " AND (",
-                        $key,
-                        ", id) > ($3, $4) ORDER BY ",
-                        $key,
-                        ", id LIMIT $5"
-                    ))
-                    .bind(before.millis())
-                    .bind(refreshable)
-                    .bind(position.0)
-                    .bind(&position.1)
-                    .bind(i64::from(limit))
+                    sqlx::query_as::<_, (i64, String)>(sql)
+                        .bind(before.millis())
+                        .bind(refreshable)
+                        .bind(position.0)
+                        .bind(&position.1)
+                        .bind(i64::from(limit))
+                        .persistent(false)
                 )
-            };
+            }};
         }
         let rows = match sweep {
             GrantSweep::Stale => choose!(is_stale, "expires_at"),
@@ -256,6 +259,11 @@ impl Storage {
         end_locked(&mut tx, &ids, &End::by(sweep.cause(), actor)).await?;
         tx.commit().await?;
         Ok(ids.len() as u64)
+    }
+
+    /// What a batch has written moves to its place, while nothing waits for it. Else a later commit would have to.
+    pub async fn settle_batch(&self) -> Result<(), StorageError> {
+        self.database().checkpoint().await
     }
 
     /// The names by which people know a grant; none when it has ended.
