@@ -158,10 +158,10 @@ impl Wanted<'_> {
         match walk {
             // What is added to the column keeps the databases from walking its index instead.
             Walk::Person => {
-                self.push_scan(sql, "keys", " + 0", |sql| self.push_passes(sql, self.filter, BESIDE_INDEXES))
+                self.push_scan(sql, "keys", " + 0", |sql| self.push_passes(sql, self.filter, BESIDE_INDEXES));
             }
             Walk::Whole => {
-                self.push_scan(sql, "keys", "", |sql| self.push_passes(sql, self.filter, BESIDE_INDEXES))
+                self.push_scan(sql, "keys", "", |sql| self.push_passes(sql, self.filter, BESIDE_INDEXES));
             }
             Walk::Look => self.push_look(sql),
             Walk::Ranges => {
