@@ -62,7 +62,7 @@ impl Row {
             account: account.map(|account| account.name.unwrap_or(account.subject)),
             own_key: status != ConnectionStatus::NotNeeded,
             connected: grant.is_some(),
-            urgent: !matches!(status, ConnectionStatus::Connected(Health::Valid)),
+            urgent: matches!(status, ConnectionStatus::Connected(health) if health != Health::Valid),
             connect_label: if grant.is_some() { "Authorize again" } else { "Connect" },
             badge: badge(status),
             since: grant.as_ref().map(|grant| Moment::exact(grant.authorized_at)),

@@ -72,9 +72,9 @@ pub(super) fn kind_of(verb: &str) -> Result<BulkKind, PageError> {
     meant(verb).ok_or(PageError::NOT_FOUND)
 }
 
-/// What a form says about the provider.
+/// What a form says about the provider. The name is not that of the filter, which may stand in the same form.
 pub(super) fn provider_end(fields: &Fields) -> ProviderEnd {
-    meant(fields.text("provider")).unwrap_or_default()
+    meant(fields.text("at_provider")).unwrap_or_default()
 }
 
 impl EndPage {
@@ -211,7 +211,7 @@ mod tests {
         assert!(wide.contains("value=\"here_only\" checked"), "the narrow choice is the first");
         assert!(wide.contains("also those of other applications"));
         let no_call = page("oauth-token-revoke-no-call");
-        assert!(no_call.contains("has no way to be told") && !no_call.contains("name=\"provider\""));
+        assert!(no_call.contains("has no way to be told") && !no_call.contains("name=\"at_provider\""));
         assert!(no_call.contains("github.com/settings/applications"));
         assert!(page("oauth-token-reauthorize").contains("Nothing ends at the provider"));
     }

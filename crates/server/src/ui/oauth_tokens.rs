@@ -176,10 +176,17 @@ impl Toolbar {
             gateways: gateway_choices(view, gateways),
             providers: provider_choices(view, gateways),
             statuses: status_choices(filter.access_token_status),
-            sorts: SORTS.map(|(value, label)| Choice::new(value, label, value == view.sort_word())).into(),
+            sorts: sort_choices(view),
             export: view.export_href(),
         }
     }
+}
+
+/// The usual order needs no word in the URL.
+fn sort_choices(view: &View) -> Vec<Choice> {
+    let (chosen, usual) = (view.sort_word(), View::default().sort_word());
+    let value = |sort: &'static str| if sort == usual { "" } else { sort };
+    SORTS.map(|(sort, label)| Choice::new(value(sort), label, sort == chosen)).into()
 }
 
 fn gateway_choices(view: &View, gateways: &[Arc<Gateway>]) -> Vec<Choice> {

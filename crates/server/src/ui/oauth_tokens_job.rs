@@ -81,8 +81,10 @@ impl JobPage {
         Self {
             frame,
             title: match job.kind {
-                BulkKind::Revoke => format!("Revoking {} OAuth tokens", grouped(total)),
-                BulkKind::Reauthorize => format!("Asking for {} new authorizations", grouped(total)),
+                BulkKind::Revoke => format!("Revoking {} OAuth token{}", grouped(total), many(total)),
+                BulkKind::Reauthorize => {
+                    format!("Asking for {} new authorization{}", grouped(total), many(total))
+                }
             },
             running: job.finished_at.is_none(),
             by: time_line::by(&job.actor, people),
@@ -103,6 +105,11 @@ impl JobPage {
             here,
         }
     }
+}
+
+/// The ending of a word that stands for so many.
+const fn many(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 /// `GET /ui/oauth-tokens/jobs/{id}`

@@ -248,8 +248,10 @@ mod tests {
 
     #[test]
     fn above_twenty_the_number_is_typed_and_a_reason_is_always_given() {
-        let few = given("do=revoke&all=yes&q=a&expected=20&reason=x&provider=here_only").unwrap();
+        let few = given("do=revoke&all=yes&q=a&expected=20&reason=x&at_provider=here_only").unwrap();
         assert_eq!((few.expected, few.provider), (20, ProviderEnd::HereOnly));
+        let GrantChoice::Filter(filter) = few.choice else { panic!("a filter was given") };
+        assert_eq!((filter.q.as_deref(), filter.provider), (Some("a"), None), "two things with one name");
         for (typed, right) in [("", false), ("20", false), ("21", true), ("+21", true)] {
             let order = given(&format!("do=revoke&all=yes&q=a&expected=21&reason=x&typed={typed}"));
             assert_eq!(order.is_ok(), right, "{typed}");
@@ -270,7 +272,7 @@ mod tests {
         assert!(many.contains("href=\"/ui/oauth-tokens?q=a\""), "it leads back to where it was asked");
         let few = page("oauth-tokens-few");
         assert!(!few.contains("name=\"typed\"") && few.matches("name=\"id\"").count() == 2);
-        assert!(!page("oauth-tokens-many-again").contains("name=\"provider\""));
+        assert!(!page("oauth-tokens-many-again").contains("name=\"at_provider\""));
         assert!(page("oauth-tokens-none").contains("None of them is there any more"));
     }
 }

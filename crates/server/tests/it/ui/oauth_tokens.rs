@@ -170,7 +170,8 @@ async fn s3_one_is_revoked_after_a_question_and_the_next_call_of_its_user_asks_a
     let long = "x".repeat(501);
     let refused = stage.browser.form(&path, &[("reason", &long)]).await;
     assert!(refused.status == 400 && refused.text.contains("id=\"reason-problem\""), "{refused:?}");
-    let done = stage.browser.form(&path, &[("reason", "left the team"), ("provider", "unless_wide")]).await;
+    let done =
+        stage.browser.form(&path, &[("reason", "left the team"), ("at_provider", "unless_wide")]).await;
     let receipt = done.header("location").to_owned();
     assert_eq!((done.status, receipt.as_str()), (303, &*format!("{LIST}/ended/{}", stage.grant(0))));
     let pending = stage.page(&receipt).await;
@@ -207,7 +208,7 @@ async fn selected_rows_are_revoked_after_a_preview_with_a_reason() {
     assert!(silent.status == 400 && silent.text.contains("id=\"reason-problem\""), "{silent:?}");
     assert!(stage.call(0).await.contains("alice"), "nothing has happened");
 
-    let order = [&ids[..], &[("reason", "stolen laptop"), ("provider", "here_only")]].concat();
+    let order = [&ids[..], &[("reason", "stolen laptop"), ("at_provider", "here_only")]].concat();
     let job = stage.browser.form(&format!("{LIST}/many"), &order).await;
     assert_eq!(job.status, 303, "{job:?}");
     let job = stage.page(job.header("location")).await;
@@ -259,6 +260,29 @@ async fn all_that_a_filter_matches_are_asked_again_only_if_the_number_is_still_r
     let list = stage.page(&format!("{LIST}?health=needs_authorization")).await;
     assert_eq!(shown(&list).len(), 2);
     assert!(list.contains("an administrator asks"), "{list}");
+}
+
+#[tokio::test]
+async fn all_that_a_filter_matches_are_revoked_with_every_field_of_the_page() {
+    let stage = Stage::set().await;
+    let issuer = stage.demo.authorization_server.issuer();
+    let provider = serde_urlencoded::to_string([("provider", issuer)]).unwrap();
+    let preview = stage.page(&format!("{LIST}/many?do=revoke&all=yes&{provider}&q=ali")).await;
+    assert!(preview.contains("Revoke 1 OAuth token?"), "{preview}");
+    assert_eq!(hidden(&preview, "provider"), issuer);
+    let order = [
+        ("do", "revoke"),
+        ("all", "yes"),
+        ("q", "ali"),
+        ("provider", issuer),
+        ("expected", "1"),
+        ("at_provider", "unless_wide"),
+        ("reason", "stolen laptop"),
+    ];
+    let job = stage.browser.form(&format!("{LIST}/many"), &order).await;
+    assert_eq!(job.status, 303, "{}", job.text);
+    assert!(stage.page(job.header("location")).await.contains("Being told"));
+    assert!(stage.call(0).await.contains("/connect/hub") && stage.call(1).await.contains("bob"));
 }
 
 #[tokio::test]
