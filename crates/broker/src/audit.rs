@@ -1,7 +1,7 @@
 //! The audit trail: reading it, and writing what belongs to no other change.
 
 use crate::{Broker, BrokerError, Caller};
-use doorward_domain::{AuditEvent, NewAuditEvent, Page, PageRequest, Permission};
+use doorward_domain::{AuditEvent, NewAuditEvent, Page, PageRequest, Permission, UserId};
 use doorward_storage::AuditFilter;
 use std::ops::Range;
 
@@ -33,6 +33,12 @@ impl Broker {
         let span = self.storage().audit_span(&filter).await?;
         let piece = span.start..span.end.min(newest.saturating_add(1));
         Ok(AuditExport { broker: self.clone(), filter, piece })
+    }
+
+    /// Who has an e-mail address, for those who look for what they did.
+    pub async fn person_of_email(&self, caller: &Caller, email: &str) -> Result<Option<UserId>, BrokerError> {
+        caller.require(Permission::ReadAudit)?;
+        Ok(self.storage().user_by_email(email).await?.map(|user| user.id))
     }
 
     /// Writes an event that belongs to no other change.

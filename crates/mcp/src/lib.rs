@@ -19,6 +19,7 @@ pub mod revision;
 mod route;
 mod session;
 mod splice;
+mod tool_trial;
 pub mod upstream;
 mod uri_template;
 
@@ -26,4 +27,5 @@ pub use catalog::{CatalogState, Catalogs, IndexedCatalog};
 pub use errors::{AUTHORIZATION_DECLINED, AUTHORIZATION_ENDED, AUTHORIZATION_REQUIRED};
 pub use front::{McpParts, McpService, router};
 pub use resource_owners::ResourceOwners;
+pub use tool_trial::{ToolTrial, Tried};
 pub use upstream::CallError;

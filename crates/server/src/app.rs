@@ -97,7 +97,7 @@ impl App {
         if let Some(administrator) = &settings.administrator {
             create_administrator(&broker, administrator).await?;
         }
-        let McpService { router: mcp, catalogs } = doorward_mcp::router(McpParts {
+        let McpService { router: mcp, catalogs, trial } = doorward_mcp::router(McpParts {
             broker: broker.clone(),
             storage: storage.clone(),
             outbound,
@@ -112,7 +112,7 @@ impl App {
         let checkpoints = Checkpoints::new(settings.audit_checkpoint_file.clone());
         let keeps_ring = settings.key_ring.is_none();
         let facts = Arc::new(facts(settings));
-        let state = AppState { broker, catalogs, facts };
+        let state = AppState { broker, catalogs, trial, facts };
         Ok(Self { state, mcp, storage, vault, checkpoints, webhook, directory, keeps_ring })
     }
 

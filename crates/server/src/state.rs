@@ -2,7 +2,7 @@
 
 use crate::cookies::Cookies;
 use doorward_broker::Broker;
-use doorward_mcp::Catalogs;
+use doorward_mcp::{Catalogs, ToolTrial};
 use ipnet::IpNet;
 use std::sync::Arc;
 use url::Url;
@@ -12,6 +12,7 @@ use url::Url;
 pub(crate) struct AppState {
     pub(crate) broker: Broker,
     pub(crate) catalogs: Catalogs,
+    pub(crate) trial: ToolTrial,
     pub(crate) facts: Arc<Facts>,
 }
 

@@ -3,7 +3,14 @@
 //! A page is a struct with a template. What it shows comes from the same use cases as REST, so a page
 //! can do nothing that REST cannot.
 
+mod attention;
+mod audit;
+mod audit_filter;
+mod audit_words;
 mod callback;
+mod cleanup;
+mod cleanup_action;
+mod cleanup_run;
 mod confirm;
 mod connect;
 mod connect_client;
@@ -17,6 +24,7 @@ mod gateway_discovery;
 mod gateway_form;
 mod gateways;
 mod health;
+mod keys;
 mod login;
 mod menu;
 mod message;
@@ -45,6 +53,8 @@ mod statics;
 mod time_line;
 mod token;
 mod tokens;
+mod tool_form;
+mod try_tool;
 mod words;
 
 use crate::state::AppState;
@@ -52,7 +62,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use error::PageError;
 use std::str::FromStr;
 
@@ -66,6 +76,7 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .merge(servers())
         .merge(access())
         .merge(authorizations())
+        .merge(operation())
         .merge(authorizing())
         .route("/ui/static/{hash}/{name}", get(statics::file))
         .route("/ui/{*rest}", get(missing))
@@ -77,7 +88,7 @@ fn signing_in() -> Router<AppState> {
         .route("/ui/setup", get(setup::show_setup).post(setup::complete_setup))
         .route("/ui/reset", get(setup::show_reset).post(setup::complete_reset))
         .route("/ui/login", get(login::show).post(login::log_in))
-        .route("/ui/logout", axum::routing::post(login::log_out))
+        .route("/ui/logout", post(login::log_out))
 }
 
 fn servers() -> Router<AppState> {
@@ -97,6 +108,8 @@ fn access() -> Router<AppState> {
         .route("/ui/tokens/new", get(token::show).post(token::create))
         .route("/ui/tokens/{id}/end", get(tokens::ask).post(tokens::end))
         .route("/ui/connect-a-client", get(connect_client::show).post(connect_client::create))
+        .route("/ui/try", get(try_tool::show))
+        .route("/ui/try/{slug}", get(try_tool::ask).post(try_tool::call))
         .route("/ui/people", get(people::show))
         .route("/ui/people/new", get(person::show).post(person::create))
         .route("/ui/people/{id}/{verb}", get(people::ask).post(people::perform))
@@ -110,8 +123,21 @@ fn authorizations() -> Router<AppState> {
         .route("/ui/oauth-tokens/ended", get(oauth_tokens_ended::show))
         .route("/ui/oauth-tokens/ended/{id}", get(oauth_token_ended::show))
         .route("/ui/oauth-tokens/{id}", get(oauth_token::show))
-        .route("/ui/oauth-tokens/{id}/refresh", axum::routing::post(oauth_token::refresh))
+        .route("/ui/oauth-tokens/{id}/refresh", post(oauth_token::refresh))
         .route("/ui/oauth-tokens/{id}/{verb}", get(oauth_token_end::ask).post(oauth_token_end::perform))
+}
+
+fn operation() -> Router<AppState> {
+    Router::new()
+        .route("/ui/cleanup", get(cleanup::show))
+        .route("/ui/cleanup/run", get(cleanup_action::ask).post(cleanup_action::run))
+        .route("/ui/cleanup/dry-run", post(cleanup_action::dry_run))
+        .route("/ui/cleanup/held", post(cleanup_action::end_held))
+        .route("/ui/cleanup/runs/{id}", get(cleanup_run::show))
+        .route("/ui/audit", get(audit::show))
+        .route("/ui/keys", get(keys::show))
+        .route("/ui/keys/rotate", get(keys::ask_rotate).post(keys::rotate))
+        .route("/ui/keys/{id}/retire", get(keys::ask_retire).post(keys::retire))
 }
 
 fn authorizing() -> Router<AppState> {

@@ -57,7 +57,46 @@ impl Browser {
 
     /// What the console complained about: script errors and violations of the content security policy.
     pub async fn problems(&mut self) -> Vec<Value> {
-        self.step(json!({ "do": "problems" })).await.as_array().cloned().unwrap_or_default()
+        self.list(json!({ "do": "problems" })).await
+    }
+
+    /// Light or dark.
+    pub async fn scheme(&mut self, scheme: &str) {
+        self.step(json!({ "do": "scheme", "scheme": scheme })).await;
+    }
+
+    /// How large the window is.
+    pub async fn size(&mut self, width: u32, height: u32) {
+        self.step(json!({ "do": "size", "width": width, "height": height })).await;
+    }
+
+    /// What axe-core finds serious or critical: by all its rules, or by some.
+    pub async fn axe(&mut self, rules: Option<&[&str]>) -> Vec<Value> {
+        self.list(json!({ "do": "axe", "rules": rules })).await
+    }
+
+    /// How many pixels the page is wider than the window.
+    pub async fn overflow(&mut self) -> i64 {
+        self.step(json!({ "do": "overflow" })).await.as_i64().unwrap_or(i64::MAX)
+    }
+
+    /// Where in the page, or in any answer since the browser forgot everything, one of these stands.
+    pub async fn leaks(&mut self, values: &[&str]) -> Vec<Value> {
+        self.list(json!({ "do": "leaks", "values": values })).await
+    }
+
+    /// Every URL that was asked for since the browser forgot everything.
+    pub async fn requests(&mut self) -> Vec<Value> {
+        self.list(json!({ "do": "requests" })).await
+    }
+
+    /// Keeps a screenshot where `DOORWARD_SCREENSHOTS` names a folder.
+    pub async fn picture(&mut self, name: &str) {
+        self.step(json!({ "do": "picture", "name": name })).await;
+    }
+
+    async fn list(&mut self, step: Value) -> Vec<Value> {
+        self.step(step).await.as_array().cloned().unwrap_or_default()
     }
 
     async fn step(&mut self, step: Value) -> Value {

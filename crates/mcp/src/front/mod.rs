@@ -24,6 +24,7 @@ use crate::ask::Reluctant;
 use crate::catalog::Catalogs;
 use crate::errors::ProtocolError;
 use crate::session::Sessions;
+use crate::tool_trial::ToolTrial;
 use crate::upstream::Upstreams;
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -53,6 +54,8 @@ pub struct McpService {
     /// `/mcp` and `/gateways/{slug}/mcp`.
     pub router: Router,
     pub catalogs: Catalogs,
+    /// For the page on which a person tries a tool.
+    pub trial: ToolTrial,
 }
 
 /// What every request needs.
@@ -84,8 +87,8 @@ pub fn router(parts: McpParts) -> McpService {
     let router = Router::new()
         .route("/mcp", any(all_gateways))
         .route("/gateways/{slug}/mcp", any(one_gateway))
-        .with_state(front);
-    McpService { router, catalogs }
+        .with_state(Arc::clone(&front));
+    McpService { router, catalogs, trial: ToolTrial::new(front) }
 }
 
 async fn tell_sessions(

@@ -63,11 +63,18 @@ pub(super) async fn log_in(
     State(state): State<AppState>,
     ClientAddress(address): ClientAddress,
     guard: FormGuard,
+    before: Option<SessionCaller>,
     CheckedForm(typed): CheckedForm<Fields>,
 ) -> Result<Response, PageError> {
     let password = Password::new(typed.raw("password"));
     match state.broker.log_in(typed.text("email"), &password, address).await {
-        Ok(login) => Ok(signed_in(&state, &login, local(typed.text("next")))),
+        Ok(login) => {
+            // The cookie is replaced: whatever session it stood for ends with it.
+            if let Some(before) = before {
+                state.broker.log_out(&before.caller).await?;
+            }
+            Ok(signed_in(&state, &login, local(typed.text("next"))))
+        }
         Err(error) => {
             let retry_after = match &error {
                 BrokerError::Throttled { retry_after } => Some(retry_after.as_secs().max(1)),

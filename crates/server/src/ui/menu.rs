@@ -36,6 +36,7 @@ const START: &[Entry] = &[Entry::open(Here::Overview, "/ui", "Overview")];
 const ACCESS: &[Entry] = &[
     Entry::for_those_who(Permission::ReadGrants, Here::OAuthTokens, "/ui/oauth-tokens", "OAuth tokens"),
     Entry::open(Here::ConnectAClient, "/ui/connect-a-client", "Connect a client"),
+    Entry::open(Here::TryATool, "/ui/try", "Try a tool"),
     Entry::open(Here::ApiTokens, "/ui/tokens", "API tokens"),
     Entry::for_those_who(Permission::ManageUsers, Here::People, "/ui/people", "People"),
 ];
@@ -43,7 +44,14 @@ const ACCESS: &[Entry] = &[
 const SERVERS: &[Entry] =
     &[Entry::for_those_who(Permission::ManageGateways, Here::Gateways, "/ui/gateways", "Gateways")];
 
-const GROUPS: [(&str, &[Entry]); 3] = [("", START), ("Access", ACCESS), ("Servers", SERVERS)];
+const OPERATION: &[Entry] = &[
+    Entry::for_those_who(Permission::ReadAudit, Here::Audit, "/ui/audit", "Audit"),
+    Entry::for_those_who(Permission::RunCleanup, Here::Cleanup, "/ui/cleanup", "Cleanup"),
+    Entry::for_those_who(Permission::ManageKeys, Here::Keys, "/ui/keys", "Keys"),
+];
+
+const GROUPS: [(&str, &[Entry]); 4] =
+    [("", START), ("Access", ACCESS), ("Servers", SERVERS), ("Operation", OPERATION)];
 
 /// The groups as far as somebody may open them; a group without a page is left out.
 pub(super) fn groups(may: impl Fn(Permission) -> bool) -> Vec<Group> {
@@ -63,7 +71,7 @@ mod tests {
         let shown = |may: fn(Permission) -> bool| -> Vec<&str> {
             groups(may).iter().flat_map(|group| group.entries.iter().map(|entry| entry.label)).collect()
         };
-        assert_eq!(shown(|_| false), ["Overview", "Connect a client", "API tokens"]);
+        assert_eq!(shown(|_| false), ["Overview", "Connect a client", "Try a tool", "API tokens"]);
         assert!(groups(|_| false).iter().all(|group| group.title != "Servers"));
         assert!(shown(|need| need == Permission::ReadGrants).contains(&"OAuth tokens"));
         assert_eq!(shown(|_| true).len(), GROUPS.iter().map(|(_, entries)| entries.len()).sum::<usize>());

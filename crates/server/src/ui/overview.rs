@@ -2,6 +2,7 @@
 
 use crate::extract::SessionCaller;
 use crate::state::AppState;
+use crate::ui::attention::Watch;
 use crate::ui::error::PageError;
 use crate::ui::page::{self, Frame, Here};
 use askama::Template;
@@ -23,6 +24,8 @@ struct Overview {
     steps: Vec<Step>,
     open_steps: usize,
     mcp_url: String,
+    /// For those who read all grants.
+    watch: Option<Watch>,
 }
 
 /// One step of the checklist.
@@ -117,6 +120,7 @@ pub(super) async fn show(
         connected: count(|status| status != ConnectionStatus::NotConnected) > 0,
         token: tokens > 0,
     });
+    let watch = Watch::of(&state, caller, &gateways).await?;
     let mut mcp_url = state.facts.public_url.clone();
     mcp_url.set_path("mcp");
     Ok(page::page(&Overview {
@@ -135,12 +139,13 @@ pub(super) async fn show(
         open_steps: steps.iter().filter(|step| !step.done).count(),
         steps,
         mcp_url: mcp_url.to_string(),
+        watch,
     }))
 }
 
 #[cfg(test)]
 pub(super) fn samples() -> Vec<(&'static str, String)> {
-    let page = |facts: &Facts, attention| {
+    let page = |facts: &Facts, attention, watch| {
         let steps = steps(facts);
         let overview = Overview {
             frame: Frame::sample(Here::Overview),
@@ -151,13 +156,17 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
             open_steps: steps.iter().filter(|step| !step.done).count(),
             steps,
             mcp_url: "http://localhost:4444/mcp".into(),
+            watch,
         };
         overview.render().unwrap()
     };
     let some =
         Facts { administrator: true, registered: true, published: false, connected: false, token: false };
     let all = Facts { administrator: false, registered: true, published: true, connected: true, token: true };
-    vec![("overview", page(&some, 1)), ("overview-done", page(&all, 0))]
+    vec![
+        ("overview", page(&some, 1, Some(crate::ui::attention::sample()))),
+        ("overview-done", page(&all, 0, None)),
+    ]
 }
 
 #[cfg(test)]

@@ -51,8 +51,12 @@ pub(crate) enum Here {
     OAuthTokens,
     ApiTokens,
     ConnectAClient,
+    TryATool,
     People,
     Gateways,
+    Cleanup,
+    Audit,
+    Keys,
     Connections,
 }
 
@@ -131,6 +135,13 @@ impl Note {
             "deleted" => "Deleted.",
             "ended" => "The token has ended: whatever used it is refused from now on.",
             "person-disabled" => "Disabled: their sessions and API tokens have ended.",
+            "key-rotated" => "A new key seals. What older keys hold is being sealed anew.",
+            "key-retired" => "Retired: the key is out of the ring.",
+            "key-retired-by-hand" => {
+                "Nothing needs the key any more: take it out of the setting of every process now."
+            }
+            "person-administrator" => "They are an administrator now.",
+            "person-user" => "They are no administrator any more.",
             "person-enabled" => "They can sign in again.",
             "refreshed" => "Refreshed: there is a fresh token.",
             "none-selected" => {

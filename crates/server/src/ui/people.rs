@@ -32,6 +32,7 @@ struct Row {
     badge: Badge,
     active: bool,
     is_you: bool,
+    is_administrator: bool,
     since: Moment,
 }
 
@@ -52,6 +53,7 @@ impl Row {
             },
             active,
             is_you: user.id == you,
+            is_administrator: user.role == Role::Administrator,
             since: Moment::exact(user.created_at),
         }
     }
@@ -70,6 +72,8 @@ enum Verb {
     ResetLink,
     Disable,
     Enable,
+    MakeAdministrator,
+    MakeUser,
 }
 
 impl Verb {
@@ -78,6 +82,8 @@ impl Verb {
             "reset-link" => Ok(Self::ResetLink),
             "disable" => Ok(Self::Disable),
             "enable" => Ok(Self::Enable),
+            "make-administrator" => Ok(Self::MakeAdministrator),
+            "make-user" => Ok(Self::MakeUser),
             _ => Err(PageError::NOT_FOUND),
         }
     }
@@ -98,6 +104,17 @@ impl Verb {
                 format!("Enable {name}?"),
                 "They can sign in again with the password they had. Their API tokens stay ended.",
                 "Enable",
+            ),
+            Self::MakeAdministrator => (
+                format!("Make {name} an administrator?"),
+                "They can register gateways, see and end every authorization, and change people, you included. \
+                 They still never see a key or another person's password.",
+                "Make administrator",
+            ),
+            Self::MakeUser => (
+                format!("Take the administration from {name}?"),
+                "They keep their account, their connections and their API tokens, and lose the pages of administrators at once.",
+                "Take it away",
             ),
         }
     }
@@ -134,7 +151,7 @@ pub(super) async fn ask(
         lines: vec![line.to_owned()],
         action: format!("/ui/people/{id}/{verb}"),
         button,
-        danger: asked == Verb::Disable,
+        danger: matches!(asked, Verb::Disable | Verb::MakeUser),
         back: "/ui/people".to_owned(),
         version: Some(user.version),
     }))
@@ -149,16 +166,19 @@ pub(super) async fn perform(
 ) -> Result<Response, PageError> {
     let caller = &session.caller;
     let id: UserId = crate::ui::id(&id)?;
-    let (to, note) = match Verb::parse(&verb)? {
+    let of_state = |state| UserEdit { state: Some(state), ..UserEdit::default() };
+    let of_role = |role| UserEdit { role: Some(role), ..UserEdit::default() };
+    let (edit, note) = match Verb::parse(&verb)? {
         Verb::ResetLink => {
             let user = state.broker.user(caller, id).await?;
             let link = state.broker.create_reset_link(caller, id).await?;
             return Ok(page::page(&LinkPage::new(Frame::new(&state, &session, Here::People), &user, &link)));
         }
-        Verb::Disable => (UserState::Disabled, "person-disabled"),
-        Verb::Enable => (UserState::Active, "person-enabled"),
+        Verb::Disable => (of_state(UserState::Disabled), "person-disabled"),
+        Verb::Enable => (of_state(UserState::Active), "person-enabled"),
+        Verb::MakeAdministrator => (of_role(Role::Administrator), "person-administrator"),
+        Verb::MakeUser => (of_role(Role::User), "person-user"),
     };
-    let edit = UserEdit { state: Some(to), ..UserEdit::default() };
     state.broker.update_user(caller, id, Some(version_of(&typed)), edit).await?;
     Ok(Redirect::to(&format!("/ui/people?note={note}")).into_response())
 }

@@ -6,6 +6,9 @@ use crate::ui::samples::CANARY;
 fn all() -> Vec<(&'static str, String)> {
     use crate::ui;
     [
+        ui::audit::samples(),
+        ui::cleanup::samples(),
+        ui::cleanup_run::samples(),
         ui::confirm::samples(),
         ui::connect::samples(),
         ui::connect_client::samples(),
@@ -14,6 +17,7 @@ fn all() -> Vec<(&'static str, String)> {
         ui::error::samples(),
         ui::gateway::samples(),
         ui::gateways::samples(),
+        ui::keys::samples(),
         ui::login::samples(),
         ui::message::samples(),
         ui::oauth_token::samples(),
@@ -29,6 +33,7 @@ fn all() -> Vec<(&'static str, String)> {
         ui::setup::samples(),
         ui::token::samples(),
         ui::tokens::samples(),
+        ui::try_tool::samples(),
     ]
     .concat()
 }

@@ -3,11 +3,12 @@
 use doorward_broker::{Connection, ConnectionStatus};
 use doorward_domain::user::PasswordHash;
 use doorward_domain::{
-    Actor, ApiToken, Audience, CatalogSharing, ClientRegistration, EndCause, EndedGrant, Fingerprint,
-    Gateway, GatewayAuthorization, GatewayId, GatewayState, Grant, GrantId, GrantOwner, GrantState, Health,
+    Actor, ApiToken, Audience, AuditEvent, CatalogSharing, CleanupCounts, CleanupRun, CleanupState,
+    CleanupTrigger, ClientRegistration, EndCause, EndedGrant, Fingerprint, Gateway, GatewayAuthorization,
+    GatewayId, GatewayState, Grant, GrantId, GrantNames, GrantOwner, GrantState, Health, Hex, HoldReason,
     KeyId, OAuthSettings, ProviderAccount, ProviderFacts, ReauthorizationReason, Receipt, RegistrationKind,
-    Removal, Role, Sealed, SealedTokenSet, Slug, StaticHeader, Timestamp, TokenEndpointAuth, TokenHash, User,
-    UserId, UserState,
+    Removal, Role, Sealed, SealedTokenSet, Slug, StaticHeader, SweptKind, Timestamp, TokenEndpointAuth,
+    TokenHash, User, UserId, UserState,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -263,4 +264,72 @@ pub(super) fn ended_grant(receipt: Receipt) -> EndedGrant {
         receipt_at: NOW,
         user_apps_url: Some("https://github.com/settings/applications".into()),
     }
+}
+
+/// A dry run, one that holds, one that is done, one that failed, and one that runs.
+pub(super) fn cleanup_runs() -> Vec<CleanupRun> {
+    let alice = GrantNames {
+        user_email: Some("<b>admin</b>@acme.example".into()),
+        gateway_slug: "github-mcp".into(),
+    };
+    let nobodys = GrantNames { user_email: None, gateway_slug: "search".into() };
+    let counts = CleanupCounts::from([
+        (SweptKind::StaleGrants, 4),
+        (SweptKind::IdleGrants, 1),
+        (SweptKind::AuthorizationRequests, 31),
+        (SweptKind::SetupLinks, 0),
+    ]);
+    let run = |number: u128, state, dry_run, hold_reason: Option<HoldReason>| CleanupRun {
+        id: Uuid::from_u128(number).into(),
+        trigger: if dry_run { CleanupTrigger::Manual } else { CleanupTrigger::Scheduled },
+        actor: if dry_run { Actor::User(UserId(Uuid::from_u128(1))) } else { Actor::System },
+        dry_run,
+        state,
+        started_at: ago(86_400),
+        finished_at: (state != CleanupState::Running).then(|| ago(86_399)),
+        counts: counts.clone(),
+        held_count: if hold_reason.is_some() { 140 } else { 0 },
+        hold_reason,
+        confirms: None,
+        sample: if dry_run || hold_reason.is_some() { vec![alice.clone(), nobodys.clone()] } else { vec![] },
+        slowest_batch_ms: 12,
+        error: (state == CleanupState::Failed).then(|| "the database went away".into()),
+    };
+    let (done, failed) = (CleanupState::Done, CleanupState::Failed);
+    vec![
+        run(21, done, true, None),
+        run(22, done, false, Some(HoldReason::TooMany)),
+        CleanupRun { confirms: Some(Uuid::from_u128(22).into()), ..run(23, done, false, None) },
+        run(24, failed, false, Some(HoldReason::ClockJumped)),
+        CleanupRun { counts: CleanupCounts::new(), ..run(25, CleanupState::Running, false, None) },
+    ]
+}
+
+/// A revoke, a refused sign-in, a system event, and an action that no page knows.
+pub(super) fn audit_events() -> Vec<AuditEvent> {
+    let event = |seq: i64, actor, action: &str, detail: &[(&str, &str)]| AuditEvent {
+        seq,
+        previous_hash: Hex([1; 32]),
+        hash: Hex([2; 32]),
+        id: Uuid::from_u128(40).into(),
+        at: ago(3_600),
+        actor,
+        action: action.into(),
+        subject: Some("0198-<img src=x>".into()),
+        user_id: Some(UserId(Uuid::from_u128(1))),
+        address: Some("192.0.2.7".into()),
+        reference: Some("q7mk2".into()),
+        detail: detail.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+    };
+    vec![
+        event(
+            9,
+            Actor::User(UserId(Uuid::from_u128(1))),
+            "grant.revoke",
+            &[("cause", "revoked"), ("reason", "<i>report")],
+        ),
+        event(8, Actor::Anonymous, "login.refused", &[]),
+        event(7, Actor::System, "cleanup.done", &[("stale_grants", "4")]),
+        event(6, Actor::CommandLine, "something.new", &[]),
+    ]
 }

@@ -5,12 +5,17 @@
 //   goto {url} · fill {selector, value} · click {selector} · check {selector} · press {key}
 //   expect {text} (waits until the page shows it) · expect_url {prefix}
 //   url · title · text {selector?} · content · cookies · screenshot {path}
-//   size {width, height} · new_context (a browser without cookies) · problems (console errors, CSP reports)
+//   size {width, height} · scheme {scheme} · new_context (a browser without cookies)
+//   problems (console errors, CSP reports) · axe {rules?} (what axe-core finds serious or critical)
+//   overflow (how far the page is wider than the window) · leaks {values} (where in the page or in any answer
+//   of this context one of them stands) · requests (the URLs that this context has asked for)
+//   picture {name} (a screenshot into the folder DOORWARD_SCREENSHOTS, if it is set)
 // A line of results: { ok: true, results: [...] } or { ok: false, failed_step, error, url, text }.
 //
 // Options: executable ("/usr/bin/chromium"), timeout_ms (15000), color_scheme ("light").
 
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
@@ -32,15 +37,54 @@ const browser = await chromium.launch({
 
 let page;
 let problems = [];
+let requests = [];
+let answers = [];
+
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const pictures = process.env.DOORWARD_SCREENSHOTS;
 
 async function newContext() {
   await page?.context().close();
-  const context = await browser.newContext({ colorScheme: color_scheme, locale: "en-GB" });
+  const context = await browser.newContext({ colorScheme: color_scheme, locale: "en-GB", reducedMotion: "reduce" });
   context.setDefaultTimeout(timeout_ms);
   page = await context.newPage();
-  problems = [];
-  page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+  [problems, requests, answers] = [[], [], []];
+  page.on("console", (message) => isProblem(message) && problems.push(message.text()));
   page.on("pageerror", (error) => problems.push(String(error)));
+  page.on("request", (request) => requests.push(request.url()));
+  page.on("response", (response) => answers.push(whole(response)));
+}
+
+// A page that says "not found" is itself no problem, but whatever it failed to load is.
+function isProblem(message) {
+  const isThePage = message.location().url === page.url() && message.text().startsWith("Failed to load resource");
+  return message.type() === "error" && !isThePage;
+}
+
+// What came over the wire: head and body; a redirect has no body.
+async function whole(response) {
+  const head = JSON.stringify(await response.allHeaders().catch(() => ({})));
+  const body = await response.text().catch(() => "");
+  return { url: response.url(), text: `${head}\n${body}` };
+}
+
+async function leaks(values) {
+  const seen = [...(await Promise.all(answers)), { url: "the page itself", text: await page.content() }];
+  const found = (value) => seen.filter(({ text }) => text.includes(value)).map(({ url }) => `${value} in ${url}`);
+  return values.flatMap(found);
+}
+
+// The policy of the pages forbids scripts from elsewhere; the debugger's own are not subject to it.
+async function audit(rules) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(
+    (only) => globalThis.axe.run(document, { resultTypes: ["violations"], ...(only && { runOnly: only }) }), rules);
+  const bad = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  return bad.map(({ id, help, nodes }) => ({ id, help, where: nodes.slice(0, 5).map((node) => node.html.slice(0, 160)) }));
+}
+
+async function picture(name) {
+  if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
 }
 
 async function run(step) {
@@ -62,6 +106,13 @@ async function run(step) {
     case "cookies": return page.context().cookies();
     case "screenshot": return page.screenshot({ path: step.path, fullPage: true }).then(() => step.path);
     case "size": return page.setViewportSize({ width: step.width, height: step.height });
+    case "scheme": return page.emulateMedia({ colorScheme: step.scheme });
+    case "axe": return audit(step.rules);
+    case "overflow":
+      return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    case "leaks": return leaks(step.values);
+    case "requests": return requests;
+    case "picture": return picture(step.name);
     case "new_context": return newContext();
     case "problems": return problems;
     default: throw new Error(`there is no step "${step.do}"`);

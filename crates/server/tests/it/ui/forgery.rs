@@ -1,6 +1,7 @@
-//! Forged requests: no token, somebody else's token, another site.
+//! Forged requests: no token, somebody else's token, another site. What every route refuses is asked of every
+//! route there is.
 
-use super::outsider;
+use super::{outsider, routes};
 use doorward_testkit::app::{Person, TestApp};
 use doorward_testkit::client::Client;
 
@@ -59,4 +60,60 @@ async fn a_refused_form_says_what_to_do() {
         "{text}"
     );
     assert_eq!(browser.get("/ui").await.status, 200, "the session lives on");
+}
+
+#[tokio::test]
+async fn every_route_that_takes_a_form_refuses_a_forged_one() {
+    let app = TestApp::start().await;
+    let browser = app.browser(app.administrator()).await;
+    let others = app.browser(&app.user("alice").await).await;
+    let posting: Vec<_> = routes::all().into_iter().filter(|route| route.post).collect();
+    assert!(posting.len() > 15, "{posting:?}");
+    for route in posting {
+        for (site, csrf) in [
+            ("same-origin", ""),
+            ("same-origin", "made-up"),
+            ("same-origin", others.csrf()),
+            ("cross-site", browser.csrf()),
+            ("same-site", browser.csrf()),
+        ] {
+            let request = outsider()
+                .post(format!("{}{}", app.origin, routes::filled(&route.path)))
+                .header("cookie", browser.cookie())
+                .header("sec-fetch-site", site)
+                .form(&[("csrf", csrf)]);
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), 403, "{} {site} {csrf}", route.path);
+            let text = answer.text().await.unwrap();
+            assert!(text.contains("This form could not be trusted"), "{}: {text}", route.path);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_answer_of_a_page_route_carries_what_guards_it() {
+    let app = TestApp::start().await;
+    let browser = app.browser(app.administrator()).await;
+    for route in routes::all() {
+        let path = routes::filled(&route.path);
+        let answers =
+            [browser.get(&path).await, app.anonymous().get(&path).await, browser.form(&path, &[]).await];
+        for answer in answers {
+            let is_file = route.path.starts_with("/ui/static/");
+            let policy = answer.header("content-security-policy");
+            assert!(
+                policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"),
+                "{path}: {policy}"
+            );
+            for (name, value) in [
+                ("x-content-type-options", "nosniff"),
+                ("x-frame-options", "DENY"),
+                ("referrer-policy", "same-origin"),
+            ] {
+                assert_eq!(answer.header(name), value, "{path}: {name}");
+            }
+            assert!(is_file || answer.header("cache-control") == "no-store", "{path}");
+            assert_ne!(answer.status, 500, "{path}");
+        }
+    }
 }

@@ -1,15 +1,22 @@
 //! The pages, over HTTP and in a real browser.
 
 mod access;
+mod audit;
 mod callback;
+mod cleanup;
 mod connect;
+mod every_page;
 mod forgery;
 mod gateways;
 mod journey;
+mod keys;
 mod oauth_tokens;
 mod pages;
 mod people;
+mod routes;
 mod signing_in;
+mod stories;
+mod try_tool;
 
 use doorward_testkit::app::TestApp;
 use doorward_testkit::client::Answer;

@@ -43,6 +43,25 @@ async fn a_disabled_person_is_out_at_once_and_may_come_back() {
 }
 
 #[tokio::test]
+async fn administration_is_given_and_taken_but_nobody_takes_their_own() {
+    let app = TestApp::start().await;
+    let alice = app.user("alice").await;
+    let theirs = app.browser(&alice).await;
+    let browser = app.browser(app.administrator()).await;
+    let act = async |id: doorward_domain::UserId, verb: &str| {
+        let path = format!("/ui/people/{id}/{verb}");
+        let version = super::hidden(&browser.get(&path).await.text, "version");
+        browser.form(&path, &[("version", &version)]).await
+    };
+    let made = act(alice.id, "make-administrator").await;
+    assert_eq!(made.header("location"), "/ui/people?note=person-administrator");
+    assert_eq!(theirs.get("/ui/people").await.status, 200);
+    assert_eq!(act(alice.id, "make-user").await.status, 303);
+    assert_eq!(theirs.get("/ui/people").await.status, 403);
+    assert_eq!(act(app.administrator().id, "make-user").await.status, 409);
+}
+
+#[tokio::test]
 async fn people_are_not_for_users() {
     let app = TestApp::start().await;
     let alice = app.user("alice").await;

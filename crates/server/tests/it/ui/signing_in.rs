@@ -115,3 +115,18 @@ async fn a_reset_link_sets_a_password_once_and_ends_what_was_open() {
     assert_eq!(before.get("/ui").await.status, 303, "the session from before has ended");
     assert_eq!(app.anonymous().get(&page).await.status, 410);
 }
+
+#[tokio::test]
+async fn a_login_gives_a_new_session_and_ends_the_one_before() {
+    let app = TestApp::start().await;
+    let alice = app.user("alice").await;
+    let before = app.browser(&alice).await;
+    let fields = [("email", alice.email.as_str()), ("password", PASSWORD)];
+    let again = before.form("/ui/login", &fields).await;
+    let fresh = cookie_of(&again, "doorward-session");
+    assert!(again.status == 303 && !fresh.is_empty() && fresh != before.cookie());
+    assert_eq!(before.get("/ui").await.status, 303, "the session before has ended");
+    assert_eq!(app.anonymous().with_session(&fresh).await.get("/ui").await.status, 200);
+    let planted = app.anonymous().with_session("doorward-session=chosen-by-somebody-else").await;
+    assert_eq!(planted.get("/ui").await.status, 303, "no session is made from what a browser brings");
+}
