@@ -4,6 +4,7 @@ mod access;
 mod callback;
 mod connect;
 mod forgery;
+mod gateway_templates;
 mod gateways;
 mod journey;
 mod oauth_tokens;
