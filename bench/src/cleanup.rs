@@ -8,7 +8,7 @@ use crate::prepare::AnyError;
 use crate::{target, upstream};
 use doorward_broker::{AuthorizationInput, Broker, BrokerParts, CleanupOrder, GatewayInput};
 use doorward_domain::{Audience, CleanupPolicy, CleanupRun, Clock, Entropy, GatewayState, Policy, SweptKind};
-use doorward_oauth::OAuthClient;
+use doorward_oauth::{OAuthClient, ProviderTemplates};
 use doorward_outbound::{EgressPolicy, Outbound};
 use doorward_testkit::app::{TestApp, TestAppOptions, oauth_input};
 use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
@@ -126,6 +126,7 @@ fn broker(app: &TestApp, cutoff: i64) -> Result<Broker, AnyError> {
         vault: app.app.vault().clone(),
         ring_file: None,
         oauth: OAuthClient::new(Outbound::new(egress, Duration::from_secs(5))?),
+        templates: ProviderTemplates::shipped(),
         clock: app.clock.clone(),
         entropy: Entropy,
         policy: Policy {
@@ -133,6 +134,7 @@ fn broker(app: &TestApp, cutoff: i64) -> Result<Broker, AnyError> {
             ..Policy::default()
         },
         public_url: app.origin.parse()?,
+        client_metadata_url: None,
     }))
 }
 

@@ -102,10 +102,12 @@ pub async fn make_gateways(broker: &Broker, caller: &Caller) -> Result<(), AnyEr
             issuer: Some(provider),
             resource: None,
             scopes: vec!["read".to_owned(), "write".to_owned()],
+            scope_ceiling: None,
             authorize_params: BTreeMap::new(),
             client_id: format!("client-{number}"),
             client_secret: Edit::Set(ClientSecret::new("not a secret")),
             token_endpoint_auth: None,
+            template: None,
         };
         let gateway = GatewayInput {
             slug: Some(format!("gw-{number:02}")),

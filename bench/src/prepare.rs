@@ -9,7 +9,7 @@ use doorward_demo::AuthorizationServer;
 use doorward_domain::{
     Audience, AuthorizationCode, ClientSecret, Clock, Entropy, GatewayState, Password, Policy, StateToken,
 };
-use doorward_oauth::OAuthClient;
+use doorward_oauth::{OAuthClient, ProviderTemplates};
 use doorward_outbound::{EgressPolicy, Outbound};
 use doorward_storage::Storage;
 use doorward_vault::{KeyRing, Vault};
@@ -56,10 +56,12 @@ pub fn broker(storage: &Storage, key_ring: &str) -> Result<Broker, AnyError> {
         vault: Vault::new(KeyRing::parse(key_ring)?),
         ring_file: None,
         oauth: OAuthClient::new(Outbound::new(policy, Duration::from_secs(5))?),
+        templates: ProviderTemplates::shipped(),
         clock: Clock::System,
         entropy: Entropy,
         policy: Policy::default(),
         public_url: "http://localhost:4444".parse()?,
+        client_metadata_url: None,
     }))
 }
 
@@ -82,10 +84,12 @@ pub fn gateway(server: &AuthorizationServer, upstream: &str, slug: &str) -> Gate
         issuer: Some(server.issuer().to_owned()),
         resource: None,
         scopes: vec!["notes".to_owned()],
+        scope_ceiling: None,
         authorize_params: std::collections::BTreeMap::new(),
         client_id: server.client_id().to_owned(),
         client_secret: Edit::Set(ClientSecret::new(server.client_secret())),
         token_endpoint_auth: None,
+        template: None,
     };
     GatewayInput {
         slug: Some(slug.to_owned()),

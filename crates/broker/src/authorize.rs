@@ -1,10 +1,12 @@
 //! Setting out for the provider: created by the POST of the connect page alone, never by opening it.
 
 use crate::connect::{OwnRequest, oauth_of};
+use crate::test_login::narrowest;
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::authorization_request::AUTHORIZATION_REQUEST_LIFETIME;
 use doorward_domain::{
-    AuthorizationRequest, AuthorizationRequestId, GatewayState, PkceVerifier, SessionToken, StateToken,
+    AuthorizationPurpose, AuthorizationRequest, AuthorizationRequestId, GatewayState, GrantOwner,
+    PkceVerifier, SessionToken, StateToken,
 };
 use doorward_vault::Place;
 use secrecy::ExposeSecret;
@@ -35,12 +37,33 @@ impl Broker {
         self.page_url("oauth/callback")
     }
 
-    /// Creates the state, the PKCE verifier (RFC 7636) and the binding cookie, and says where to go.
+    /// Creates the state, the PKCE verifier (RFC 7636) and the binding cookie, and says where to go. Where the
+    /// caller is connected already, the same account of the provider is expected back.
     pub async fn begin_authorization(
         &self,
         caller: &Caller,
         slug: &str,
         request: Option<&str>,
+    ) -> Result<BeganAuthorization, BrokerError> {
+        self.begin(caller, slug, request, AuthorizationPurpose::Connect).await
+    }
+
+    /// The same, where another account may take the place of the one there (R34).
+    pub async fn begin_with_any_account(
+        &self,
+        caller: &Caller,
+        slug: &str,
+        request: Option<&str>,
+    ) -> Result<BeganAuthorization, BrokerError> {
+        self.begin(caller, slug, request, AuthorizationPurpose::ConnectAnyAccount).await
+    }
+
+    pub(crate) async fn begin(
+        &self,
+        caller: &Caller,
+        slug: &str,
+        request: Option<&str>,
+        purpose: AuthorizationPurpose,
     ) -> Result<BeganAuthorization, BrokerError> {
         let connect_request_id = match self.own_request(caller, request).await? {
             OwnRequest::Mine(request) => Some(request.id),
@@ -52,6 +75,10 @@ impl Broker {
             return Err(BrokerError::invalid("gateway", "this gateway is disabled: ask an administrator"));
         }
         let settings = oauth_of(&gateway)?;
+        let narrow = purpose == AuthorizationPurpose::Test;
+        let present = self.storage().grant_of(GrantOwner::User(caller.user.id), gateway.id).await?;
+        let asked = self.asked_scopes(settings, present.map(|grant| grant.id)).await?;
+        let scopes = if narrow { narrowest(settings) } else { asked };
         let state = StateToken::new(self.parts.entropy.token());
         let verifier = PkceVerifier::new(self.parts.entropy.token());
         let (cookie, cookie_hash) = self.new_token();
@@ -68,11 +95,16 @@ impl Broker {
             expected_issuer: settings.issuer.clone(),
             iss_promised: settings.iss_promised,
             fingerprint: settings.fingerprint(&gateway.url),
-            scopes: settings.scopes.clone(),
+            scopes,
+            purpose,
             created_at: now,
             expires_at: now.plus(AUTHORIZATION_REQUEST_LIFETIME),
         };
-        let event = caller.event("authorization.begin").subject(gateway.id).concerning(caller.user.id);
+        let event = caller
+            .event("authorization.begin")
+            .subject(gateway.id)
+            .concerning(caller.user.id)
+            .detail("purpose", purpose.as_str());
         self.storage().insert_authorization_request(&row, event).await?;
         let redirect =
             doorward_oauth::authorization_url(settings, &self.redirect_uri(), &state, &verifier, &row.scopes);

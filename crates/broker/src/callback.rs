@@ -1,11 +1,13 @@
 //! Coming back from the provider: every answer ends on a page that says what happened and what to do.
 
+use crate::gateway_check::GatewayCheck;
 use crate::grant::Consent;
 use crate::refresh::interrupted;
+use crate::test_login::tested;
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
-    AuthorizationCode, AuthorizationRequest, Gateway, GatewayState, GrantId, GrantOwner, PkceVerifier,
-    SessionToken, StateToken, TokenHash,
+    AuthorizationCode, AuthorizationPurpose, AuthorizationRequest, Gateway, GatewayState, Grant, GrantId,
+    GrantOwner, PkceVerifier, ProviderAccount, SessionToken, StateToken, TokenHash, TokenSet,
 };
 use doorward_storage::TakenAuthorizationRequest;
 use doorward_vault::Place;
@@ -30,6 +32,18 @@ pub enum Finished {
     /// The user said no at the provider.
     Denied {
         gateway: Arc<Gateway>,
+    },
+    /// The user came back as another account than the one that is connected: that one is kept, and what the
+    /// other brought is thrown away. The user may say that the other shall take its place.
+    OtherAccount {
+        gateway: Arc<Gateway>,
+        kept: ProviderAccount,
+        came: ProviderAccount,
+    },
+    /// It was a test login: what it brought was looked at and thrown away.
+    Tested {
+        gateway: Arc<Gateway>,
+        check: GatewayCheck,
     },
     /// Nothing was stored.
     Refused {
@@ -190,6 +204,23 @@ impl Broker {
             Ok(tokens) => tokens,
             Err(error) => return self.refused(caller, failed(error.to_string())).await,
         };
+        let account = self.account_of(&gateway, settings, &tokens).await;
+        let tokens = TokenSet { account, ..tokens };
+        if request.purpose == AuthorizationPurpose::Test {
+            let thrown_away = self.throw_away(settings, client.credentials(), &tokens).await;
+            let check = tested(request, settings, &tokens, thrown_away);
+            let event = caller.event("gateway.test_login").subject(gateway.id).concerning(caller.user.id);
+            self.storage().record(event.detail("passes", check.passes())).await?;
+            return Ok(Finished::Tested { gateway, check });
+        }
+        if let Some((kept, came)) = other_account(request, before.as_ref(), &tokens) {
+            let thrown_away = self.throw_away(settings, client.credentials(), &tokens).await;
+            let event = caller.event("authorization.other_account").subject(gateway.id);
+            let event =
+                event.concerning(caller.user.id).detail("kept", shown(&kept)).detail("came", shown(&came));
+            self.storage().record(event.detail("tokens", thrown_away.words())).await?;
+            return Ok(Finished::OtherAccount { gateway, kept, came });
+        }
         match self.store_consent(caller, request, &gateway, &tokens, before).await? {
             Consent::Stored(grant) => {
                 metrics::counter!("doorward_authorizations_total", "outcome" => "connected").increment(1);
@@ -207,6 +238,26 @@ impl Broker {
         self.storage().record(event).await?;
         Ok(Finished::Refused { problem })
     }
+}
+
+/// The account that is connected and the one that came, where they differ and nobody said that they may. At
+/// another provider an account has another identifier, so only what was given for the same place is compared.
+fn other_account(
+    request: &AuthorizationRequest,
+    before: Option<&Grant>,
+    tokens: &TokenSet,
+) -> Option<(ProviderAccount, ProviderAccount)> {
+    let before = before.filter(|grant| grant.fingerprint == request.fingerprint)?;
+    if request.purpose != AuthorizationPurpose::Connect {
+        return None;
+    }
+    let (kept, came) = (before.account.as_ref()?, tokens.account.as_ref()?);
+    (kept.subject != came.subject).then(|| (kept.clone(), came.clone()))
+}
+
+/// What a person recognizes of an account.
+fn shown(account: &ProviderAccount) -> &str {
+    account.name.as_deref().unwrap_or(&account.subject)
 }
 
 /// What the answer holds, once it is known to be the right server's.

@@ -7,7 +7,7 @@ use doorward_domain::{
     ClientRegistration, ClientRegistrationId, ClientSecret, Fingerprint, GatewayAuthorization, OAuthSettings,
     ProviderFacts, RegistrationKind, TokenEndpointAuth,
 };
-use doorward_oauth::Discovery;
+use doorward_oauth::{Discovered, Discovery, Registered};
 use doorward_vault::Place;
 use url::Url;
 
@@ -63,6 +63,16 @@ impl Broker {
         let Discovery::OAuth(found) = self.discover_upstream(url).await? else {
             return Ok(GatewayAuthorization::None);
         };
+        if let Some(client_id) =
+            self.client_metadata_url().filter(|_| found.client_id_metadata_document_supported)
+        {
+            let registered = Registered {
+                client_id: client_id.into(),
+                client_secret: None,
+                auth: TokenEndpointAuth::None,
+            };
+            return Ok(self.registered_at(url, *found, registered, RegistrationKind::MetadataDocument));
+        }
         let Some(registration_url) = &found.registration_url else {
             return Err(BrokerError::invalid(
                 "authorization.client_id",
@@ -86,6 +96,17 @@ impl Broker {
             )
             .await
             .map_err(|error| BrokerError::invalid("authorization", error.to_string()))?;
+        Ok(self.registered_at(url, *found, registered, RegistrationKind::Dynamic))
+    }
+
+    /// The settings of a gateway whose client is known at the authorization server that was found.
+    fn registered_at(
+        &self,
+        url: &Url,
+        found: Discovered,
+        registered: Registered,
+        kind: RegistrationKind,
+    ) -> GatewayAuthorization {
         let id: ClientRegistrationId = self.parts.entropy.id(self.now());
         let fingerprint = Fingerprint::of_oauth(
             url,
@@ -98,13 +119,13 @@ impl Broker {
         let registration = ClientRegistration {
             id,
             issuer: found.issuer.clone(),
-            kind: RegistrationKind::Dynamic,
+            kind,
             client_id: registered.client_id,
             client_secret: registered.client_secret.as_ref().map(seal),
             fingerprint,
             token_endpoint_auth: registered.auth,
         };
-        Ok(GatewayAuthorization::OAuth(Box::new(OAuthSettings {
+        GatewayAuthorization::OAuth(Box::new(OAuthSettings {
             authorization_url: found.authorization_url,
             token_url: found.token_url,
             revocation_url: found.revocation_url,
@@ -112,12 +133,15 @@ impl Broker {
             iss_promised: found.iss_promised,
             resource: found.resource,
             scopes: found.scopes,
+            scope_ceiling: Vec::new(),
+            refused_scopes: Vec::new(),
             authorize_params: std::collections::BTreeMap::new(),
             facts: ProviderFacts::default(),
+            template: None,
             keep_alive: false,
             registration,
             registration_problem: None,
-        })))
+        }))
     }
 }
 

@@ -5,7 +5,8 @@ use crate::{Access, Broker, BrokerError, Caller};
 use doorward_domain::connect_request::CONNECT_REQUEST_LIFETIME;
 use doorward_domain::gateway::origin;
 use doorward_domain::{
-    Change, ConnectRequest, ConnectRequestId, Gateway, GatewayId, Grant, GrantOwner, OAuthSettings, Timestamp,
+    Change, ConnectRequest, ConnectRequestId, Gateway, GatewayId, Grant, GrantOwner, GrantState,
+    OAuthSettings, Timestamp,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub struct ConnectLink {
     pub id: ConnectRequestId,
     pub url: Url,
     pub expires_at: Timestamp,
+    /// The user is connected, and is asked for more scopes.
+    pub more_scopes: bool,
 }
 
 /// What the connect page shows.
@@ -71,10 +74,15 @@ impl Broker {
             expires_at: now.plus(CONNECT_REQUEST_LIFETIME),
             completed_at: None,
         };
+        let present = self.storage().grant_of(GrantOwner::User(caller.user.id), gateway.id).await?;
+        let more_scopes = match present.filter(|grant| grant.state == GrantState::Active) {
+            Some(grant) => self.steps_up(grant.id).await?,
+            None => false,
+        };
         let pending = self.storage().upsert_connect_request(&wanted).await?;
         let mut url = self.page_url(&format!("connect/{}", gateway.slug));
         url.query_pairs_mut().append_pair("request", &pending.id.to_string());
-        Ok(ConnectLink { id: pending.id, url, expires_at: pending.expires_at })
+        Ok(ConnectLink { id: pending.id, url, expires_at: pending.expires_at, more_scopes })
     }
 
     /// Waits until the caller can use a gateway; false when `within` has passed first.
@@ -88,7 +96,16 @@ impl Broker {
         let deadline = tokio::time::Instant::now() + within;
         loop {
             let gateway = self.gateway(caller, gateway_id).await?;
-            if matches!(self.access(caller, &gateway).await?, Access::Open | Access::Header(_)) {
+            let reached = match self.access(caller, &gateway).await? {
+                Access::Open => true,
+                // A token that is there already does not do where more scopes are waited for.
+                Access::Header(header) => match header.used {
+                    Some(used) => !self.steps_up(used.grant()).await?,
+                    None => true,
+                },
+                Access::MustAuthorize { .. } | Access::Unavailable { .. } => false,
+            };
+            if reached {
                 return Ok(true);
             }
             let concerns = |change: &Change| matches!(change, Change::Grant { user, gateway, .. } if *user == caller.user.id && *gateway == gateway_id);
@@ -123,12 +140,8 @@ impl Broker {
         let settings = oauth_of(&gateway)?;
         let connected = self.storage().grant_of(GrantOwner::User(caller.user.id), gateway.id).await?;
         let granted = connected.as_ref().map(|grant| grant.scopes_granted.as_slice());
-        let new_scopes = settings
-            .scopes
-            .iter()
-            .filter(|scope| granted.is_none_or(|granted| !granted.contains(scope)))
-            .cloned()
-            .collect();
+        let scopes = self.asked_scopes(settings, connected.as_ref().map(|grant| grant.id)).await?;
+        let new_scopes = settings.facts.missing(&scopes, granted.unwrap_or_default());
         Ok(ConnectPage::Ask(Box::new(ConnectAsk {
             client_name: request
                 .as_ref()
@@ -137,7 +150,7 @@ impl Broker {
             provider_host: host_of(&settings.authorization_url),
             provider_origin: origin(&settings.authorization_url),
             redirect_host: origin(self.public_url()),
-            scopes: settings.scopes.clone(),
+            scopes,
             new_scopes,
             request: request.map(|request| request.id),
             connected,

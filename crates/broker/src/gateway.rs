@@ -1,10 +1,11 @@
 //! Gateways: create, edit, delete. An edit never loses a secret, and never carries one to another place.
 
+use crate::checked_facts::Places;
 use crate::client_registration::kept_secret;
 use crate::gateway_input::{
     checked_authorize_params, checked_authorize_query, checked_header_name, checked_header_value,
     checked_identifier, checked_name, checked_optional_url, checked_revocation_place, checked_scopes,
-    checked_slug, checked_text, checked_url, slug_from_name,
+    checked_scopes_at, checked_slug, checked_text, checked_url, slug_from_name,
 };
 use crate::{AuthorizationInput, Broker, BrokerError, Caller, Edit, GatewayInput, OAuthInput};
 use doorward_domain::{
@@ -216,6 +217,13 @@ impl Broker {
         typed: &OAuthInput,
         before: Option<&GatewayAuthorization>,
     ) -> Result<GatewayAuthorization, BrokerError> {
+        let before = match before {
+            Some(GatewayAuthorization::OAuth(settings)) => Some(&**settings),
+            _ => None,
+        };
+        let used = before.and_then(|settings| settings.template.as_ref());
+        let (typed, template) = self.with_template(typed, used)?;
+        let typed = &typed;
         let authorization_url =
             self.checked_outbound("authorization.authorization_url", &typed.authorization_url)?;
         checked_authorize_query(&authorization_url)?;
@@ -227,14 +235,16 @@ impl Broker {
         let client_id = checked_text("authorization.client_id", &typed.client_id)?;
         let fingerprint =
             Fingerprint::of_oauth(url, &token_url, issuer.as_deref(), &client_id, resource.as_deref());
-        let before = match before {
-            Some(GatewayAuthorization::OAuth(settings)) => Some(&**settings),
-            _ => None,
-        };
         let kept = before.map(|settings| &settings.registration);
         let iss_promised = before.is_some_and(|settings| settings.issuer == issuer && settings.iss_promised);
         let facts = typed.facts.clone().or_else(|| before.map(|settings| settings.facts.clone()));
-        let facts = facts.unwrap_or_default();
+        let places = Places {
+            upstream: url,
+            token_url: &token_url,
+            issuer: issuer.as_deref(),
+            template: template.as_ref(),
+        };
+        let facts = self.checked_facts(facts.unwrap_or_default(), &places)?;
         checked_revocation_place(&token_url, issuer.as_deref(), revocation_url.as_ref())?;
         let registration =
             self.typed_registration(typed, issuer.as_deref(), &token_url, client_id, fingerprint, kept)?;
@@ -246,8 +256,14 @@ impl Broker {
             iss_promised,
             resource,
             scopes: checked_scopes(&typed.scopes)?,
+            scope_ceiling: match &typed.scope_ceiling {
+                Some(typed) => checked_scopes_at("authorization.scope_ceiling", typed)?,
+                None => before.map(|settings| settings.scope_ceiling.clone()).unwrap_or_default(),
+            },
+            refused_scopes: Vec::new(),
             authorize_params: checked_authorize_params(&typed.authorize_params)?,
             facts,
+            template,
             keep_alive: typed
                 .keep_alive
                 .unwrap_or_else(|| before.is_some_and(|settings| settings.keep_alive)),

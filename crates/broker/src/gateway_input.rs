@@ -61,11 +61,25 @@ pub struct OAuthInput {
     pub issuer: Option<String>,
     pub resource: Option<String>,
     pub scopes: Vec<String>,
+    /// What the upstream may ask for beyond them; none: as it was.
+    pub scope_ceiling: Option<Vec<String>>,
     pub authorize_params: BTreeMap<String, String>,
     pub client_id: String,
     pub client_secret: Edit<ClientSecret>,
     /// None: `post` with a secret, `none` without.
     pub token_endpoint_auth: Option<TokenEndpointAuth>,
+    /// The template that filled it in; none: as it was.
+    pub template: Option<TemplateChoice>,
+}
+
+/// A provider template, as chosen.
+#[derive(Debug, Clone)]
+pub struct TemplateChoice {
+    pub id: String,
+    /// The version whose values were taken; none: the present one.
+    pub version: Option<u32>,
+    /// What was given for its placeholders.
+    pub inputs: BTreeMap<String, String>,
 }
 
 const NAME_MAX: usize = 100;
@@ -180,7 +194,10 @@ pub(crate) fn checked_text(field: &str, text: &str) -> Result<String, BrokerErro
 
 /// RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`.
 pub(crate) fn checked_scopes(scopes: &[String]) -> Result<Vec<String>, BrokerError> {
-    let field = "authorization.scopes";
+    checked_scopes_at("authorization.scopes", scopes)
+}
+
+pub(crate) fn checked_scopes_at(field: &str, scopes: &[String]) -> Result<Vec<String>, BrokerError> {
     if scopes.len() > SCOPES_MAX {
         return Err(BrokerError::invalid(field, "use at most 100 scopes"));
     }
@@ -230,7 +247,10 @@ pub(crate) fn checked_authorize_query(url: &Url) -> Result<(), BrokerError> {
 
 /// A header name that an administrator may set.
 pub(crate) fn checked_header_name(name: &str) -> Result<String, BrokerError> {
-    let field = "authorization.name";
+    checked_header_name_at("authorization.name", name)
+}
+
+pub(crate) fn checked_header_name_at(field: &str, name: &str) -> Result<String, BrokerError> {
     let name = HeaderName::from_bytes(name.trim().as_bytes())
         .map_err(|_| BrokerError::invalid(field, "this is not a header name"))?;
     let lower = name.as_str();

@@ -2,7 +2,8 @@
 
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
-    AuthorizationRequest, Gateway, Grant, GrantId, GrantOwner, GrantState, SealedTokenSet, TokenSet,
+    AuthorizationRequest, Gateway, Grant, GrantId, GrantOwner, GrantState, NewAuditEvent, ProviderAccount,
+    SealedTokenSet, TokenSet,
 };
 use doorward_storage::StoredGrant;
 use doorward_vault::Place;
@@ -17,6 +18,13 @@ pub(crate) enum Consent {
     GatewayGone,
     /// The grant was ended while the code was being redeemed.
     EndedMeanwhile,
+}
+
+/// The event with the account's identifier and name, where it is known.
+fn named(event: NewAuditEvent, name: &'static str, account: Option<&ProviderAccount>) -> NewAuditEvent {
+    let Some(account) = account else { return event };
+    let label = account.name.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
+    event.detail(name, format!("{}{label}", account.subject))
 }
 
 impl Broker {
@@ -39,8 +47,14 @@ impl Broker {
                 .concerning(caller.user.id)
                 .detail("gateway", &gateway.slug)
                 .detail("scopes", grant.scopes_granted.join(" "));
+            let event = named(event, "account", grant.account.as_ref());
+            let was = before.as_ref().and_then(|before| before.account.as_ref());
+            let event = named(event, "account_before", was.filter(|_| was != grant.account.as_ref()));
             match self.storage().store_authorized_grant(&grant, event).await? {
-                StoredGrant::Stored { .. } => return Ok(Consent::Stored(grant.id)),
+                StoredGrant::Stored { .. } => {
+                    self.note_consent(grant.id).await?;
+                    return Ok(Consent::Stored(grant.id));
+                }
                 StoredGrant::Gone => return Ok(Consent::GatewayGone),
                 StoredGrant::Conflict => {}
             }

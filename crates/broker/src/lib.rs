@@ -5,6 +5,7 @@
 //! and MCP reach the database through here, with a [`Caller`] in hand.
 
 mod access;
+mod account;
 mod api_token;
 mod audit;
 mod audit_signature;
@@ -15,18 +16,21 @@ mod bulk;
 mod cache;
 mod callback;
 mod caller;
+mod checked_facts;
 mod circuit;
 mod cleanup;
 mod cleanup_pace;
 mod cleanup_report;
 mod cleanup_schedule;
 mod cleanup_work;
+mod client_metadata;
 mod client_registration;
 mod connect;
 mod connection;
 mod directory;
 mod error;
 mod gateway;
+mod gateway_check;
 mod gateway_input;
 mod grant;
 mod grant_list;
@@ -36,6 +40,7 @@ mod lease;
 mod login;
 mod notice;
 mod outage;
+mod provider_template;
 mod provider_told;
 mod refresh;
 mod refresh_attempt;
@@ -48,7 +53,10 @@ mod revoke;
 mod secret;
 mod setup;
 mod state;
+mod step_up;
+mod test_login;
 mod throttle;
+mod thrown_away;
 mod user;
 
 pub use access::{Access, UpstreamHeader, UsedToken};
@@ -60,11 +68,13 @@ pub use bulk::{BulkOrder, BulkPreview};
 pub use callback::{Callback, CallbackProblem, Finished};
 pub use caller::{Caller, Credential};
 pub use cleanup::{CleanupOrder, CleanupOverview, StartedCleanup};
+pub use client_metadata::CLIENT_METADATA_PATH;
 pub use connect::{ConnectAsk, ConnectLink, ConnectPage};
 pub use connection::{Connection, ConnectionStatus};
 pub use error::BrokerError;
 pub use gateway::{DiscoveredGateway, UpdatedGateway};
-pub use gateway_input::{AuthorizationInput, Edit, GatewayInput, OAuthInput};
+pub use gateway_check::{CheckFinding, CheckVerdict, GatewayCheck};
+pub use gateway_input::{AuthorizationInput, Edit, GatewayInput, OAuthInput, TemplateChoice};
 pub use grant_list::{EndedDetails, GrantDetails};
 pub use keys::{KeyReport, KeyStatus, Retirement, Rotation};
 pub use login::Login;
@@ -72,6 +82,7 @@ pub use outage::ProviderOutage;
 pub use refresh_now::RefreshedNow;
 pub use reseal::{Reseal, ResealProgress};
 pub use setup::NewPerson;
+pub use step_up::{StepUp, wanted_scopes};
 pub use user::{NewUser, UserEdit};
 
 /// The hash under which a random token of ours is stored.
@@ -79,7 +90,7 @@ pub use doorward_vault::hash_token;
 
 use cache::Caches;
 use doorward_domain::{Change, Clock, Entropy, GatewayId, Policy, UserId};
-use doorward_oauth::OAuthClient;
+use doorward_oauth::{OAuthClient, ProviderTemplates};
 use doorward_storage::Storage;
 use doorward_vault::{RingFile, Vault};
 use std::sync::{Arc, RwLock};
@@ -92,11 +103,14 @@ pub struct BrokerParts {
     /// Where the ring is kept that Doorward generated; none for a ring that is given by a setting.
     pub ring_file: Option<RingFile>,
     pub oauth: OAuthClient,
+    pub templates: ProviderTemplates,
     pub clock: Clock,
     pub entropy: Entropy,
     pub policy: Policy,
     /// The only source of redirect and connect URLs.
     pub public_url: Url,
+    /// Where our client ID metadata document is, if not under the public URL.
+    pub client_metadata_url: Option<Url>,
 }
 
 /// Called when a user has authorized a gateway.

@@ -216,7 +216,11 @@ impl Broker {
         };
         let grant = Grant { version, redeeming_number: Some(grant.refresh_number), ..grant };
         let begun = Instant::now();
-        let answer = self.parts.oauth.refresh(settings, client.credentials(), &token, self.now()).await;
+        let answer = self
+            .parts
+            .oauth
+            .refresh(settings, client.credentials(), &token, &grant.scopes_requested, self.now())
+            .await;
         metrics::histogram!("doorward_refresh_seconds").record(begun.elapsed().as_secs_f64());
         match answer {
             Ok(tokens) => {
@@ -242,7 +246,7 @@ impl Broker {
         let fresh = Grant {
             tokens: self.sealed(grant.id, &tokens),
             scopes_granted: tokens.scopes.clone().unwrap_or_else(|| grant.scopes_granted.clone()),
-            account: tokens.account.clone().or_else(|| grant.account.clone()),
+            account: grant.account.clone().or_else(|| tokens.account.clone()),
             refresh_number: grant.refresh_number + 1,
             redeeming_number: None,
             state: GrantState::Active,

@@ -10,6 +10,7 @@ mod listener;
 mod mcp_server;
 #[cfg(test)]
 mod testing;
+mod vendor;
 
 pub use authorization_server::{
     Account, AuthorizationServer, AuthorizationServerFaults, AuthorizationServerLog,
@@ -17,6 +18,9 @@ pub use authorization_server::{
 };
 pub use mcp_server::{
     AnswerForm, McpFault, McpServer, McpServerFaults, McpServerOptions, Revision, SeenRequest, TokenCheck,
+};
+pub use vendor::{
+    Answers, Body, ClientWay, Revoking, Rotation, VENDOR_CLIENT, Vendor, VendorProfile, Whoami,
 };
 
 use std::io;

@@ -3,7 +3,8 @@
 use crate::client_registration::ClientRegistration;
 use crate::clock::Timestamp;
 use crate::ids::GatewayId;
-use crate::provider_facts::{ProviderFacts, Telling, telling};
+use crate::provider_facts::{ProviderFacts, SendResource};
+use crate::provider_telling::{Telling, telling};
 use crate::sealed::Sealed;
 use crate::slug::Slug;
 use serde::{Deserialize, Serialize};
@@ -85,15 +86,31 @@ pub struct OAuthSettings {
     pub resource: Option<String>,
     /// The scopes that are asked for.
     pub scopes: Vec<String>,
+    /// What the upstream may ask for beyond these; [`ANY_SCOPE`] for anything.
+    pub scope_ceiling: Vec<String>,
+    /// What it asked for beyond that, and an administrator has not looked at yet.
+    pub refused_scopes: Vec<String>,
     /// Extra parameters of the authorization request; never a protocol parameter.
     pub authorize_params: BTreeMap<String, String>,
-    /// How the authorization server treats what it gave.
+    /// How the authorization server differs from the book.
     pub facts: ProviderFacts,
+    /// The template that the settings were made from; they do not follow it.
+    pub template: Option<UsedTemplate>,
     /// Idle grants are refreshed too, before the provider ends them for being idle.
     pub keep_alive: bool,
     pub registration: ClientRegistration,
     /// What is wrong with the registration, as the provider last said; none while it works.
     pub registration_problem: Option<RegistrationProblem>,
+}
+
+/// The provider template that settings were made from, for "the template has newer values".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedTemplate {
+    pub id: String,
+    pub version: u32,
+    /// What was given for its placeholders.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, String>,
 }
 
 /// The authorization server refuses our registration: an administrator has to mend the gateway.
@@ -103,6 +120,9 @@ pub struct RegistrationProblem {
     pub code: String,
     pub since: Timestamp,
 }
+
+/// In a scope ceiling: anything.
+pub const ANY_SCOPE: &str = "*";
 
 /// Parameters of the authorization and token requests that no extra parameter may name.
 pub const PROTOCOL_PARAMETERS: [&str; 16] = [
@@ -201,6 +221,31 @@ impl OAuthSettings {
     pub fn telling(&self) -> Telling {
         let (facts, url) = (&self.facts, self.revocation_url.as_ref());
         telling(facts.revocation_method, facts.revocation_reach, url, &self.token_url, self.issuer.as_deref())
+    }
+
+    /// Those of the scopes that the upstream may not ask for.
+    pub fn beyond_ceiling(&self, scopes: &[String]) -> Vec<String> {
+        if self.scope_ceiling.iter().any(|scope| scope == ANY_SCOPE) {
+            return Vec::new();
+        }
+        let allowed = |scope: &&String| !self.scopes.contains(scope) && !self.scope_ceiling.contains(scope);
+        scopes.iter().filter(allowed).cloned().collect()
+    }
+
+    /// Where refresh tokens are redeemed. Another address counts only where the token endpoint stands.
+    pub fn refresh_url(&self) -> &Url {
+        let other = self.facts.refresh_url.as_ref();
+        other.filter(|url| url.origin() == self.token_url.origin()).unwrap_or(&self.token_url)
+    }
+
+    /// The `resource` of an authorization request or of a code's redemption (RFC 8707 §2).
+    pub fn sent_resource(&self) -> Option<&str> {
+        self.resource.as_deref().filter(|_| self.facts.send_resource != SendResource::Never)
+    }
+
+    /// The `resource` of a refresh: it may be left out (RFC 8707 §2.2), and is where it could be refused.
+    pub fn refreshed_resource(&self) -> Option<&str> {
+        self.resource.as_deref().filter(|_| self.facts.send_resource == SendResource::Always)
     }
 
     /// The issuer, or where none is known the token endpoint's origin: the key of a registration.

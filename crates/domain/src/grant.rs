@@ -67,6 +67,17 @@ pub struct TokenSet {
     pub account: Option<ProviderAccount>,
 }
 
+/// What upstreams wanted of a grant and it had not.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NeededScopes {
+    /// The union of it all.
+    pub scopes: Vec<String>,
+    /// The user has not been back since.
+    pub pending: bool,
+    /// How many consents did not help.
+    pub tries: u32,
+}
+
 /// Tokens as the database holds them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedTokenSet {

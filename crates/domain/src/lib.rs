@@ -24,6 +24,7 @@ pub mod page;
 pub mod policy;
 pub mod provider_facts;
 pub mod provider_revocation;
+pub mod provider_telling;
 pub mod sealed;
 pub mod secret;
 pub mod session;
@@ -34,7 +35,7 @@ pub mod user;
 pub use api_token::{ApiToken, Audience};
 pub use audit::{Actor, AuditEvent, NewAuditEvent};
 pub use audit_chain::{AuditAnchor, AuditCheckpoint, AuditHash, AuditLink, ChainBreak, Hex, HexError};
-pub use authorization_request::AuthorizationRequest;
+pub use authorization_request::{AuthorizationPurpose, AuthorizationRequest};
 pub use bulk_job::{BulkJob, BulkJobRow, BulkKind, BulkResult, GrantChoice, NewBulkJob};
 pub use catalog::{Catalog, CatalogItem, CatalogKind};
 pub use change::Change;
@@ -48,10 +49,10 @@ pub use ended_grant::{EndCause, EndedGrant, ProviderEnd, Receipt};
 pub use entropy::Entropy;
 pub use gateway::{
     CatalogSharing, Fingerprint, Gateway, GatewayAuthorization, GatewayState, OAuthSettings,
-    RegistrationProblem, StaticHeader,
+    RegistrationProblem, StaticHeader, UsedTemplate,
 };
 pub use grant::{
-    AccessTokenStatus, ClockMarks, Grant, GrantOwner, GrantState, Health, ProviderAccount,
+    AccessTokenStatus, ClockMarks, Grant, GrantOwner, GrantState, Health, NeededScopes, ProviderAccount,
     ReauthorizationReason, SealedTokenSet, TokenSet,
 };
 pub use grant_list::{
@@ -64,8 +65,12 @@ pub use ids::{
 pub use notice::{Notice, NoticeCursor};
 pub use page::{Page, PageRequest};
 pub use policy::{CleanupPolicy, Policy};
-pub use provider_facts::{ProviderFacts, RevocationMethod, RevocationReach, Telling, may_be_told, telling};
+pub use provider_facts::{
+    ErrorIn200, ProviderFacts, RefreshRotation, ScopeSeparator, SendResource, TokenBody, TokenResponseFormat,
+    Whoami, WhoamiMethod,
+};
 pub use provider_revocation::ProviderRevocation;
+pub use provider_telling::{RevocationMethod, RevocationReach, Telling, may_be_told, telling};
 pub use sealed::{KeyId, Sealed, TokenHash};
 pub use secret::{
     AccessToken, ApiTokenPlain, AuthorizationCode, ClientSecret, HeaderSecret, Password, PkceVerifier,

@@ -4,7 +4,7 @@ use crate::client_registration::TokenEndpointAuth;
 use crate::clock::Timestamp;
 use crate::gateway::Fingerprint;
 use crate::ids::{ClientRegistrationId, GrantId};
-use crate::provider_facts::RevocationMethod;
+use crate::provider_telling::RevocationMethod;
 use crate::sealed::Sealed;
 use url::Url;
 

@@ -30,9 +30,10 @@ pub fn authorization_url(
             .append_pair("code_challenge", &pkce::challenge(verifier))
             .append_pair("code_challenge_method", "S256");
         if !scopes.is_empty() {
-            query.append_pair("scope", &scopes.join(" "));
+            let name = settings.facts.scope_param.as_deref().unwrap_or("scope");
+            query.append_pair(name, &settings.facts.joined(scopes));
         }
-        if let Some(resource) = &settings.resource {
+        if let Some(resource) = settings.sent_resource() {
             query.append_pair("resource", resource);
         }
         query.extend_pairs(settings.authorize_params.iter().filter(|(name, _)| !ours(name)));
@@ -44,6 +45,7 @@ pub fn authorization_url(
 mod tests {
     use super::*;
     use crate::client::samples::settings;
+    use doorward_domain::{ScopeSeparator, SendResource};
 
     #[test]
     fn the_request_carries_pkce_resource_and_extras_but_no_override() {
@@ -72,5 +74,19 @@ mod tests {
         assert_eq!(get("resource"), ["https://mcp.example/mcp"]);
         assert_eq!(get("access_type"), ["offline"]);
         assert_eq!(get("redirect_uri"), ["http://localhost:4444/oauth/callback"]);
+    }
+
+    #[test]
+    fn the_facts_say_how_scopes_are_asked_for_and_whether_there_is_a_resource() {
+        let mut settings = settings("https://as.example");
+        settings.facts.scope_param = Some("user_scope".into());
+        settings.facts.scope_separator_request = ScopeSeparator::Comma;
+        settings.facts.send_resource = SendResource::Never;
+        let redirect = "http://localhost:4444/oauth/callback".parse().unwrap();
+        let scopes = ["a".to_owned(), "b".to_owned()];
+        let (state, verifier) = (StateToken::new("s"), PkceVerifier::new("v"));
+        let url = authorization_url(&settings, &redirect, &state, &verifier, &scopes);
+        let query = url.query().unwrap();
+        assert!(query.contains("user_scope=a%2Cb") && !query.contains("resource"), "{query}");
     }
 }

@@ -67,8 +67,11 @@ pub(crate) mod samples {
             iss_promised: true,
             resource: Some("https://mcp.example/mcp".to_owned()),
             scopes: vec!["read".to_owned()],
+            scope_ceiling: Vec::new(),
+            refused_scopes: Vec::new(),
             authorize_params: BTreeMap::new(),
             facts: Default::default(),
+            template: None,
             keep_alive: false,
             registration_problem: None,
             registration: ClientRegistration {
@@ -130,7 +133,7 @@ mod tests {
         let (code, verifier) = (AuthorizationCode::new("c1"), PkceVerifier::new("v1"));
         let set = client().exchange_code(&settings, PUBLIC, &redirect, &code, &verifier, now).await.unwrap();
         assert_eq!(set.access_token.expose_secret(), "a");
-        client().refresh(&settings, PUBLIC, &RefreshToken::new("r1"), now).await.unwrap();
+        client().refresh(&settings, PUBLIC, &RefreshToken::new("r1"), &[], now).await.unwrap();
         let seen = seen.lock().unwrap().clone();
         let resource = "resource=https%3A%2F%2Fmcp.example%2Fmcp&client_id=client";
         assert_eq!(
@@ -148,14 +151,15 @@ mod tests {
     async fn an_unreachable_provider_spent_nothing_and_a_silent_one_may_have() {
         let now = Timestamp::from_millis(0);
         let closed = settings("http://127.0.0.1:9");
-        let error = client().refresh(&closed, PUBLIC, &RefreshToken::new("r"), now).await.unwrap_err();
+        let error = client().refresh(&closed, PUBLIC, &RefreshToken::new("r"), &[], now).await.unwrap_err();
         assert!(matches!(error, TokenError::NotSent { .. }), "{error}");
         let refused = settings("http://10.0.0.1");
-        let error = client().refresh(&refused, PUBLIC, &RefreshToken::new("r"), now).await.unwrap_err();
+        let error = client().refresh(&refused, PUBLIC, &RefreshToken::new("r"), &[], now).await.unwrap_err();
         assert!(matches!(error, TokenError::NotSent { .. }), "{error}");
         let hang = post(|| async { std::future::pending::<()>().await });
         let silent = settings(&serve(Router::new().route("/token", hang)).await);
-        let error = client().refresh(&silent, PUBLIC, &RefreshToken::new("canary"), now).await.unwrap_err();
+        let error =
+            client().refresh(&silent, PUBLIC, &RefreshToken::new("canary"), &[], now).await.unwrap_err();
         assert!(matches!(error, TokenError::Unanswered { .. }), "{error}");
         assert!(!format!("{error:?}").contains("canary"));
     }
@@ -167,7 +171,7 @@ mod tests {
         });
         let settings = settings(&serve(Router::new().route("/token", away)).await);
         let now = Timestamp::from_millis(0);
-        let error = client().refresh(&settings, PUBLIC, &RefreshToken::new("r"), now).await.unwrap_err();
+        let error = client().refresh(&settings, PUBLIC, &RefreshToken::new("r"), &[], now).await.unwrap_err();
         assert!(matches!(error, TokenError::Temporary { .. }), "{error}");
     }
 }

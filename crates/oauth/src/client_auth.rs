@@ -7,6 +7,9 @@ use http::{HeaderMap, HeaderValue, header};
 use secrecy::ExposeSecret;
 use url::form_urlencoded;
 
+/// The parameters of one request.
+pub(crate) type Parameters<'a> = Vec<(&'a str, &'a str)>;
+
 /// A client id and secret, borrowed for one request.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientCredentials<'a> {
@@ -15,23 +18,26 @@ pub struct ClientCredentials<'a> {
     pub auth: TokenEndpointAuth,
 }
 
-impl ClientCredentials<'_> {
-    /// Adds the credentials to the form or to the headers.
-    pub(crate) fn apply(&self, form: &mut form_urlencoded::Serializer<'_, String>, headers: &mut HeaderMap) {
+impl<'a> ClientCredentials<'a> {
+    /// Adds the credentials to the parameters or to the headers.
+    pub(crate) fn apply(&self, parameters: &mut Parameters<'a>, headers: &mut HeaderMap) {
         match (self.auth, self.client_secret) {
             (TokenEndpointAuth::Basic, Some(secret)) => {
                 headers.insert(header::AUTHORIZATION, basic(self.client_id, secret));
             }
             (TokenEndpointAuth::Post, Some(secret)) => {
-                form.append_pair("client_id", self.client_id);
-                form.append_pair("client_secret", secret.expose_secret());
+                parameters.push(("client_id", self.client_id));
+                parameters.push(("client_secret", secret.expose_secret()));
             }
             // RFC 6749 §3.2.1: a client without credentials names itself.
-            (TokenEndpointAuth::None, _) | (_, None) => {
-                form.append_pair("client_id", self.client_id);
-            }
+            (TokenEndpointAuth::None, _) | (_, None) => parameters.push(("client_id", self.client_id)),
         }
     }
+}
+
+/// Parameters as a form (RFC 6749 appendix B).
+pub(crate) fn form(parameters: &Parameters<'_>) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
 }
 
 /// RFC 6749 §2.3.1: id and secret are form-encoded first, then joined and base64-encoded.
@@ -49,11 +55,10 @@ mod tests {
     use super::*;
 
     fn applied(auth: TokenEndpointAuth, secret: Option<&ClientSecret>) -> (String, HeaderMap) {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        let mut headers = HeaderMap::new();
+        let (mut parameters, mut headers) = (Parameters::new(), HeaderMap::new());
         ClientCredentials { client_id: "gw:odd id", client_secret: secret, auth }
-            .apply(&mut form, &mut headers);
-        (form.finish(), headers)
+            .apply(&mut parameters, &mut headers);
+        (form(&parameters), headers)
     }
 
     #[test]

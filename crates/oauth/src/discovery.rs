@@ -41,6 +41,18 @@ pub struct Discovered {
     pub client_id_metadata_document_supported: bool,
 }
 
+/// What an authorization server says of itself, checked (RFC 8414).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    pub issuer: String,
+    pub authorization_url: Url,
+    pub token_url: Url,
+    /// Empty: it does not say.
+    pub scopes: Vec<String>,
+    /// None: it does not say.
+    pub token_endpoint_auth_methods: Option<Vec<String>>,
+}
+
 /// Why an upstream could not be asked, or is not believed.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoveryError {
@@ -105,6 +117,19 @@ impl OAuthClient {
             token_endpoint_auth_methods: server.token_endpoint_auth_methods,
             client_id_metadata_document_supported: server.client_id_metadata_document_supported,
         })))
+    }
+
+    /// What an authorization server says of itself, without an MCP server that names it. An issuer whose tenant is
+    /// open has its metadata elsewhere.
+    pub async fn metadata(&self, issuer: &str) -> Result<Metadata, DiscoveryError> {
+        let server = self.authorization_server(issuer).await?;
+        Ok(Metadata {
+            issuer: server.issuer,
+            authorization_url: server.authorization_url,
+            token_url: server.token_url,
+            scopes: server.scopes,
+            token_endpoint_auth_methods: server.token_endpoint_auth_methods,
+        })
     }
 
     /// Sends a first MCP request without a token; none when it is welcome so.

@@ -3,6 +3,7 @@
 //!
 //! Answers are read tolerantly, because providers differ; what is sent follows the RFCs.
 
+mod authorization_probe;
 mod authorization_url;
 mod client;
 mod client_auth;
@@ -13,14 +14,18 @@ mod provider_words;
 mod refusal;
 mod registration;
 mod revocation;
+pub mod template;
 mod token_request;
 mod token_response;
+mod whoami;
 
+pub use authorization_probe::ProbedAuthorization;
 pub use authorization_url::authorization_url;
 pub use client::OAuthClient;
 pub use client_auth::ClientCredentials;
-pub use discovery::{Discovered, Discovery, DiscoveryError};
+pub use discovery::{Discovered, Discovery, DiscoveryError, Metadata};
 pub use issuer::{IssuerMismatch, check_issuer};
 pub use refusal::{RefusalKind, TokenError};
 pub use registration::{Registered, RegistrationError};
 pub use revocation::{Revocation, Told};
+pub use template::{FilledTemplate, ProviderTemplate, ProviderTemplates, TemplateError};

@@ -79,6 +79,12 @@ impl TokenError {
         }
     }
 
+    /// Whether the provider may have stumbled over a parameter that could be left out (RFC 8707 §2,
+    /// RFC 6749 §5.2).
+    pub(crate) fn is_about_a_parameter(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == "invalid_target" || code == "invalid_request")
+    }
+
     /// From an error code that the provider named.
     pub(crate) fn named(error: ProviderError, headers: &HeaderMap) -> Self {
         if TEMPORARY_CODES.contains(&error.code.as_str()) {

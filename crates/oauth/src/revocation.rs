@@ -2,7 +2,7 @@
 //! unknown there counts as gone.
 
 use crate::client::OAuthClient;
-use crate::client_auth::{ClientCredentials, basic};
+use crate::client_auth::{ClientCredentials, basic, form};
 use crate::refusal::retry_after;
 use crate::token_response::error_code;
 use bytes::Bytes;
@@ -134,13 +134,12 @@ impl OAuthClient {
 }
 
 /// The body and headers of one RFC 7009 request, under the same authentication as at the token endpoint.
-fn form_of(client: ClientCredentials<'_>, (token, hint): (&str, &str)) -> (String, HeaderMap) {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("token", token).append_pair("token_type_hint", hint);
+fn form_of<'a>(client: ClientCredentials<'a>, (token, hint): (&'a str, &'a str)) -> (String, HeaderMap) {
+    let mut parameters = vec![("token", token), ("token_type_hint", hint)];
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    client.apply(&mut form, &mut headers);
-    (form.finish(), headers)
+    client.apply(&mut parameters, &mut headers);
+    (form(&parameters), headers)
 }
 
 /// What the answers to the refresh token and then to the access token say together.

@@ -1,22 +1,28 @@
-//! Asks a token endpoint: for a code's tokens, or with a refresh token. One attempt with one set of
-//! parameters: a request that fails late may already have spent what it carried.
+//! Asks a token endpoint: for a code's tokens, or with a refresh token. A refresh is one attempt with one set
+//! of parameters: a request that fails late may already have spent what it carried.
 
 use crate::client::OAuthClient;
-use crate::client_auth::ClientCredentials;
+use crate::client_auth::{ClientCredentials, Parameters, form};
 use crate::refusal::TokenError;
 use crate::token_response;
 use bytes::Bytes;
-use doorward_domain::{AuthorizationCode, OAuthSettings, PkceVerifier, RefreshToken, Timestamp, TokenSet};
+use doorward_domain::{
+    AuthorizationCode, OAuthSettings, PkceVerifier, RefreshToken, SendResource, Timestamp, TokenBody,
+    TokenSet,
+};
 use doorward_outbound::OutboundRequest;
 use http::{HeaderMap, HeaderValue, Method, header};
 use secrecy::ExposeSecret;
-use url::{Url, form_urlencoded};
+use serde_json::{Map, Value};
+use url::Url;
 
 /// Which parameters are secrets.
 const SECRETS: [&str; 3] = ["code", "code_verifier", "refresh_token"];
 
 impl OAuthClient {
-    /// Redeems an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5, RFC 8707 §2.2).
+    /// Redeems an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5, RFC 8707 §2.2). Where the facts say so, a
+    /// code that was refused for a parameter is sent once more without `resource`: no token came of it, so at
+    /// worst it is refused again.
     pub async fn exchange_code(
         &self,
         settings: &OAuthSettings,
@@ -26,68 +32,82 @@ impl OAuthClient {
         verifier: &PkceVerifier,
         now: Timestamp,
     ) -> Result<TokenSet, TokenError> {
-        let form = [
+        let plain = vec![
             ("grant_type", "authorization_code"),
             ("code", code.expose_secret()),
             ("redirect_uri", redirect_uri.as_str()),
             ("code_verifier", verifier.expose_secret()),
         ];
-        self.token_request(settings, client, &form, now).await
+        let mut whole = plain.clone();
+        whole.extend(settings.sent_resource().map(|resource| ("resource", resource)));
+        let url = &settings.token_url;
+        match self.token_request(settings, url, client, whole, now).await {
+            Err(error)
+                if settings.facts.send_resource == SendResource::RetryWithoutOn400
+                    && settings.resource.is_some()
+                    && error.is_about_a_parameter() =>
+            {
+                self.token_request(settings, url, client, plain, now).await
+            }
+            answered => answered,
+        }
     }
 
-    /// Redeems a refresh token (RFC 6749 §6), with the `resource` of the grant (RFC 8707 §2.2).
+    /// Redeems a refresh token (RFC 6749 §6), with the `resource` of the grant (RFC 8707 §2.2) and, where the
+    /// provider wants them, the scopes of the consent.
     pub async fn refresh(
         &self,
         settings: &OAuthSettings,
         client: ClientCredentials<'_>,
         refresh_token: &RefreshToken,
+        scopes: &[String],
         now: Timestamp,
     ) -> Result<TokenSet, TokenError> {
-        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
-        self.token_request(settings, client, &form, now).await
+        let scope = settings.facts.joined(scopes);
+        let mut parameters =
+            vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
+        if settings.facts.refresh_needs_scope && !scope.is_empty() {
+            parameters.push(("scope", &scope));
+        }
+        parameters.extend(settings.refreshed_resource().map(|resource| ("resource", resource)));
+        self.token_request(settings, settings.refresh_url(), client, parameters, now).await
     }
 
-    async fn token_request(
+    async fn token_request<'a>(
         &self,
         settings: &OAuthSettings,
-        client: ClientCredentials<'_>,
-        parameters: &[(&str, &str)],
+        url: &Url,
+        client: ClientCredentials<'a>,
+        mut parameters: Parameters<'a>,
         now: Timestamp,
     ) -> Result<TokenSet, TokenError> {
-        let (form, headers) = token_form(settings, client, parameters);
-        let request = OutboundRequest {
-            method: Method::POST,
-            url: settings.token_url.clone(),
-            headers,
-            body: Bytes::from(form),
-        };
-        let answer = self.outbound.call(request).await.map_err(|error| TokenError::unanswered(&error))?;
-        tracing::debug!(
-            host = settings.token_url.host_str(),
-            status = answer.status.as_u16(),
-            "token endpoint answered"
-        );
         let carried = parameters.iter().filter(|(name, _)| SECRETS.contains(name)).map(|(_, value)| *value);
         let sent: Vec<&str> = carried.chain(client.client_secret.map(ExposeSecret::expose_secret)).collect();
-        token_response::read(&answer, now).map_err(|error| error.fit_to_keep(&sent))
+        let mut headers = HeaderMap::new();
+        // GitHub answers with a form unless it is asked for JSON.
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        client.apply(&mut parameters, &mut headers);
+        let (body, kind) = written(&parameters, settings.facts.token_body);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        let request =
+            OutboundRequest { method: Method::POST, url: url.clone(), headers, body: Bytes::from(body) };
+        let answer = self.outbound.call(request).await.map_err(|error| TokenError::unanswered(&error))?;
+        tracing::debug!(host = url.host_str(), status = answer.status.as_u16(), "token endpoint answered");
+        token_response::read(&answer, &settings.facts, now).map_err(|error| error.fit_to_keep(&sent))
     }
 }
 
-/// The body and headers of a token request.
-fn token_form(
-    settings: &OAuthSettings,
-    client: ClientCredentials<'_>,
-    parameters: &[(&str, &str)],
-) -> (String, HeaderMap) {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.extend_pairs(parameters);
-    if let Some(resource) = &settings.resource {
-        form.append_pair("resource", resource);
+/// The body of a token request, and its content type.
+fn written(parameters: &Parameters<'_>, body: TokenBody) -> (String, &'static str) {
+    match body {
+        TokenBody::Form => (form(parameters), "application/x-www-form-urlencoded"),
+        TokenBody::Json => {
+            let members = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).into()));
+            (Value::Object(members.collect::<Map<_, _>>()).to_string(), "application/json")
+        }
     }
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    // GitHub answers with a form unless it is asked for JSON.
-    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    client.apply(&mut form, &mut headers);
-    (form.finish(), headers)
 }
+
+#[cfg(test)]
+#[path = "token_request_tests.rs"]
+mod tests;

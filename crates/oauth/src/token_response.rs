@@ -4,7 +4,10 @@
 use crate::refusal::TokenError;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use doorward_domain::{AccessToken, ProviderAccount, RefreshToken, Timestamp, TokenSet};
+use doorward_domain::{
+    AccessToken, ErrorIn200, ProviderAccount, ProviderFacts, RefreshToken, ScopeSeparator, Timestamp,
+    TokenResponseFormat, TokenSet,
+};
 use doorward_outbound::OutboundResponse;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -22,42 +25,86 @@ const DESCRIPTION_MAX: usize = 200;
 const LIFETIME_MAX: u64 = 100 * 366 * 24 * 3_600;
 
 /// Turns an answer into a token set, or into what its failure means.
-pub(crate) fn read(answer: &OutboundResponse, now: Timestamp) -> Result<TokenSet, TokenError> {
-    let Some(members) = members(&answer.body) else { return Err(TokenError::unnamed(answer)) };
-    if let Some(error) = provider_error(&members) {
+pub(crate) fn read(
+    answer: &OutboundResponse,
+    facts: &ProviderFacts,
+    now: Timestamp,
+) -> Result<TokenSet, TokenError> {
+    let Some(members) = members(&answer.body, facts.token_response_format) else {
+        return Err(TokenError::unnamed(answer));
+    };
+    let at = |path: &Option<String>, usual: &str| found(&members, path.as_deref(), usual);
+    let access_token = at(&facts.access_token_path, "access_token").and_then(filled);
+    let error_counts =
+        !answer.status.is_success() || access_token.is_none() || facts.error_in_200 != ErrorIn200::Never;
+    if let Some(error) = provider_error(&members, facts.error_in_200).filter(|_| error_counts) {
         return Err(TokenError::named(error, &answer.headers));
     }
     let unreadable = |why: &str| TokenError::Unanswered { why: why.to_owned() };
     if !answer.status.is_success() {
         return Err(TokenError::unnamed(answer));
     }
-    let Some(access_token) = text(&members, "access_token") else {
+    let Some(access_token) = access_token else {
         return Err(unreadable("no access_token in the answer"));
     };
     // RFC 6749 §5.1 requires token_type; some leave it out. What it names must be ours to send.
-    if text(&members, "token_type").is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+    if text(&members, "token_type").is_some_and(|kind| !is_bearer(kind, facts)) {
         return Err(unreadable("the token is not of type Bearer"));
     }
-    // A lifetime that is none is refused by itself: to drop the tokens for it would lose a grant whose
-    // refresh token is spent by now.
-    let lifetime = members.get("expires_in").and_then(|given| end(given, now));
-    let expires_at = lifetime.unwrap_or_else(|| jwt_end(access_token));
+    let separator = facts.scope_separator_response;
     Ok(TokenSet {
         access_token: AccessToken::new(access_token),
-        refresh_token: text(&members, "refresh_token").map(RefreshToken::new),
-        expires_at,
-        scopes: members.get("scope").and_then(scopes),
+        refresh_token: at(&facts.refresh_token_path, "refresh_token").and_then(filled).map(RefreshToken::new),
+        expires_at: expiry(at(&facts.expires_in_path, "expires_in"), access_token, facts, now),
+        scopes: at(&facts.scope_path, "scope").and_then(|given| scopes(given, separator)),
         account: text(&members, "id_token").and_then(account),
     })
 }
 
-/// The members of a JSON object, or of a form (GitHub's default).
-fn members(body: &[u8]) -> Option<Map<String, Value>> {
+/// Some providers name the kind of account where the kind of token belongs.
+fn is_bearer(kind: &str, facts: &ProviderFacts) -> bool {
+    kind.eq_ignore_ascii_case("bearer") || facts.token_types.iter().any(|known| known == kind)
+}
+
+/// A lifetime that is none is overlooked: to drop the tokens for it would lose a grant whose refresh token is
+/// spent by now.
+fn expiry(
+    lifetime: Option<&Value>,
+    access_token: &str,
+    facts: &ProviderFacts,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let usual = || facts.expires_in_default.map(|seconds| now.plus(Duration::from_secs(seconds.into())));
+    let said = lifetime.and_then(|given| end(given, now));
+    said.unwrap_or_else(|| jwt_end(access_token).or_else(usual))
+}
+
+/// A member at its own place, else at the usual one: Slack's refresh answers are flat, its others are not.
+fn found<'a>(members: &'a Map<String, Value>, path: Option<&str>, usual: &str) -> Option<&'a Value> {
+    path.and_then(|path| at(members, path)).or_else(|| members.get(usual))
+}
+
+/// What stands at `a.b`.
+pub(crate) fn at<'a>(members: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    match path.split_once('.') {
+        None => members.get(path),
+        Some((first, rest)) => at(members.get(first)?.as_object()?, rest),
+    }
+}
+
+/// A text; an empty one is absent (R10).
+fn filled(value: &Value) -> Option<&str> {
+    value.as_str().filter(|text| !text.is_empty())
+}
+
+/// The members of a JSON object, or of a form (GitHub's default). What comes unannounced has to look like one.
+fn members(body: &[u8], format: TokenResponseFormat) -> Option<Map<String, Value>> {
     if let Ok(Value::Object(members)) = serde_json::from_slice(body) {
         return Some(members);
     }
     let body = std::str::from_utf8(body).ok()?.trim();
-    let form_like = body.contains('=') && !body.contains(['<', '{', '\n', ' ']);
+    let announced = format == TokenResponseFormat::Form;
+    let form_like = body.contains('=') && (announced || !body.contains(['<', '{', '\n', ' ']));
     let pairs = url::form_urlencoded::parse(body.as_bytes());
     form_like
         .then(|| pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect())
@@ -65,11 +112,11 @@ fn members(body: &[u8]) -> Option<Map<String, Value>> {
 
 /// A text member; an empty one is absent (R10).
 fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    members.get(name).and_then(filled)
 }
 
 /// `error`, as a text or an object with a code; or Slack's `ok: false`.
-fn provider_error(members: &Map<String, Value>) -> Option<ProviderError> {
+fn provider_error(members: &Map<String, Value>, in_200: ErrorIn200) -> Option<ProviderError> {
     let named = match members.get("error") {
         Some(Value::String(code)) if !code.is_empty() => Some(code.as_str()),
         Some(Value::Object(error)) => {
@@ -77,7 +124,10 @@ fn provider_error(members: &Map<String, Value>) -> Option<ProviderError> {
         }
         _ => None,
     };
-    let not_ok = members.get("ok") == Some(&Value::Bool(false));
+    let not_ok = match members.get("ok") {
+        Some(ok) => *ok == Value::Bool(false),
+        None => in_200 == ErrorIn200::OkFalse,
+    };
     let code = named.or_else(|| not_ok.then_some("unknown_error"))?;
     Some(ProviderError {
         code: plain(code, CODE_MAX).replace(' ', "_"),
@@ -87,7 +137,8 @@ fn provider_error(members: &Map<String, Value>) -> Option<ProviderError> {
 
 /// The error code in an answer of any endpoint, cut to printable characters.
 pub(crate) fn error_code(body: &[u8]) -> Option<String> {
-    Some(provider_error(&members(body)?)?.code)
+    let members = members(body, TokenResponseFormat::Json)?;
+    Some(provider_error(&members, ErrorIn200::Never)?.code)
 }
 
 /// Printable ASCII (RFC 6749 §5.2 allows no other), cut.
@@ -114,10 +165,15 @@ fn whole(number: f64) -> Option<u64> {
 }
 
 /// RFC 6749 §3.3 says blanks; GitHub answers commas; some send a list.
-fn scopes(given: &Value) -> Option<Vec<String>> {
+fn scopes(given: &Value, separator: Option<ScopeSeparator>) -> Option<Vec<String>> {
+    let separators: &[char] = match separator {
+        None => &[' ', ','],
+        Some(ScopeSeparator::Space) => &[' '],
+        Some(ScopeSeparator::Comma) => &[','],
+    };
     match given {
         Value::String(text) => {
-            let words = text.split([' ', ',']).filter(|word| !word.is_empty());
+            let words = text.split(separators).map(str::trim).filter(|word| !word.is_empty());
             Some(words.map(str::to_owned).collect())
         }
         Value::Array(list) => list.iter().map(|scope| scope.as_str().map(str::to_owned)).collect(),

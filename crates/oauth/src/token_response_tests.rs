@@ -4,8 +4,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
+use std::sync::LazyLock;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+static BOOK: LazyLock<ProviderFacts> = LazyLock::new(ProviderFacts::default);
 
 fn answer(status: u16, body: &str) -> OutboundResponse {
     OutboundResponse {
@@ -16,7 +19,56 @@ fn answer(status: u16, body: &str) -> OutboundResponse {
 }
 
 fn tokens(body: &str) -> TokenSet {
-    read(&answer(200, body), NOW).unwrap()
+    tokens_by(&ProviderFacts::default(), body)
+}
+
+fn tokens_by(facts: &ProviderFacts, body: &str) -> TokenSet {
+    read(&answer(200, body), facts, NOW).unwrap()
+}
+
+#[test]
+fn the_facts_say_where_things_stand_and_what_a_form_is() {
+    let facts = ProviderFacts {
+        access_token_path: Some("authed_user.access_token".into()),
+        refresh_token_path: Some("authed_user.refresh_token".into()),
+        expires_in_path: Some("authed_user.expires_in".into()),
+        scope_path: Some("authed_user.scope".into()),
+        scope_separator_response: Some(ScopeSeparator::Comma),
+        token_types: vec!["user".into()],
+        error_in_200: ErrorIn200::OkFalse,
+        ..ProviderFacts::default()
+    };
+    let nested = r#"{"ok":true,"access_token":"bot","token_type":"user","authed_user":{"access_token":"a","refresh_token":"r","expires_in":60,"scope":"x y,z"}}"#;
+    let set = tokens_by(&facts, nested);
+    assert_eq!(
+        (set.access_token.expose_secret(), set.scopes.unwrap()),
+        ("a", vec!["x y".into(), "z".into()])
+    );
+    assert_eq!(set.refresh_token.unwrap().expose_secret(), "r");
+    assert_eq!(set.expires_at, Some(NOW.plus(Duration::from_secs(60))));
+    let flat = tokens_by(&facts, r#"{"ok":true,"access_token":"b","token_type":"user"}"#);
+    assert_eq!(flat.access_token.expose_secret(), "b", "a refresh answers at the usual place");
+    assert!(read(&answer(200, r#"{"access_token":"b"}"#), &facts, NOW).is_err(), "without ok it is none");
+    let form = ProviderFacts { token_response_format: TokenResponseFormat::Form, ..ProviderFacts::default() };
+    let odd = "access_token=a&scope=repo, user&note=<b>";
+    assert_eq!(tokens_by(&form, odd).scopes.unwrap(), ["repo", "user"]);
+    assert!(read(&answer(200, odd), &BOOK, NOW).is_err());
+}
+
+#[test]
+fn tokens_beside_an_error_are_kept_unless_the_facts_say_that_the_error_counts() {
+    let both = r#"{"access_token":"a","error":"invalid_grant"}"#;
+    assert_eq!(tokens(both).access_token.expose_secret(), "a");
+    let facts = ProviderFacts { error_in_200: ErrorIn200::Error, ..ProviderFacts::default() };
+    assert!(matches!(read(&answer(200, both), &facts, NOW), Err(TokenError::Refused { .. })));
+}
+
+#[test]
+fn a_lifetime_that_is_not_said_is_the_providers_usual_one_where_that_is_known() {
+    let facts = ProviderFacts { expires_in_default: Some(7_200), ..ProviderFacts::default() };
+    let usual = Some(NOW.plus(Duration::from_secs(7_200)));
+    assert_eq!(tokens_by(&facts, r#"{"access_token":"a"}"#).expires_at, usual);
+    assert_eq!(tokens_by(&facts, r#"{"access_token":"a","expires_in":0}"#).expires_at, Some(NOW));
 }
 
 #[test]
@@ -37,8 +89,9 @@ fn answers_are_read_as_providers_send_them() {
 
 #[test]
 fn r20_a_lifetime_is_a_number_or_there_is_none() {
-    let with =
-        |value: &str| read(&answer(200, &format!(r#"{{"access_token":"a","expires_in":{value}}}"#)), NOW);
+    let with = |value: &str| {
+        read(&answer(200, &format!(r#"{{"access_token":"a","expires_in":{value}}}"#)), &BOOK, NOW)
+    };
     assert_eq!(with("0").unwrap().expires_at, Some(NOW));
     assert_eq!(with("null").unwrap().expires_at, None);
     assert_eq!(with("60.0").unwrap().expires_at, Some(NOW.plus(Duration::from_secs(60))));
@@ -64,7 +117,7 @@ fn a_jwt_tells_its_end_and_an_id_token_its_account() {
 
 #[test]
 fn r13_r14_r17_a_failure_means_what_the_table_says() {
-    let kind_of = |status: u16, body: &str| match read(&answer(status, body), NOW).unwrap_err() {
+    let kind_of = |status: u16, body: &str| match read(&answer(status, body), &BOOK, NOW).unwrap_err() {
         TokenError::Refused { kind: RefusalKind::Grant, .. } => "grant",
         TokenError::Refused { kind: RefusalKind::Registration, .. } => "registration",
         TokenError::Temporary { retry_after, .. } => {
@@ -116,7 +169,7 @@ fn r13_r14_r17_a_failure_means_what_the_table_says() {
 #[test]
 fn r39_errors_show_no_secret_and_no_control_characters() {
     let body = "{\"error\":\"invalid_grant\\u0000\",\"error_description\":\"a\\u001b[31mb\",\"refresh_token\":\"canary\"}";
-    let error = read(&answer(400, body), NOW).unwrap_err();
+    let error = read(&answer(400, body), &BOOK, NOW).unwrap_err();
     assert_eq!(
         error,
         TokenError::Refused {
@@ -138,12 +191,12 @@ proptest! {
             headers: HeaderMap::new(),
             body: Bytes::from(body),
         };
-        let _ = read(&answer, NOW);
+        let _ = read(&answer, &BOOK, NOW);
     }
 
     #[test]
     fn any_lifetime_at_all_is_read_without_a_panic(lifetime in any::<f64>(), digits in "[0-9]{0,30}") {
-        let _ = read(&answer(200, &format!(r#"{{"access_token":"a.b.c","expires_in":{lifetime}}}"#)), NOW);
-        let _ = read(&answer(200, &format!(r#"{{"access_token":"a.b.c","expires_in":"{digits}"}}"#)), NOW);
+        let _ = read(&answer(200, &format!(r#"{{"access_token":"a.b.c","expires_in":{lifetime}}}"#)), &BOOK, NOW);
+        let _ = read(&answer(200, &format!(r#"{{"access_token":"a.b.c","expires_in":"{digits}"}}"#)), &BOOK, NOW);
     }
 }

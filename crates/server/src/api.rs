@@ -5,6 +5,7 @@ mod admin_keys;
 mod admin_oauth_cleanup;
 mod admin_oauth_ended;
 mod admin_oauth_jobs;
+mod admin_oauth_providers;
 mod admin_oauth_refresh;
 mod admin_oauth_revoke;
 mod admin_oauth_tokens;
@@ -12,12 +13,15 @@ mod admin_users;
 mod api_tokens;
 mod audit_file;
 mod catalog;
+mod client_metadata;
 mod connections;
 mod discover;
 mod ended_view;
 mod error;
 mod export;
+mod facts_body;
 mod gateway_body;
+mod gateway_check;
 mod gateway_view;
 mod gateways;
 mod health;
@@ -50,6 +54,7 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
     let open = OpenApiRouter::new()
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
+        .routes(routes!(client_metadata::show))
         .routes(routes!(openapi::openapi));
     // For a person's own things: the audiences `self` and `admin`.
     let own = OpenApiRouter::new()
@@ -67,6 +72,9 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
     // For administrators: the audience `admin`.
     let admin = OpenApiRouter::new()
         .routes(routes!(discover::discover))
+        .routes(routes!(gateway_check::check))
+        .routes(routes!(admin_oauth_providers::list))
+        .routes(routes!(admin_oauth_providers::read))
         .routes(routes!(admin_oauth_tokens::counts))
         .routes(routes!(admin_users::read, admin_users::update, admin_users::delete))
         .routes(routes!(admin_keys::list))

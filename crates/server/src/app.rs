@@ -6,12 +6,12 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::settings::{AdministratorSetting, DatabaseSetting, Settings};
 use crate::state::{AppState, Facts};
 use crate::webhook::Webhook;
-use crate::{key_ring, router};
+use crate::{key_ring, provider_files, router};
 use axum::Router;
 use doorward_broker::{Broker, BrokerError, BrokerParts, NewPerson};
 use doorward_domain::{Clock, Entropy, KeyId};
 use doorward_mcp::{McpParts, McpService};
-use doorward_oauth::OAuthClient;
+use doorward_oauth::{OAuthClient, TemplateError};
 use doorward_outbound::{Outbound, OutboundError};
 use doorward_storage::{Storage, StorageError};
 use doorward_vault::{KeyRingError, RingFileError, Vault};
@@ -60,6 +60,8 @@ pub enum StartError {
     Storage(#[from] StorageError),
     #[error(transparent)]
     Outbound(#[from] OutboundError),
+    #[error("DOORWARD_PROVIDERS_DIR: {0}")]
+    ProviderTemplate(#[from] TemplateError),
     #[error("{0}")]
     Webhook(String),
     #[error(transparent)]
@@ -71,6 +73,7 @@ pub enum StartError {
 impl App {
     /// Opens the data directory and the database, checks the key ring, and wires everything.
     pub async fn build(settings: Settings, clock: Clock, entropy: Entropy) -> Result<Self, StartError> {
+        let templates = provider_files::load(settings.providers_dir.as_deref())?;
         let directory = DataDir::open(&settings.data_dir, settings.demo)?;
         let fresh = !directory.database().exists();
         let ring = key_ring::load(&settings, &directory, entropy, fresh)?;
@@ -88,10 +91,12 @@ impl App {
             vault: vault.clone(),
             ring_file: key_ring::file_of(&settings, &directory),
             oauth: OAuthClient::new(outbound.clone()),
+            templates,
             clock: clock.clone(),
             entropy,
             policy: settings.policy.clone(),
             public_url: settings.public_url.clone(),
+            client_metadata_url: settings.client_metadata_url.clone(),
         });
         broker.follow_sealing_key().await?;
         if let Some(administrator) = &settings.administrator {

@@ -14,6 +14,7 @@ mod jobs;
 mod key_ring;
 pub mod listener;
 mod metrics_listener;
+mod provider_files;
 mod reveal;
 mod router;
 pub mod settings;

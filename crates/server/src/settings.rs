@@ -35,6 +35,10 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// On loopback.
     pub metrics_listen: SocketAddr,
+    /// Own provider templates, which add to or replace the shipped ones.
+    pub providers_dir: Option<PathBuf>,
+    /// Where our client ID metadata document is, if not under the public URL.
+    pub client_metadata_url: Option<Url>,
     /// For one token endpoint call.
     pub request_timeout: Duration,
     /// How long things are kept, and what counts as soon.

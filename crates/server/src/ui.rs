@@ -20,8 +20,10 @@ mod error;
 mod form;
 mod gateway;
 mod gateway_action;
+mod gateway_check;
 mod gateway_discovery;
 mod gateway_form;
+mod gateway_template;
 mod gateways;
 mod health;
 mod keys;
@@ -96,6 +98,9 @@ fn servers() -> Router<AppState> {
         .route("/ui/gateways", get(gateways::show))
         .route("/ui/gateways/new", get(gateway::show_new).post(gateway::create))
         .route("/ui/gateways/{id}", get(gateway::show).post(gateway::update))
+        .route("/ui/gateways/{id}/check", get(gateway_check::ask).post(gateway_check::perform))
+        .route("/ui/gateways/{id}/test", get(gateway_check::ask_test).post(gateway_check::begin_test))
+        .route("/ui/gateways/{id}/tested", get(gateway_check::tested))
         .route("/ui/gateways/{id}/{verb}", get(gateway_action::ask).post(gateway_action::perform))
 }
 

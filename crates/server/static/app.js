@@ -29,6 +29,11 @@ if (navigator.clipboard) {
   }
 }
 
+// Choosing presses the button beside the choice.
+for (const select of document.querySelectorAll("select[data-press]")) {
+  select.addEventListener("change", () => document.getElementById(select.dataset.press).click());
+}
+
 // One press is enough.
 for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", (event) => {

@@ -131,12 +131,14 @@ CREATE TABLE gateways (
     resource TEXT,
     scopes TEXT NOT NULL,                 -- JSON list
     authorize_params TEXT NOT NULL,       -- JSON object
-    replay_safe BOOLEAN NOT NULL,         -- how the authorization server treats what it gave
-    idle_death_days BIGINT,
-    absolute_death_days BIGINT,
+    facts TEXT NOT NULL,                  -- JSON: how the authorization server differs from the book
+    replay_safe BOOLEAN NOT NULL,         -- these four are copies out of facts, for statements that ask by them
     revocation_method TEXT NOT NULL,      -- rfc7009 | github_delete | bearer_call | none
     revocation_reach TEXT NOT NULL,       -- this_grant | all_of_app_for_user | all_apps_for_user
     user_apps_url TEXT,
+    scope_ceiling TEXT NOT NULL,          -- JSON list: what the upstream may ask for beyond scopes
+    refused_scopes TEXT NOT NULL,         -- JSON list: what it asked for beyond that
+    provider_template TEXT,               -- JSON: which template, its version, what was given for its placeholders
     keep_alive BOOLEAN NOT NULL,
     client_registration_id TEXT,          -- the one in use, in client_registrations
     fingerprint TEXT,                     -- where its secrets and tokens may be sent now
@@ -265,6 +267,14 @@ CREATE INDEX grants_by_access_token_key ON grants (access_token_key_id, id);
 CREATE INDEX grants_by_refresh_token_key ON grants (refresh_token_key_id, id);
 CREATE INDEX grants_orphaned ON grants (orphaned_since) WHERE orphaned_since IS NOT NULL;
 
+-- What upstreams wanted of a grant and it had not: the union, asked for at the next consent.
+CREATE TABLE needed_scopes (
+    grant_id TEXT NOT NULL PRIMARY KEY REFERENCES grants (id) ON DELETE CASCADE,
+    scopes TEXT NOT NULL,                 -- JSON list
+    pending BOOLEAN NOT NULL,             -- the user has not been back since
+    tries BIGINT NOT NULL                 -- consents that did not help
+);
+
 -- What ended, for "Recently ended": no foreign keys, because the person or the gateway may be gone.
 CREATE TABLE ended_grants (
     grant_id TEXT NOT NULL PRIMARY KEY,
@@ -376,6 +386,7 @@ CREATE TABLE authorization_requests (
     iss_promised BOOLEAN NOT NULL,
     fingerprint TEXT NOT NULL,
     scopes TEXT NOT NULL,                 -- JSON list
+    purpose TEXT NOT NULL,                -- connect | connect_any_account | test
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );

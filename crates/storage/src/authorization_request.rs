@@ -2,7 +2,7 @@
 //! once, one takes the request.
 
 use crate::error::StorageError;
-use crate::row::{RowName, json, text};
+use crate::row::{RowName, json, text, word};
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use doorward_domain::{AuthorizationRequest, Fingerprint, NewAuditEvent, Timestamp, TokenHash, UserId};
@@ -34,7 +34,8 @@ pub enum TakenAuthorizationRequest {
 macro_rules! columns {
     () => {
         "id, user_id, gateway_id, connect_request_id, state_hash, cookie_hash, pkce_verifier, \
-         pkce_verifier_key_id, expected_issuer, iss_promised, fingerprint, scopes, created_at, expires_at"
+         pkce_verifier_key_id, expected_issuer, iss_promised, fingerprint, scopes, purpose, \
+         created_at, expires_at"
     };
 }
 
@@ -52,6 +53,7 @@ struct AuthorizationRequestRow {
     iss_promised: bool,
     fingerprint: String,
     scopes: String,
+    purpose: String,
     created_at: i64,
     expires_at: i64,
 }
@@ -71,6 +73,7 @@ impl AuthorizationRequestRow {
             cookie_hash: row.hash("cookie_hash", &self.cookie_hash)?,
             pkce_verifier: row.required("pkce_verifier", verifier)?,
             scopes: row.json("scopes", &self.scopes)?,
+            purpose: row.word("purpose", &self.purpose)?,
             expected_issuer: self.expected_issuer,
             iss_promised: self.iss_promised,
             fingerprint: Fingerprint(self.fingerprint),
@@ -158,8 +161,8 @@ async fn insert(tx: &mut Tx, request: &AuthorizationRequest) -> Result<(), Stora
         sqlx::query(
             "INSERT INTO authorization_requests (id, user_id, gateway_id, connect_request_id, state_hash, \
              cookie_hash, pkce_verifier, pkce_verifier_key_id, expected_issuer, iss_promised, fingerprint, \
-             scopes, created_at, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+             scopes, purpose, created_at, expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
         )
         .bind(request.id.to_string())
         .bind(request.user_id.to_string())
@@ -173,6 +176,7 @@ async fn insert(tx: &mut Tx, request: &AuthorizationRequest) -> Result<(), Stora
         .bind(request.iss_promised)
         .bind(text(&request.fingerprint.0))
         .bind(json(&request.scopes))
+        .bind(word(request.purpose))
         .bind(request.created_at.millis())
         .bind(request.expires_at.millis())
     )

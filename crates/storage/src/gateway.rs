@@ -222,9 +222,9 @@ async fn insert(tx: &mut Tx, gateway: &Gateway) -> Result<bool, StorageError> {
         execute,
         sqlx::query(
             "INSERT INTO gateways (id, slug, name, name_key, url, state, catalog_sharing, authorization_kind, \
-             iss_promised, scopes, authorize_params, replay_safe, revocation_method, revocation_reach, keep_alive, \
-             created_at, updated_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, 'none', FALSE, '[]', '{}', \
-             FALSE, 'rfc7009', 'this_grant', FALSE, $8, $9, 1) \
+             iss_promised, scopes, authorize_params, scope_ceiling, refused_scopes, facts, replay_safe, \
+             revocation_method, revocation_reach, keep_alive, created_at, updated_at, version) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, 'none', FALSE, '[]', '{}', '[]', '[]', '{}', FALSE, 'rfc7009', 'this_grant', FALSE, $8, $9, 1) \
              ON CONFLICT (slug) DO NOTHING"
         )
         .bind(gateway.id.to_string())
@@ -303,7 +303,7 @@ async fn put_oauth(tx: &mut Tx, id: GatewayId, oauth: Option<&OAuthSettings>) ->
         sqlx::query(
             "UPDATE gateways SET authorization_url = $1, token_url = $2, revocation_url = $3, issuer = $4, \
              iss_promised = $5, resource = $6, scopes = $7, authorize_params = $8, \
-             client_registration_id = $9 WHERE id = $10"
+             client_registration_id = $9, scope_ceiling = $10, refused_scopes = '[]' WHERE id = $11"
         )
         .bind(oauth.map(|settings| settings.authorization_url.as_str()))
         .bind(oauth.map(|settings| settings.token_url.as_str()))
@@ -314,12 +314,13 @@ async fn put_oauth(tx: &mut Tx, id: GatewayId, oauth: Option<&OAuthSettings>) ->
         .bind(json(oauth.map_or(&[][..], |settings| &settings.scopes)))
         .bind(json(oauth.map_or(&BTreeMap::new(), |settings| &settings.authorize_params)))
         .bind(oauth.map(|settings| settings.registration.id.to_string()))
+        .bind(json(oauth.map_or(&[][..], |settings| &settings.scope_ceiling)))
         .bind(id.to_string())
     )
     .map(drop)
 }
 
-/// Writes how the authorization server treats what it gave, and where its tokens may be sent now. An edit
+/// Writes how the authorization server differs from the book, and where its tokens may be sent now. An edit
 /// forgets what was wrong with the registration: the next refresh tells whether it still is.
 async fn put_facts(
     tx: &mut Tx,
@@ -331,13 +332,13 @@ async fn put_facts(
         tx,
         execute,
         sqlx::query(
-            "UPDATE gateways SET replay_safe = $1, idle_death_days = $2, absolute_death_days = $3, \
+            "UPDATE gateways SET replay_safe = $1, facts = $2, provider_template = $3, \
              revocation_method = $4, revocation_reach = $5, user_apps_url = $6, keep_alive = $7, \
              fingerprint = $8, registration_problem = NULL, registration_problem_since = NULL WHERE id = $9"
         )
         .bind(facts.replay_safe)
-        .bind(facts.idle_death_days.map(i64::from))
-        .bind(facts.absolute_death_days.map(i64::from))
+        .bind(json(&facts))
+        .bind(oauth.and_then(|settings| settings.template.as_ref()).map(json))
         .bind(word(facts.revocation_method))
         .bind(word(facts.revocation_reach))
         .bind(facts.user_apps_url.as_ref().map(Url::as_str))

@@ -2,6 +2,7 @@
 //! accepts again. Neither is an edit, so the gateway's version stays.
 
 use crate::error::StorageError;
+use crate::row::json;
 use crate::storage::Storage;
 use doorward_domain::{Change, GatewayId, NewAuditEvent};
 
@@ -25,6 +26,34 @@ impl Storage {
             )
             .bind(code)
             .bind(now)
+            .bind(id.to_string())
+        )?;
+        if flagged == 0 {
+            return Ok(false);
+        }
+        tx.change(Change::Gateway(id));
+        tx.audit(audit);
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Notes the scopes that the upstream asks for beyond the gateway's ceiling. False, and nothing is written,
+    /// when they are known already or the gateway is gone.
+    pub async fn flag_refused_scopes(
+        &self,
+        id: GatewayId,
+        scopes: &[String],
+        audit: NewAuditEvent,
+    ) -> Result<bool, StorageError> {
+        let mut tx = self.begin("flag the scopes that a gateway's upstream may not ask for").await?;
+        let flagged = tx!(
+            tx,
+            execute,
+            sqlx::query(
+                "UPDATE gateways SET refused_scopes = $1 \
+                 WHERE id = $2 AND refused_scopes <> $1 AND authorization_kind = 'oauth'"
+            )
+            .bind(json(scopes))
             .bind(id.to_string())
         )?;
         if flagged == 0 {

@@ -4,8 +4,8 @@ use crate::client_registration::ClientRegistrationRow;
 use crate::error::StorageError;
 use crate::row::RowName;
 use doorward_domain::{
-    Fingerprint, Gateway, GatewayAuthorization, OAuthSettings, ProviderFacts, RegistrationProblem, Slug,
-    StaticHeader, Timestamp,
+    Fingerprint, Gateway, GatewayAuthorization, OAuthSettings, RegistrationProblem, Slug, StaticHeader,
+    Timestamp,
 };
 
 #[derive(sqlx::FromRow)]
@@ -29,12 +29,10 @@ pub(crate) struct GatewayRow {
     resource: Option<String>,
     scopes: String,
     authorize_params: String,
-    replay_safe: bool,
-    idle_death_days: Option<i64>,
-    absolute_death_days: Option<i64>,
-    revocation_method: String,
-    revocation_reach: String,
-    user_apps_url: Option<String>,
+    scope_ceiling: String,
+    refused_scopes: String,
+    facts: String,
+    provider_template: Option<String>,
     keep_alive: bool,
     registration_problem: Option<String>,
     registration_problem_since: Option<i64>,
@@ -52,9 +50,8 @@ macro_rules! select_gateways {
             "SELECT g.id, g.slug, g.name, g.url, g.state, g.catalog_sharing, g.authorization_kind, \
              g.static_header_name, g.static_header, g.static_header_key_id, g.static_header_fingerprint, \
              g.authorization_url, g.token_url, g.revocation_url, g.issuer, g.iss_promised, g.resource, \
-             g.scopes, g.authorize_params, g.replay_safe, g.idle_death_days, g.absolute_death_days, \
-             g.revocation_method, g.revocation_reach, g.user_apps_url, g.keep_alive, g.registration_problem, \
-             g.registration_problem_since, g.created_at, g.updated_at, g.version, ",
+             g.scopes, g.authorize_params, g.scope_ceiling, g.refused_scopes, g.facts, g.provider_template, g.keep_alive, \
+             g.registration_problem, g.registration_problem_since, g.created_at, g.updated_at, g.version, ",
             $crate::client_registration::registration_columns!(),
             " FROM gateways g LEFT JOIN client_registrations r ON r.id = g.client_registration_id"
         )
@@ -96,7 +93,6 @@ impl GatewayRow {
     }
 
     fn into_settings(self, row: RowName<'_>) -> Result<OAuthSettings, StorageError> {
-        let facts = self.facts(row)?;
         let registration_problem = self.registration_problem(row)?;
         let authorization_url = row.required("authorization_url", self.authorization_url)?;
         let token_url = row.required("token_url", self.token_url)?;
@@ -109,25 +105,17 @@ impl GatewayRow {
             resource: self.resource,
             scopes: row.json("scopes", &self.scopes)?,
             authorize_params: row.json("authorize_params", &self.authorize_params)?,
-            facts,
+            scope_ceiling: row.json("scope_ceiling", &self.scope_ceiling)?,
+            refused_scopes: row.json("refused_scopes", &self.refused_scopes)?,
+            facts: row.json("facts", &self.facts)?,
+            template: self
+                .provider_template
+                .as_deref()
+                .map(|template| row.json("provider_template", template))
+                .transpose()?,
             keep_alive: self.keep_alive,
             registration: self.registration.into_registration(row)?,
             registration_problem,
-        })
-    }
-
-    fn facts(&self, row: RowName<'_>) -> Result<ProviderFacts, StorageError> {
-        let days = |column, days: Option<i64>| {
-            let days = days.map(u32::try_from).transpose();
-            days.map_err(|_| row.corrupt(column, "not a number of days"))
-        };
-        Ok(ProviderFacts {
-            replay_safe: self.replay_safe,
-            idle_death_days: days("idle_death_days", self.idle_death_days)?,
-            absolute_death_days: days("absolute_death_days", self.absolute_death_days)?,
-            revocation_method: row.word("revocation_method", &self.revocation_method)?,
-            revocation_reach: row.word("revocation_reach", &self.revocation_reach)?,
-            user_apps_url: row.parse_optional("user_apps_url", self.user_apps_url.as_deref())?,
         })
     }
 

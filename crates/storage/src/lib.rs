@@ -48,6 +48,7 @@ mod grant_walk;
 mod key_check;
 mod lease;
 mod leftovers;
+mod needed_scopes;
 mod notice;
 mod orphan;
 mod outbox;

@@ -228,10 +228,12 @@ pub fn oauth_input(demo: &Demo) -> OAuthInput {
         issuer: Some(server.issuer().to_owned()),
         resource: Some(demo.mcp_server.url().to_string()),
         scopes: Vec::new(),
+        scope_ceiling: None,
         authorize_params: BTreeMap::new(),
         client_id: server.client_id().to_owned(),
         client_secret: Edit::Set(ClientSecret::new(server.client_secret())),
         token_endpoint_auth: None,
+        template: None,
     }
 }
 
@@ -257,6 +259,8 @@ pub fn settings(directory: &TempDir, origin: &str) -> Settings {
         administrator: None,
         egress: EgressPolicy::parse("127.0.0.1", "127.0.0.1").expect("these settings are right"),
         trusted_proxies: Vec::new(),
+        providers_dir: None,
+        client_metadata_url: None,
         metrics_listen: loopback,
         request_timeout: Duration::from_secs(5),
         policy: Policy::default(),

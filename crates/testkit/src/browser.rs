@@ -25,6 +25,16 @@ impl Browser {
         self.step(json!({ "do": "fill", "selector": selector, "value": value })).await;
     }
 
+    /// Chooses from a list.
+    pub async fn select(&mut self, selector: &str, value: &str) {
+        self.step(json!({ "do": "select", "selector": selector, "value": value })).await;
+    }
+
+    /// Ticks a box, or chooses one of several.
+    pub async fn check(&mut self, selector: &str) {
+        self.step(json!({ "do": "check", "selector": selector })).await;
+    }
+
     /// Clicks and waits until the page that follows has come.
     pub async fn click(&mut self, selector: &str) {
         self.step(json!({ "do": "click", "selector": selector })).await;

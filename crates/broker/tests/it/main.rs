@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod accounts;
 mod audit;
 mod authorize;
 mod cleanup;
+mod client_metadata;
 mod gateway;
+mod gateway_check;
 mod notice;
 mod people;
 mod refresh;
@@ -16,4 +19,8 @@ mod refresh_outage;
 mod refresh_paths;
 mod refresh_uncertain;
 mod revoke;
+mod step_up;
+mod template_versions;
+mod vendor_profiles;
+mod vendors;
 mod world;

@@ -11,7 +11,7 @@ use doorward_domain::{
     GatewayState, Grant, GrantId, GrantOwner, GrantState, NewAuditEvent, PageRequest, Password, Policy,
     RefreshToken, Role, SealedTokenSet, StateToken, Timestamp,
 };
-use doorward_oauth::OAuthClient;
+use doorward_oauth::{OAuthClient, ProviderTemplates};
 use doorward_outbound::{EgressPolicy, Outbound};
 use doorward_storage::{AuditFilter, Storage, StoredGrant};
 use doorward_vault::{KeyRing, Place, Vault};
@@ -223,10 +223,12 @@ impl World {
             issuer: Some(server.issuer().to_owned()),
             resource: Some(self.demo.mcp_server.url().to_string()),
             scopes: vec!["openid".into(), "notes".into()],
+            scope_ceiling: None,
             authorize_params: [("prompt".to_owned(), "consent".to_owned())].into(),
             client_id: server.client_id().to_owned(),
             client_secret: Edit::Set(ClientSecret::new(server.client_secret())),
             token_endpoint_auth: None,
+            template: None,
         }
     }
 
@@ -298,18 +300,41 @@ pub fn broker_over(storage: &Storage, clock: &Clock, ring: &str) -> Broker {
 }
 
 pub fn broker_with(storage: &Storage, clock: &Clock, ring: &str, policy_of_use: Policy) -> Broker {
+    broker_of(storage, clock, ring, policy_of_use, ProviderTemplates::shipped())
+}
+
+pub fn broker_of(
+    storage: &Storage,
+    clock: &Clock,
+    ring: &str,
+    policy_of_use: Policy,
+    templates: ProviderTemplates,
+) -> Broker {
+    Broker::new(parts_of(storage, clock, ring, policy_of_use, templates))
+}
+
+/// What a broker of these tests is made of.
+pub fn parts_of(
+    storage: &Storage,
+    clock: &Clock,
+    ring: &str,
+    policy_of_use: Policy,
+    templates: ProviderTemplates,
+) -> BrokerParts {
     let policy = EgressPolicy::parse("127.0.0.1/32", "127.0.0.1").unwrap();
     let outbound = Outbound::new(policy, Duration::from_secs(5)).unwrap();
-    Broker::new(BrokerParts {
+    BrokerParts {
         storage: storage.clone(),
         vault: Vault::new(KeyRing::parse(ring).unwrap()),
         ring_file: None,
         oauth: OAuthClient::new(outbound),
+        templates,
         clock: clock.clone(),
         entropy: Entropy,
         policy: policy_of_use,
         public_url: "http://localhost:4444".parse().unwrap(),
-    })
+        client_metadata_url: None,
+    }
 }
 
 /// The metrics of this process. Each test is one.

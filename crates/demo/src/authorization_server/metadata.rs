@@ -22,6 +22,7 @@ pub(super) async fn show(State(server): State<Arc<Shared>>) -> Json<Value> {
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
+        "client_id_metadata_document_supported": server.options.client_id_metadata_documents,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["HS256"],
     }))

@@ -31,6 +31,8 @@ pub struct AuthorizationServerOptions {
     pub rotate_refresh_tokens: bool,
     /// A spent refresh token that comes back kills every token of its family (RFC 9700 §4.14.2).
     pub reuse_detection: bool,
+    /// Whether it announces that a client id may be the URL of a metadata document. (It opens none.)
+    pub client_id_metadata_documents: bool,
     /// The secret of the preregistered client.
     pub client_secret: String,
     pub accounts: Vec<Account>,
@@ -45,6 +47,7 @@ impl Default for AuthorizationServerOptions {
             refresh_tokens: true,
             rotate_refresh_tokens: true,
             reuse_detection: true,
+            client_id_metadata_documents: false,
             client_secret: Entropy.token(),
             accounts: ["alice", "bob"].map(|name| Account::with_random_password(name, Entropy)).into(),
             clock: Clock::System,

@@ -39,6 +39,8 @@ pub(crate) struct Ask {
     pub(crate) url: Url,
     /// Leads to what the grant's time line says of it, if there is something.
     reference: Option<String>,
+    /// The user is connected, and the call needs more scopes than they gave.
+    more_scopes: bool,
     expires_at: doorward_domain::Timestamp,
     minutes: u64,
 }
@@ -57,6 +59,7 @@ impl Ask {
             id: link.id,
             url: link.url,
             reference: None,
+            more_scopes: link.more_scopes,
             expires_at: link.expires_at,
             minutes: left.as_secs().div_ceil(60).max(1),
         })
@@ -71,8 +74,9 @@ impl Ask {
     pub(crate) fn sentence(&self) -> String {
         let minutes =
             if self.minutes == 1 { "1 minute".to_owned() } else { format!("{} minutes", self.minutes) };
+        let what = if self.more_scopes { "needs more rights than it was given" } else { "is not connected" };
         format!(
-            "{} is not connected. Ask the user to open {} in a browser (they sign in to Doorward; the link is \
+            "{} {what}. Ask the user to open {} in a browser (they sign in to Doorward; the link is \
              good for {minutes}), then try again.{}",
             self.gateway.name,
             self.url,
@@ -82,6 +86,9 @@ impl Ask {
 
     /// What a client shows its user beside the link.
     pub(crate) fn invitation(&self) -> String {
+        if self.more_scopes {
+            return format!("{} needs more rights to go on.", self.gateway.name);
+        }
         format!("Connect {} to Doorward to go on.", self.gateway.name)
     }
 

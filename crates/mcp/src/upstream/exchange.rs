@@ -4,7 +4,7 @@
 use super::answer::CallError;
 use super::{Inner, Link};
 use bytes::Bytes;
-use doorward_broker::{Access, Caller, UpstreamHeader};
+use doorward_broker::{Access, Caller, StepUp, UpstreamHeader, wanted_scopes};
 use doorward_domain::Gateway;
 use doorward_outbound::{OutboundError, OutboundRequest};
 use http::{HeaderMap, Method, Response, StatusCode};
@@ -44,8 +44,15 @@ impl<'a> Exchange<'a> {
             let request = request_to(self.gateway, headers.clone(), self.header.as_ref(), body.clone());
             let answered = self.inner.outbound.stream_within(request, limit).await;
             let response = answered.map_err(|error| unreachable_error(self.gateway, &error))?;
-            if response.status() != StatusCode::UNAUTHORIZED {
-                self.note_use(response.status());
+            let status = response.status();
+            // Some servers answer 401 where a scope is missing.
+            if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+                && let Some(wanted) = wanted_scopes(response.headers())
+            {
+                return Err(self.step_up(status, &wanted).await?);
+            }
+            if status != StatusCode::UNAUTHORIZED {
+                self.note_use(status);
                 return Ok(response);
             }
             self.renew().await?;
@@ -59,22 +66,46 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    /// The upstream wants more scopes: the user is asked, or the refusal stands.
+    async fn step_up(&self, status: StatusCode, wanted: &[String]) -> Result<CallError, CallError> {
+        let Some(used) = self.header.as_ref().and_then(|header| header.used) else {
+            return Ok(self.refused(status, "it forbids this gateway's credential what was asked"));
+        };
+        let problem = match self.inner.broker.step_up(self.caller, self.gateway, &used, wanted).await? {
+            StepUp::Ask => {
+                return Ok(CallError::MustAuthorize { gateway: Arc::clone(self.gateway), reference: None });
+            }
+            StepUp::BeyondCeiling => {
+                "it wants more scopes than an administrator allows it; they see which on the gateway's page"
+            }
+            StepUp::Exhausted => {
+                "it wants scopes that three consents did not bring; the provider does not give them to this user"
+            }
+            StepUp::Nothing => "it forbids this user what was asked, although the token has the scopes",
+        };
+        Ok(self.refused(status, problem))
+    }
+
+    fn refused(&self, status: StatusCode, problem: &str) -> CallError {
+        CallError::Upstream {
+            gateway: self.gateway.slug.to_string(),
+            status: status.as_u16(),
+            problem: problem.to_owned(),
+        }
+    }
+
     /// The upstream refused the credential: one renewal, then the refusal stands.
     async fn renew(&mut self) -> Result<(), CallError> {
-        let refused = |problem: &str| CallError::Upstream {
-            gateway: self.gateway.slug.to_string(),
-            status: StatusCode::UNAUTHORIZED.as_u16(),
-            problem: problem.to_owned(),
-        };
+        let refused = |problem: &str| self.refused(StatusCode::UNAUTHORIZED, problem);
         let Some(used) = self.header.as_ref().and_then(|header| header.used) else {
             return Err(refused("it asks for an authorization that this gateway's settings do not give"));
         };
         let access = self.inner.broker.access_after_refusal(self.caller, self.gateway, &used).await?;
         let header = header_of(access, self.gateway)?;
-        self.refusals += 1;
-        if self.refusals > 1 {
+        if self.refusals > 0 {
             return Err(refused("it refuses a token that was just renewed"));
         }
+        self.refusals += 1;
         self.header = header;
         Ok(())
     }

@@ -9,6 +9,8 @@ pub struct Challenge {
     pub resource_metadata: Option<String>,
     /// The scopes that a token needs; clients treat them as authoritative.
     pub scopes: Option<Vec<String>>,
+    /// Why a token was refused, e.g. `insufficient_scope` (RFC 6750 §3.1).
+    pub error: Option<String>,
 }
 
 /// Reads the first Bearer challenge among the headers.
@@ -21,6 +23,7 @@ pub fn read(headers: &HeaderMap) -> Challenge {
     for (name, value) in parameters {
         match name.to_ascii_lowercase().as_str() {
             "resource_metadata" => challenge.resource_metadata = Some(value),
+            "error" => challenge.error = Some(value),
             "scope" => challenge.scopes = Some(value.split_whitespace().map(str::to_owned).collect()),
             _ => {}
         }

@@ -1,10 +1,11 @@
 //! A gateway as REST takes it: what may be set, and how "unchanged" is told from "cleared".
 
 use super::error::ApiError;
-use doorward_broker::{AuthorizationInput, Edit, GatewayInput, OAuthInput};
-use doorward_domain::{
-    CatalogSharing, ClientSecret, GatewayState, HeaderSecret, ProviderFacts, TokenEndpointAuth,
-};
+use super::facts_body::{ProviderFactsBody, ProviderFactsName};
+use doorward_broker::{AuthorizationInput, Edit, GatewayInput, OAuthInput, TemplateChoice};
+use doorward_domain::{CatalogSharing, ClientSecret, GatewayState, HeaderSecret, TokenEndpointAuth};
+use doorward_oauth::FilledTemplate;
+use doorward_oauth::template::TemplateOAuth;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -41,23 +42,36 @@ pub(crate) struct AuthorizationBody {
     #[serde(default, deserialize_with = "edit_of")]
     #[schema(value_type = Option<String>, write_only)]
     value: Option<Option<String>>,
-    /// `oauth`, needed.
+    /// `oauth`: a template of `GET /admin/oauth/providers`, which fills whatever is left out.
+    provider_template: Option<String>,
+    /// `oauth`: the version of the template whose values these are; left out, the present one.
+    provider_template_version: Option<u32>,
+    /// `oauth`: what the template asks for.
+    provider_inputs: Option<BTreeMap<String, String>>,
+    /// `oauth`, needed without a template.
     authorization_url: Option<String>,
-    /// `oauth`, needed.
+    /// `oauth`, needed without a template.
     token_url: Option<String>,
-    /// `oauth`: RFC 7009.
-    revocation_url: Option<String>,
-    /// `oauth`: how the authorization server treats what it gave; left out, it stays.
+    /// `oauth`: how the provider is told that a grant has ended; `null` for nowhere.
+    #[serde(default, deserialize_with = "edit_of")]
+    #[schema(value_type = Option<String>)]
+    revocation_url: Option<Option<String>>,
+    /// `oauth`: how the authorization server differs from the book; left out, it stays, or is the template's.
     #[schema(value_type = Option<ProviderFactsName>)]
     facts: Option<ProviderFactsBody>,
     /// `oauth`: refresh idle grants too, before the provider ends them; left out, it stays.
     keep_alive: Option<bool>,
-    /// `oauth`: the issuer (RFC 8414), which answers are compared with.
-    issuer: Option<String>,
+    /// `oauth`: the issuer (RFC 8414), which answers are compared with; `null` for none.
+    #[serde(default, deserialize_with = "edit_of")]
+    #[schema(value_type = Option<String>)]
+    issuer: Option<Option<String>>,
     /// `oauth`: the RFC 8707 resource indicator, sent byte for byte.
     resource: Option<String>,
     /// `oauth`: the scopes to ask for.
     scopes: Option<Vec<String>>,
+    /// `oauth`: what the MCP server may ask for beyond `scopes`, by 403 `insufficient_scope`; `["*"]` for
+    /// anything. Left out, it stays.
+    scope_ceiling: Option<Vec<String>>,
     /// `oauth`: extra parameters of the authorization request; never a protocol parameter.
     authorize_params: Option<BTreeMap<String, String>>,
     /// `oauth`, needed.
@@ -69,60 +83,6 @@ pub(crate) struct AuthorizationBody {
     /// `oauth`: `post` where there is a secret and `none` where there is none, if left out.
     #[schema(value_type = Option<TokenEndpointAuthName>)]
     token_endpoint_auth: Option<TokenEndpointAuth>,
-}
-
-/// How the authorization server treats what it gave: what is left out is what is safe to assume.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct ProviderFactsBody(ProviderFacts);
-
-/// How the document spells provider facts.
-#[derive(ToSchema)]
-#[expect(
-    dead_code,
-    reason = "stands for the domain's ProviderFacts in the OpenAPI document, which knows no OpenAPI"
-)]
-pub(crate) struct ProviderFactsName {
-    /// A refresh whose answer was lost may be repeated.
-    replay_safe: Option<bool>,
-    /// So many days after the last token it gave, the provider ends an idle grant.
-    #[schema(minimum = 0, maximum = 4_294_967_295_u32)]
-    idle_death_days: Option<u32>,
-    /// So many days after the consent, the provider ends the grant whatever happens.
-    #[schema(minimum = 0, maximum = 4_294_967_295_u32)]
-    absolute_death_days: Option<u32>,
-    revocation_method: Option<RevocationMethodName>,
-    revocation_reach: Option<RevocationReachName>,
-    /// Where a person ends it by hand.
-    #[schema(format = "uri")]
-    user_apps_url: Option<String>,
-}
-
-/// How the document spells the ways to tell a provider.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(
-    dead_code,
-    reason = "stands for the domain's RevocationMethod in the OpenAPI document, which knows no OpenAPI"
-)]
-pub(crate) enum RevocationMethodName {
-    Rfc7009,
-    GithubDelete,
-    BearerCall,
-    None,
-}
-
-/// How the document spells what ends when a provider is told.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(
-    dead_code,
-    reason = "stands for the domain's RevocationReach in the OpenAPI document, which knows no OpenAPI"
-)]
-pub(crate) enum RevocationReachName {
-    ThisGrant,
-    AllOfAppForUser,
-    AllAppsForUser,
 }
 
 /// The ways in which users are authorized.
@@ -191,21 +151,27 @@ fn edit<T: From<String>>(given: Option<Option<String>>) -> Edit<T> {
 }
 
 impl GatewayBody {
-    /// What the use cases take.
-    pub(crate) fn input(self) -> Result<GatewayInput, ApiError> {
+    /// What the use cases take. `fill` gives the values of a template.
+    pub(crate) fn input(
+        self,
+        fill: impl Fn(&TemplateChoice) -> Result<FilledTemplate, ApiError>,
+    ) -> Result<GatewayInput, ApiError> {
         Ok(GatewayInput {
             slug: self.slug,
             name: self.name,
             url: self.url,
             state: self.state,
             catalog_sharing: self.catalog_sharing,
-            authorization: self.authorization.map(AuthorizationBody::input).transpose()?,
+            authorization: self.authorization.map(|authorization| authorization.input(fill)).transpose()?,
         })
     }
 }
 
 impl AuthorizationBody {
-    fn input(self) -> Result<AuthorizationInput, ApiError> {
+    fn input(
+        self,
+        fill: impl Fn(&TemplateChoice) -> Result<FilledTemplate, ApiError>,
+    ) -> Result<AuthorizationInput, ApiError> {
         self.refuse_what_does_not_belong()?;
         Ok(match self.kind {
             AuthorizationType::None => AuthorizationInput::None,
@@ -214,27 +180,63 @@ impl AuthorizationBody {
                 name: needed("name", self.name)?,
                 value: edit::<HeaderSecret>(self.value),
             },
-            AuthorizationType::Oauth => AuthorizationInput::OAuth(Box::new(OAuthInput {
-                authorization_url: needed("authorization_url", self.authorization_url)?,
-                token_url: needed("token_url", self.token_url)?,
-                revocation_url: self.revocation_url,
-                facts: self.facts.map(|facts| facts.0),
-                keep_alive: self.keep_alive,
-                issuer: self.issuer,
-                resource: self.resource,
-                scopes: self.scopes.unwrap_or_default(),
-                authorize_params: self.authorize_params.unwrap_or_default(),
-                client_id: needed("client_id", self.client_id)?,
-                client_secret: edit::<ClientSecret>(self.client_secret),
-                token_endpoint_auth: self.token_endpoint_auth,
-            })),
+            AuthorizationType::Oauth => AuthorizationInput::OAuth(Box::new(self.oauth(fill)?)),
         })
+    }
+
+    /// What is left out is the template's, where there is one.
+    fn oauth(
+        self,
+        fill: impl Fn(&TemplateChoice) -> Result<FilledTemplate, ApiError>,
+    ) -> Result<OAuthInput, ApiError> {
+        let template = self.template()?;
+        let filled = template.as_ref().map(fill).transpose()?;
+        let by_template = filled.map(|filled| (filled.oauth, filled.facts));
+        let (theirs, facts) =
+            by_template.map_or((TemplateOAuth::default(), None), |(oauth, facts)| (oauth, Some(facts)));
+        Ok(OAuthInput {
+            authorization_url: needed(
+                "authorization_url",
+                self.authorization_url.or(theirs.authorization_url),
+            )?,
+            token_url: needed("token_url", self.token_url.or(theirs.token_url))?,
+            revocation_url: self.revocation_url.unwrap_or(theirs.revocation_url),
+            facts: self.facts.map(|facts| facts.0).or(facts),
+            keep_alive: self.keep_alive,
+            issuer: self.issuer.unwrap_or(theirs.issuer),
+            resource: self.resource,
+            scopes: self.scopes.unwrap_or(theirs.scopes),
+            scope_ceiling: self.scope_ceiling,
+            authorize_params: self.authorize_params.unwrap_or(theirs.authorize_params),
+            client_id: needed("client_id", self.client_id)?,
+            client_secret: edit::<ClientSecret>(self.client_secret),
+            token_endpoint_auth: self.token_endpoint_auth.or(theirs.token_endpoint_auth),
+            template,
+        })
+    }
+
+    fn template(&self) -> Result<Option<TemplateChoice>, ApiError> {
+        let inputs = self.provider_inputs.clone();
+        match (&self.provider_template, inputs) {
+            (None, Some(_)) => Err(ApiError::bad_field(
+                "authorization.provider_inputs",
+                "goes with a provider_template: name one, or leave it out",
+            )),
+            (None, None) => Ok(None),
+            (Some(id), inputs) => {
+                let version = self.provider_template_version;
+                Ok(Some(TemplateChoice { id: id.clone(), version, inputs: inputs.unwrap_or_default() }))
+            }
+        }
     }
 
     /// A field of another type is refused, so that nobody believes it was taken.
     fn refuse_what_does_not_belong(&self) -> Result<(), ApiError> {
         let header = [("name", self.name.is_some()), ("value", self.value.is_some())];
         let oauth = [
+            ("provider_template", self.provider_template.is_some()),
+            ("provider_template_version", self.provider_template_version.is_some()),
+            ("provider_inputs", self.provider_inputs.is_some()),
             ("authorization_url", self.authorization_url.is_some()),
             ("token_url", self.token_url.is_some()),
             ("revocation_url", self.revocation_url.is_some()),
@@ -243,6 +245,7 @@ impl AuthorizationBody {
             ("issuer", self.issuer.is_some()),
             ("resource", self.resource.is_some()),
             ("scopes", self.scopes.is_some()),
+            ("scope_ceiling", self.scope_ceiling.is_some()),
             ("authorize_params", self.authorize_params.is_some()),
             ("client_id", self.client_id.is_some()),
             ("client_secret", self.client_secret.is_some()),
@@ -272,9 +275,14 @@ fn needed(name: &str, value: Option<String>) -> Result<String, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use doorward_domain::ProviderFacts;
 
     fn read(body: &str) -> Result<GatewayInput, ApiError> {
-        serde_json::from_str::<GatewayBody>(body).unwrap().input()
+        let github = |choice: &TemplateChoice| {
+            let templates = doorward_oauth::ProviderTemplates::shipped();
+            Ok(templates.get(&choice.id).unwrap().fill(&choice.inputs).unwrap())
+        };
+        serde_json::from_str::<GatewayBody>(body).unwrap().input(github)
     }
 
     fn refused(body: &str) -> String {
@@ -298,6 +306,28 @@ mod tests {
         assert!(matches!(secret(""), Edit::Keep));
         assert!(matches!(secret(r#","client_secret":null"#), Edit::Clear));
         assert!(matches!(secret(r#","client_secret":"s""#), Edit::Set(_)));
+    }
+
+    #[test]
+    fn s9_a_template_fills_what_is_left_out_and_nothing_else() {
+        let with = |more: &str| {
+            let body = format!(
+                r#"{{"authorization":{{"type":"oauth","provider_template":"github","client_id":"c"{more}}}}}"#
+            );
+            match read(&body).unwrap().authorization {
+                Some(AuthorizationInput::OAuth(oauth)) => *oauth,
+                _ => panic!("oauth is read as oauth"),
+            }
+        };
+        let plain = with("");
+        assert_eq!(plain.authorization_url, "https://github.com/login/oauth/authorize");
+        assert_eq!(plain.token_url, "https://github.com/login/oauth/access_token");
+        assert!(plain.facts.unwrap().whoami.is_some() && plain.revocation_url.is_some());
+        let own = with(r#","token_url":"https://t/","scopes":["gist"],"revocation_url":null,"facts":{}"#);
+        assert_eq!((own.token_url.as_str(), own.scopes), ("https://t/", vec!["gist".to_owned()]));
+        assert!(own.revocation_url.is_none() && own.facts.unwrap() == ProviderFacts::default());
+        let lonely = r#"{"authorization":{"type":"oauth","provider_inputs":{},"client_id":"c"}}"#;
+        assert_eq!(refused(lonely), "authorization.provider_inputs");
     }
 
     #[test]

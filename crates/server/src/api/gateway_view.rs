@@ -1,7 +1,8 @@
 //! A gateway as REST shows it. Those who manage gateways see how it is set up; nobody sees a secret.
 
-use super::gateway_body::{CatalogSharingName, GatewayStateName, ProviderFactsName, TokenEndpointAuthName};
-use doorward_broker::Caller;
+use super::facts_body::ProviderFactsName;
+use super::gateway_body::{CatalogSharingName, GatewayStateName, TokenEndpointAuthName};
+use doorward_broker::{Broker, Caller};
 use doorward_domain::{
     CatalogSharing, Gateway, GatewayAuthorization, GatewayId, GatewayState, OAuthSettings, Permission,
     ProviderFacts, Slug, Timestamp, TokenEndpointAuth,
@@ -29,6 +30,12 @@ pub(crate) struct GatewayView {
     /// While the provider refuses our registration, for those who manage gateways.
     #[serde(skip_serializing_if = "Option::is_none")]
     registration_problem: Option<RegistrationProblemView>,
+    /// The version of the provider template, where that has newer values, for those who manage gateways.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    newer_template_version: Option<u32>,
+    /// What the MCP server asked for beyond its scope ceiling since the last edit, for those who manage gateways.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refused_scopes: Vec<String>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -74,16 +81,23 @@ pub(crate) struct OAuthView {
     issuer: Option<String>,
     resource: Option<String>,
     scopes: Vec<String>,
+    /// What the MCP server may ask for beyond `scopes`.
+    scope_ceiling: Vec<String>,
     authorize_params: BTreeMap<String, String>,
     client_id: String,
     /// Whether there is a client secret; it is never shown.
     has_client_secret: bool,
     #[schema(value_type = TokenEndpointAuthName)]
     token_endpoint_auth: TokenEndpointAuth,
+    /// The template that it was filled in from; it does not follow the template.
+    provider_template: Option<String>,
+    provider_template_version: Option<u32>,
+    /// What was given for the template's placeholders.
+    provider_inputs: Option<BTreeMap<String, String>>,
 }
 
 impl GatewayView {
-    pub(crate) fn new(gateway: &Gateway, caller: &Caller) -> Self {
+    pub(crate) fn new(gateway: &Gateway, caller: &Caller, broker: &Broker) -> Self {
         let whole = caller.may(Permission::ManageGateways);
         let problem = gateway.oauth().and_then(|settings| settings.registration_problem.clone());
         Self {
@@ -97,6 +111,12 @@ impl GatewayView {
             registration_problem: problem
                 .filter(|_| whole)
                 .map(|problem| RegistrationProblemView { code: problem.code, since: problem.since }),
+            newer_template_version: broker.newer_template(gateway).filter(|_| whole),
+            refused_scopes: gateway
+                .oauth()
+                .filter(|_| whole)
+                .map(|settings| settings.refused_scopes.clone())
+                .unwrap_or_default(),
             created_at: gateway.created_at,
             updated_at: gateway.updated_at,
             version: gateway.version,
@@ -117,6 +137,7 @@ impl AuthorizationView {
 
 impl OAuthView {
     fn new(settings: &OAuthSettings) -> Self {
+        let template = settings.template.clone();
         Self {
             authorization_url: settings.authorization_url.clone(),
             token_url: settings.token_url.clone(),
@@ -126,10 +147,14 @@ impl OAuthView {
             issuer: settings.issuer.clone(),
             resource: settings.resource.clone(),
             scopes: settings.scopes.clone(),
+            scope_ceiling: settings.scope_ceiling.clone(),
             authorize_params: settings.authorize_params.clone(),
             client_id: settings.registration.client_id.clone(),
             has_client_secret: settings.registration.client_secret.is_some(),
             token_endpoint_auth: settings.registration.token_endpoint_auth,
+            provider_template: template.as_ref().map(|used| used.id.clone()),
+            provider_template_version: template.as_ref().map(|used| used.version),
+            provider_inputs: template.map(|used| used.inputs),
         }
     }
 }

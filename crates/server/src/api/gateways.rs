@@ -9,7 +9,7 @@ use crate::extract::{AdminCaller, Id, IfMatch, JsonBody, NoQuery, OwnCaller, Pag
 use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
-use doorward_broker::Caller;
+use doorward_broker::{Caller, GatewayInput};
 use doorward_domain::{CatalogKind, Gateway, GatewayId, Permission, Timestamp};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -59,7 +59,7 @@ pub(crate) async fn list(
     while items.len() < page.limit as usize
         && let Some(gateway) = rest.next()
     {
-        items.push(GatewayView::new(gateway, &caller));
+        items.push(GatewayView::new(gateway, &caller, &state.broker));
         last = Some(gateway.slug.to_string());
     }
     Ok(Json(Listed { items, next_cursor: last.filter(|_| rest.peek().is_some()) }))
@@ -75,8 +75,8 @@ pub(crate) async fn create(
     JsonBody(body): JsonBody<GatewayBody>,
 ) -> Result<(StatusCode, Tagged<GatewayView>), ApiError> {
     caller.require(Permission::ManageGateways)?;
-    let gateway = state.broker.create_gateway(&caller, body.input()?).await?;
-    Ok((StatusCode::CREATED, (tag(&gateway), Json(GatewayView::new(&gateway, &caller)))))
+    let gateway = state.broker.create_gateway(&caller, input(&state, &caller, body)?).await?;
+    Ok((StatusCode::CREATED, (tag(&gateway), Json(GatewayView::new(&gateway, &caller, &state.broker)))))
 }
 
 /// One gateway.
@@ -88,7 +88,7 @@ pub(crate) async fn read(
     Id(id): Id<GatewayId>,
 ) -> Result<Tagged<GatewayView>, ApiError> {
     let gateway = state.broker.gateway(&caller, id).await?;
-    Ok((tag(&gateway), Json(GatewayView::new(&gateway, &caller))))
+    Ok((tag(&gateway), Json(GatewayView::new(&gateway, &caller, &state.broker))))
 }
 
 /// Edits a gateway. Where it would send secrets elsewhere than before, they are asked for again.
@@ -105,10 +105,15 @@ pub(crate) async fn update(
     JsonBody(body): JsonBody<GatewayBody>,
 ) -> Result<Tagged<UpdatedGatewayView>, ApiError> {
     caller.require(Permission::ManageGateways)?;
-    let updated = state.broker.update_gateway(&caller, id, version, body.input()?).await?;
-    let gateway = GatewayView::new(&updated.gateway, &caller);
+    let updated = state.broker.update_gateway(&caller, id, version, input(&state, &caller, body)?).await?;
+    let gateway = GatewayView::new(&updated.gateway, &caller, &state.broker);
     let view = UpdatedGatewayView { gateway, must_reauthorize: updated.must_reauthorize };
     Ok((tag(&updated.gateway), Json(view)))
+}
+
+/// A body as the use cases take it, with its template filled in.
+fn input(state: &AppState, caller: &Caller, body: GatewayBody) -> Result<GatewayInput, ApiError> {
+    body.input(|choice| Ok(state.broker.filled_template(caller, &choice.id, &choice.inputs)?))
 }
 
 /// Deletes a gateway and ends its grants.

@@ -108,10 +108,12 @@ fn gateway(providers: &Demo) -> GatewayInput {
             issuer: Some(server.issuer().to_owned()),
             resource: Some(providers.mcp_server.url().to_string()),
             scopes: ["openid", "notes", "repos"].map(str::to_owned).into(),
+            scope_ceiling: None,
             authorize_params: BTreeMap::new(),
             client_id: server.client_id().to_owned(),
             client_secret: Edit::Set(ClientSecret::new(server.client_secret())),
             token_endpoint_auth: None,
+            template: None,
         }))),
     }
 }

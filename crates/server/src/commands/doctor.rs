@@ -6,9 +6,11 @@ use super::admin::operator;
 use super::terminal::Out;
 use crate::app::{App, StartError};
 use crate::data_dir::DataDirError;
-use doorward_broker::{Caller, KeyStatus};
+use clap::Args;
+use doorward_broker::{Caller, CheckFinding, CheckVerdict, KeyStatus};
 use doorward_domain::{GatewayAuthorization, PageRequest};
 use doorward_storage::AuditFilter;
+use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
@@ -24,6 +26,15 @@ enum Finding {
 }
 
 impl Finding {
+    fn of(found: CheckFinding) -> Self {
+        let text = format!("{}: {}", found.subject.replace('_', " "), found.text);
+        match found.verdict {
+            CheckVerdict::Good => Self::Good(text),
+            CheckVerdict::Advice => Self::Advice(text),
+            CheckVerdict::Wrong => Self::Wrong(text),
+        }
+    }
+
     fn line(&self) -> String {
         match self {
             Self::Good(text) => format!("good\t{text}"),
@@ -33,7 +44,31 @@ impl Finding {
     }
 }
 
-pub(super) async fn examine(app: &App, out: &Out) -> Result<(), CommandError> {
+/// `doorward doctor`
+#[derive(Debug, Args, Serialize, Deserialize)]
+pub(crate) struct DoctorCommand {
+    /// Examine the setup of one gateway instead: its server, provider and client. Nobody logs in for it
+    #[arg(long, value_name = "SLUG")]
+    gateway: Option<String>,
+}
+
+pub(super) async fn perform(command: DoctorCommand, app: &App, out: &Out) -> Result<(), CommandError> {
+    match command.gateway {
+        Some(slug) => examine_gateway(app, &slug, out).await,
+        None => examine(app, out).await,
+    }
+}
+
+/// What is wrong with one gateway.
+async fn examine_gateway(app: &App, slug: &str, out: &Out) -> Result<(), CommandError> {
+    let caller = operator();
+    let gateway = app.broker().gateway_by_slug(&caller, slug).await?;
+    let check = app.broker().check_gateway(&caller, gateway.id).await?;
+    let findings: Vec<Finding> = check.findings.into_iter().map(Finding::of).collect();
+    say(&findings, out)
+}
+
+async fn examine(app: &App, out: &Out) -> Result<(), CommandError> {
     let caller = operator();
     let mut findings = vec![database(app).await, files(app)];
     findings.extend(key_place(app));
@@ -41,7 +76,11 @@ pub(super) async fn examine(app: &App, out: &Out) -> Result<(), CommandError> {
     findings.extend(cleanup(app, &caller).await?);
     findings.extend(providers(app, &caller).await?);
     findings.push(clock(app, &caller).await?);
-    for finding in &findings {
+    say(&findings, out)
+}
+
+fn say(findings: &[Finding], out: &Out) -> Result<(), CommandError> {
+    for finding in findings {
         out.say(&finding.line())?;
     }
     match findings.iter().filter(|finding| matches!(finding, Finding::Wrong(_))).count() {

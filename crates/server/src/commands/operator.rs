@@ -33,7 +33,7 @@ pub(crate) enum OperatorCommand {
     /// Copy the database into a file, while calls go on; the key ring is not in it
     Backup(backup::BackupCommand),
     /// Say what is wrong with this installation, and what would be wise
-    Doctor,
+    Doctor(doctor::DoctorCommand),
     /// The audit trail
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -81,6 +81,6 @@ pub(super) async fn perform(
         OperatorCommand::Keys(command) => keys::perform(command, app, out).await,
         OperatorCommand::Cleanup(command) => cleanup::perform(command, app, out).await,
         OperatorCommand::Backup(command) => backup::back_up(command, app, out).await,
-        OperatorCommand::Doctor => doctor::examine(app, out).await,
+        OperatorCommand::Doctor(command) => doctor::perform(command, app, out).await,
     }
 }

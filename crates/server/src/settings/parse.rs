@@ -73,6 +73,20 @@ pub(super) fn public_url(text: &str) -> Result<Url, SettingError> {
     }
 }
 
+/// Authorization servers open it, and take it for our name: https, with a path, and nothing else in it.
+pub(super) fn client_metadata_url(text: &str) -> Result<Url, SettingError> {
+    let name = "DOORWARD_CLIENT_METADATA_URL";
+    let remedy = "use a URL such as https://doorward.example.com/oauth/client-metadata.json";
+    let url: Url = text.parse().map_err(|_| wrong(name, remedy))?;
+    let plain = url.scheme() == "https"
+        && url.path().len() > 1
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    if plain { Ok(url) } else { Err(wrong(name, remedy)) }
+}
+
 /// Networks or single addresses, separated by commas.
 pub(super) fn networks(name: &'static str, text: &str) -> Result<Vec<IpNet>, SettingError> {
     let network = |entry: &str| {
@@ -114,6 +128,21 @@ pub(super) fn switch(name: &'static str, text: Option<&str>) -> Result<Option<bo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_client_metadata_stands_at_an_https_url_with_a_path() {
+        assert!(client_metadata_url("https://d.example/oauth/client-metadata.json").is_ok());
+        for bad in [
+            "https://d.example/",
+            "http://d.example/x",
+            "x",
+            "https://u@d.example/x",
+            "https://d.example/x?y",
+        ] {
+            let told = client_metadata_url(bad).unwrap_err().to_string();
+            assert!(told.starts_with("DOORWARD_CLIENT_METADATA_URL: use a URL"), "{bad}");
+        }
+    }
 
     #[test]
     fn a_public_url_is_an_origin_and_http_only_on_loopback() {

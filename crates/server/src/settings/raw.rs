@@ -39,6 +39,12 @@ pub struct RawSettings {
     /// Where Prometheus reads /metrics; on loopback [default: 127.0.0.1:4445]
     #[arg(long, global = true, env = "DOORWARD_METRICS_LISTEN", value_name = "ADDRESS")]
     pub metrics_listen: Option<String>,
+    /// Own provider templates, which add to or replace the shipped ones [default: none]
+    #[arg(long, global = true, env = "DOORWARD_PROVIDERS_DIR", value_name = "DIRECTORY")]
+    pub providers_dir: Option<String>,
+    /// Where our client ID metadata document is [default: under the public URL]
+    #[arg(long, global = true, env = "DOORWARD_CLIENT_METADATA_URL", value_name = "URL")]
+    pub client_metadata_url: Option<String>,
     /// Seconds that one token endpoint call may take [default: 30]
     #[arg(long, global = true, env = "OAUTH_REQUEST_TIMEOUT", value_name = "SECONDS")]
     pub oauth_request_timeout: Option<String>,
@@ -77,6 +83,12 @@ impl RawSettings {
             .map_err(|error| wrong("outbound settings", error))?,
             trusted_proxies: parse::networks("DOORWARD_TRUSTED_PROXIES", &given(&self.trusted_proxies, ""))?,
             metrics_listen: parse::metrics_listen(&given(&self.metrics_listen, "127.0.0.1:4445"))?,
+            providers_dir: self.providers_dir.filter(|path| !path.trim().is_empty()).map(PathBuf::from),
+            client_metadata_url: self
+                .client_metadata_url
+                .filter(|text| !text.trim().is_empty())
+                .map(|text| parse::client_metadata_url(text.trim()))
+                .transpose()?,
             request_timeout: parse::seconds(
                 "OAUTH_REQUEST_TIMEOUT",
                 &given(&self.oauth_request_timeout, "30"),

@@ -5,13 +5,14 @@ use crate::extract::SessionCaller;
 use crate::state::AppState;
 use crate::ui::error::PageError;
 use crate::ui::form::{Asked, Fields};
+use crate::ui::gateway_check;
 use crate::ui::message::Message;
 use crate::ui::page;
 use crate::ui::parts::Tone;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use doorward_broker::{Callback, CallbackProblem, ConnectionStatus, Finished, authorization_cookie_name};
-use doorward_domain::{AuthorizationCode, SessionToken, Slug, StateToken};
+use doorward_domain::{AuthorizationCode, ProviderAccount, SessionToken, Slug, StateToken};
 use http::{HeaderMap, StatusCode, header};
 use std::time::Duration;
 
@@ -35,6 +36,27 @@ pub(super) async fn receive(
     let finished = state.broker.finish_authorization(&session.caller, callback(&asked), cookie).await;
     let (response, spent) = match finished {
         Ok(Finished::Connected { gateway, .. }) => (to(&format!("/ui/connected/{}", gateway.slug)), true),
+        Ok(Finished::OtherAccount { gateway, kept, came }) => {
+            let name = |account: ProviderAccount| account.name.unwrap_or(account.subject);
+            let who = format!(
+                "You signed in at the provider as {}, and {} is connected as {}.",
+                name(came),
+                gateway.name,
+                name(kept)
+            );
+            (with_flash(&state, to_problem("other_account", Some(&gateway.slug)), &who), true)
+        }
+        Ok(Finished::Tested { gateway, check }) => {
+            let sealed = gateway_check::sealed_result(&state, &check);
+            let result = to(&format!("/ui/gateways/{}/tested", gateway.id));
+            (
+                with_cookie(
+                    result,
+                    state.facts.cookies.set(gateway_check::RESULT, &sealed, Duration::from_secs(60)),
+                ),
+                true,
+            )
+        }
         Ok(Finished::Denied { gateway }) => (to_problem("denied", Some(&gateway.slug)), true),
         Ok(Finished::Refused { problem }) => {
             // Somebody else's round trip is still good in their own hands.
@@ -65,12 +87,14 @@ fn refused(state: &AppState, problem: &CallbackProblem) -> Response {
     let (code, detail) = code_of(problem);
     let response = to_problem(code, None);
     match detail {
-        Some(detail) => {
-            let sealed = SessionToken::new(state.broker.seal_state(FLASH_PURPOSE, detail.as_bytes()));
-            with_cookie(response, state.facts.cookies.set(FLASH, &sealed, Duration::from_secs(60)))
-        }
+        Some(detail) => with_flash(state, response, detail),
         None => response,
     }
+}
+
+fn with_flash(state: &AppState, response: Response, detail: &str) -> Response {
+    let sealed = SessionToken::new(state.broker.seal_state(FLASH_PURPOSE, detail.as_bytes()));
+    with_cookie(response, state.facts.cookies.set(FLASH, &sealed, Duration::from_secs(60)))
 }
 
 fn to(path: &str) -> Response {
@@ -155,12 +179,14 @@ pub(super) async fn problem(
     let opened = cookies.text(&headers, FLASH).and_then(|text| state.broker.open_state(FLASH_PURPOSE, text));
     let detail = opened.and_then(|bytes| String::from_utf8(bytes).ok());
     let again = match Slug::parse(asked.text("gateway")) {
+        Ok(slug) if asked.text("code") == "other_account" => (format!("/connect/{slug}"), "Sign in again"),
         Ok(slug) => (format!("/connect/{slug}"), "Start again"),
         Err(_) => ("/ui/connections".to_owned(), "My connections"),
     };
     let code = asked.text("code");
     let page = message(state.facts.demo, code, detail, again).ok_or(PageError::NOT_FOUND)?;
-    let status = if code == "denied" { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    let status =
+        if matches!(code, "denied" | "other_account") { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     Ok(with_cookie(page::with_status(status, &page), cookies.clear(FLASH)))
 }
 
@@ -169,6 +195,10 @@ fn message(demo: bool, code: &str, detail: Option<String>, again: (String, &'sta
         "denied" => Message::new(demo, Tone::Info, "You did not agree", again)
             .line("The provider says that the authorization was refused there. Nothing was stored.")
             .line("If that was not meant, start again."),
+        "other_account" => Message::new(demo, Tone::Warn, "That is another account", again.clone())
+            .line(detail.unwrap_or_else(|| "You came back as another account than the one that is connected.".to_owned()))
+            .line("Nothing has changed: the connection keeps its account. If the other one shall take its place, say so and sign in once more.")
+            .or(format!("{}?account=other", again.0), "Use the other account"),
         "signed_out" => Message::new(demo, Tone::Warn, "You are not signed in here", again)
             .line("Your session at Doorward ended while you were at the provider. Nothing was stored.")
             .line("Sign in and start again."),
@@ -220,7 +250,7 @@ mod tests {
             assert!(html.contains("Nothing was stored"), "{html}");
         }
         assert!(problem_of("provider_error", None).unwrap().to_string().contains("is gone"));
-        for code in ["denied", "signed_out", "failed"] {
+        for code in ["denied", "signed_out", "failed", "other_account"] {
             assert!(message(false, code, None, ("/ui".into(), "Back")).is_some());
         }
         assert!(message(false, "call me", None, ("/ui".into(), "Back")).is_none());

@@ -30,12 +30,16 @@ struct AskPage {
     /// Each scope, and whether the present grant lacks it.
     scopes: Vec<(String, bool)>,
     connected: bool,
+    /// The account that is connected, where it is known.
+    account: Option<String>,
+    /// Another account may take its place.
+    any_account: bool,
     action: String,
     request: Option<String>,
 }
 
 impl AskPage {
-    fn new(state: &AppState, session: &SessionCaller, ask: ConnectAsk) -> Self {
+    fn new(state: &AppState, session: &SessionCaller, ask: ConnectAsk, any_account: bool) -> Self {
         // "New" says something only beside what is not new.
         let connected = ask.connected.is_some();
         let new = |scope: &String| connected && ask.new_scopes.contains(scope);
@@ -50,6 +54,11 @@ impl AskPage {
             redirect_host: ask.redirect_host,
             scopes: ask.scopes.iter().map(|scope| (scope.clone(), new(scope))).collect(),
             connected,
+            account: ask
+                .connected
+                .and_then(|grant| grant.account)
+                .map(|account| account.name.unwrap_or(account.subject)),
+            any_account: any_account && connected,
             action: format!("/connect/{}", ask.gateway.slug),
             request: ask.request.map(|id| id.to_string()),
         }
@@ -67,7 +76,10 @@ pub(super) async fn show(
     match state.broker.connect_page(&session.caller, &slug, request.as_deref()).await? {
         ConnectPage::Ask(ask) => {
             let origin = ask.provider_origin.clone();
-            Ok(page::page_that_leads_to(&origin, &AskPage::new(&state, &session, *ask)))
+            Ok(page::page_that_leads_to(
+                &origin,
+                &AskPage::new(&state, &session, *ask, asked.text("account") == "other"),
+            ))
         }
         ConnectPage::StartAgain { gateway } => {
             let next = (format!("/connect/{}", gateway.slug), "Start again");
@@ -88,7 +100,13 @@ pub(super) async fn begin(
     CheckedForm(typed): CheckedForm<Fields>,
 ) -> Result<Response, PageError> {
     let request = typed.filled("request");
-    let began = match state.broker.begin_authorization(&session.caller, &slug, request.as_deref()).await {
+    let (broker, caller) = (&state.broker, &session.caller);
+    let began = if typed.text("account") == "other" {
+        broker.begin_with_any_account(caller, &slug, request.as_deref()).await
+    } else {
+        broker.begin_authorization(caller, &slug, request.as_deref()).await
+    };
+    let began = match began {
         Err(BrokerError::NotFound { what: "link" }) => return Err(PageError::NOT_YOURS),
         began => began?,
     };
@@ -110,6 +128,8 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
         redirect_host: "http://localhost:4444".into(),
         scopes: vec![],
         connected: false,
+        account: None,
+        any_account: false,
         action: "/connect/github-mcp".into(),
         request: None,
     };
@@ -118,6 +138,8 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
         client: Some("<img src=x> Editor".into()),
         scopes: vec![("repo".into(), false), ("read:org".into(), true)],
         connected: true,
+        account: Some("octo<b>".into()),
+        any_account: true,
         request: Some("0190f5d2-7c1e-7000-8000-000000000001".into()),
         ..own
     };

@@ -22,6 +22,11 @@ const SECRET_FIELDS: [&str; 5] =
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
+    /// Fields that nobody typed.
+    pub(super) fn of<N: Into<String>, V: Into<String>>(values: impl IntoIterator<Item = (N, V)>) -> Self {
+        Self(values.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+
     /// A field without blanks around it; empty when absent.
     pub(super) fn text(&self, name: &str) -> &str {
         self.raw(name).trim()
@@ -40,6 +45,11 @@ impl Fields {
     /// Whether a box was ticked, or a button pressed.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(found, _)| found == name)
+    }
+
+    /// The fields whose names begin so, by the rest of their names.
+    pub(super) fn starting_with(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
     }
 
     /// All values of a name.
@@ -139,6 +149,17 @@ impl Form {
     pub(super) fn wrong(&self, name: &str) -> &str {
         let found = self.problems.iter().find(|problem| problem.field == name);
         found.map_or("", |problem| &problem.text)
+    }
+
+    /// The same form, with the problems of a field's parts (`field.part`) at the field itself.
+    pub(super) fn gathered(mut self, field: &str) -> Self {
+        for problem in &mut self.problems {
+            if let Some(part) = problem.field.strip_prefix(field).and_then(|rest| rest.strip_prefix('.')) {
+                problem.text = format!("{part}: {}", problem.text);
+                problem.field = field.to_owned();
+            }
+        }
+        self
     }
 
     /// What is wrong with anything but these fields.

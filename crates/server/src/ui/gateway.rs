@@ -7,6 +7,7 @@ use crate::ui::error::PageError;
 use crate::ui::form::{Asked, Fields, Form};
 use crate::ui::gateway_discovery::{discover, refused};
 use crate::ui::gateway_form::{self, FIELDS, WAYS};
+use crate::ui::gateway_template::{self, ProviderPart, TEMPLATE};
 use crate::ui::page::{self, Frame, Here, Note};
 use crate::ui::parts::{Badge, Moment};
 use askama::Template;
@@ -35,6 +36,9 @@ struct GatewayPage {
     secret_help: &'static str,
     has_secret: bool,
     more_open: bool,
+    provider: ProviderPart,
+    /// What the server asked for beyond its ceiling.
+    refused_scopes: Vec<String>,
 }
 
 struct Saved {
@@ -56,8 +60,14 @@ const SET_SECRET: &str = "Stored sealed and never shown again.";
 const REPLACE_SECRET: &str = "One is set. Leave this empty to keep it; type to replace it.";
 
 impl GatewayPage {
-    fn new(state: &AppState, session: &SessionCaller, form: Form, found: Option<Note>) -> Self {
-        Self {
+    fn new(
+        state: &AppState,
+        session: &SessionCaller,
+        form: Form,
+        found: Option<Note>,
+    ) -> Result<Self, PageError> {
+        let provider = ProviderPart::of(state, &session.caller, &form)?;
+        Ok(Self {
             frame: Frame::new(state, session, Here::Gateways),
             title: "New gateway".to_owned(),
             saved: None,
@@ -70,7 +80,9 @@ impl GatewayPage {
             header_help: SET_SECRET,
             secret_help: SET_SECRET,
             has_secret: false,
-        }
+            provider,
+            refused_scopes: Vec::new(),
+        })
     }
 
     fn of(self, state: &AppState, gateway: &Gateway, version: String) -> Self {
@@ -88,6 +100,11 @@ impl GatewayPage {
             header_help: if has_header { REPLACE_SECRET } else { SET_SECRET },
             secret_help: if has_secret { REPLACE_SECRET } else { SET_SECRET },
             has_secret,
+            provider: self.provider.at(state, gateway),
+            refused_scopes: gateway
+                .oauth()
+                .map(|settings| settings.refused_scopes.clone())
+                .unwrap_or_default(),
             saved: Some(Saved {
                 id: gateway.id.to_string(),
                 slug: gateway.slug.to_string(),
@@ -112,17 +129,26 @@ fn actions(state: GatewayState) -> Vec<Action> {
         GatewayState::Published => vec![action("disable", "Disable…", true)],
         GatewayState::Disabled => vec![action("publish", "Enable…", false)],
     };
+    actions.insert(0, action("check", "Check…", false));
     actions.push(action("delete", "Delete…", true));
     actions
 }
 
-/// `GET /ui/gateways/new`
+/// `GET /ui/gateways/new`, perhaps with `?template=github`
 pub(super) async fn show_new(
     State(state): State<AppState>,
     session: SessionCaller,
+    Asked(asked): Asked,
 ) -> Result<Response, PageError> {
     session.caller.require(Permission::ManageGateways)?;
-    Ok(GatewayPage::new(&state, &session, gateway_form::blank(), None).respond())
+    let (form, note) = match asked.filled("template") {
+        Some(id) => {
+            let chosen = Fields::of([(TEMPLATE, id)]);
+            gateway_template::fill(&state, &session.caller, &chosen)?
+        }
+        None => (gateway_form::blank(), None),
+    };
+    Ok(GatewayPage::new(&state, &session, form, note)?.respond())
 }
 
 /// `POST /ui/gateways/new`
@@ -133,9 +159,8 @@ pub(super) async fn create(
 ) -> Result<Response, PageError> {
     let caller = &session.caller;
     caller.require(Permission::ManageGateways)?;
-    if typed.text("do") == "discover" {
-        let (form, found) = discover(&state, caller, &typed).await?;
-        return Ok(GatewayPage::new(&state, &session, form, found).respond());
+    if let Some((form, found)) = helped(&state, caller, &typed).await? {
+        return Ok(GatewayPage::new(&state, &session, form, found)?.respond());
     }
     let created = match gateway_form::new_gateway(&typed) {
         Ok(input) => state.broker.create_gateway(caller, input).await,
@@ -149,7 +174,7 @@ pub(super) async fn create(
         }
         Err(error) => {
             let form = refused(&state, caller, &typed, error).await?;
-            Ok(GatewayPage::new(&state, &session, form, None).respond())
+            Ok(GatewayPage::new(&state, &session, form, None)?.respond())
         }
     }
 }
@@ -162,7 +187,7 @@ pub(super) async fn show(
     Asked(asked): Asked,
 ) -> Result<Response, PageError> {
     let gateway = managed(&state, &session.caller, &id).await?;
-    let mut page = GatewayPage::new(&state, &session, gateway_form::of(&gateway), None);
+    let mut page = GatewayPage::new(&state, &session, gateway_form::of(&gateway), None)?;
     page.frame = page.frame.noted(&asked);
     Ok(page.of(&state, &gateway, gateway.version.to_string()).respond())
 }
@@ -177,8 +202,8 @@ pub(super) async fn update(
     let caller = &session.caller;
     let gateway = managed(&state, caller, &id).await?;
     let version = typed.text("version").to_owned();
-    let (form, found) = if typed.text("do") == "discover" {
-        discover(&state, caller, &typed).await?
+    let (form, found) = if let Some(helped) = helped(&state, caller, &typed).await? {
+        helped
     } else {
         let updated = match gateway_form::edited_gateway(&typed) {
             Ok(input) => {
@@ -194,7 +219,20 @@ pub(super) async fn update(
             Err(error) => (refused(&state, caller, &typed, error).await?, None),
         }
     };
-    Ok(GatewayPage::new(&state, &session, form, found).of(&state, &gateway, version).respond())
+    Ok(GatewayPage::new(&state, &session, form, found)?.of(&state, &gateway, version).respond())
+}
+
+/// What a button fills into the form, without saving anything; none for the buttons that save.
+async fn helped(
+    state: &AppState,
+    caller: &Caller,
+    typed: &Fields,
+) -> Result<Option<(Form, Option<Note>)>, PageError> {
+    Ok(match typed.text("do") {
+        "discover" => Some(discover(state, caller, typed).await?),
+        "fill" => Some(gateway_template::fill(state, caller, typed)?),
+        _ => None,
+    })
 }
 
 /// A gateway, for those who manage them.
@@ -226,6 +264,8 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
         header_help: SET_SECRET,
         secret_help: SET_SECRET,
         has_secret: false,
+        provider: ProviderPart::default(),
+        refused_scopes: vec!["admin:<b>".into()],
     };
     let gateway = &crate::ui::samples::gateways()[0];
     let saved = GatewayPage {

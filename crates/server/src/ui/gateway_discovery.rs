@@ -62,7 +62,8 @@ pub(super) async fn refused(
 ) -> Result<Form, PageError> {
     let wants_client = typed.text("authorization") == "discover"
         && matches!(&error, BrokerError::Invalid { field, .. } if field == "authorization.client_id");
-    let mut form = Form::refused(typed, error)?;
+    let parts = ["authorization.facts", "authorization.authorize_params"];
+    let mut form = parts.iter().fold(Form::refused(typed, error)?, |form, field| form.gathered(field));
     if wants_client {
         form = form.set("authorization", "oauth");
         if let Ok(DiscoveredGateway::OAuth { settings, .. }) =

@@ -2,12 +2,14 @@
 //! that a refusal finds its field.
 
 use crate::ui::form::{Fields, Form};
-use doorward_broker::{AuthorizationInput, BrokerError, Edit, GatewayInput, OAuthInput};
+use crate::ui::gateway_template;
+use doorward_broker::{AuthorizationInput, BrokerError, Edit, GatewayInput, OAuthInput, TemplateChoice};
 use doorward_domain::{
     CatalogSharing, ClientSecret, Gateway, GatewayAuthorization, GatewayState, HeaderSecret, OAuthSettings,
-    TokenEndpointAuth,
+    ProviderFacts, TokenEndpointAuth,
 };
 use doorward_oauth::Discovered;
+use doorward_oauth::template::{facts_from_text, facts_to_text, replace};
 use std::collections::BTreeMap;
 
 /// Fields that show their own problem; any other problem stands above the form.
@@ -23,15 +25,19 @@ pub(super) const FIELDS: &[&str] = &[
     "authorization.authorization_url",
     "authorization.token_url",
     "authorization.scopes",
+    "authorization.scope_ceiling",
     "authorization.issuer",
     "authorization.resource",
     "authorization.revocation_url",
     "authorization.authorize_params",
     "authorization.token_endpoint_auth",
+    "authorization.provider_template",
+    "authorization.facts",
 ];
 
 /// Fields behind "More settings".
-const FOLDED: [&str; 5] = [
+const FOLDED: [&str; 6] = [
+    "authorization.facts",
     "authorization.issuer",
     "authorization.resource",
     "authorization.revocation_url",
@@ -64,7 +70,9 @@ pub(super) fn of(gateway: &Gateway) -> Form {
         GatewayAuthorization::StaticHeader(header) => {
             form.set("authorization", "static_header").set("authorization.name", &*header.name)
         }
-        GatewayAuthorization::OAuth(settings) => with_settings(form, settings),
+        GatewayAuthorization::OAuth(settings) => {
+            gateway_template::with_used(with_settings(form, settings), gateway)
+        }
     }
 }
 
@@ -84,8 +92,10 @@ fn with_settings(form: Form, settings: &OAuthSettings) -> Form {
         .set("authorization.issuer", settings.issuer.as_deref().unwrap_or_default())
         .set("authorization.resource", settings.resource.as_deref().unwrap_or_default())
         .set("authorization.scopes", settings.scopes.join(" "))
+        .set("authorization.scope_ceiling", settings.scope_ceiling.join(" "))
         .set("authorization.authorize_params", params.join("\n"))
         .set("authorization.token_endpoint_auth", auth)
+        .set("authorization.facts", facts_to_text(&settings.facts))
 }
 
 /// The form with what the server says of itself.
@@ -147,21 +157,44 @@ fn oauth(typed: &Fields) -> Result<OAuthInput, BrokerError> {
         None if typed.has("clear_client_secret") => Edit::Clear,
         None => Edit::Keep,
     };
-    let scopes = typed.text("authorization.scopes").split([' ', '\t', '\r', '\n', ',']);
+    let template = gateway_template::choice(typed);
     Ok(OAuthInput {
         authorization_url: typed.text("authorization.authorization_url").to_owned(),
         token_url: typed.text("authorization.token_url").to_owned(),
         revocation_url: typed.filled("authorization.revocation_url"),
-        facts: None,
+        facts: facts(typed, template.as_ref())?,
         keep_alive: None,
         issuer: typed.filled("authorization.issuer"),
         resource: typed.filled("authorization.resource"),
-        scopes: scopes.filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),
+        scopes: words(typed.text("authorization.scopes")),
+        scope_ceiling: scope_ceiling(typed),
         authorize_params: authorize_params(typed.text("authorization.authorize_params"))?,
         client_id: typed.text("authorization.client_id").to_owned(),
         client_secret,
         token_endpoint_auth: token_endpoint_auth(typed)?,
+        template,
     })
+}
+
+/// Words between blanks, lines or commas.
+fn words(text: &str) -> Vec<String> {
+    let words = text.split([' ', '\t', '\r', '\n', ',']).filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
+}
+
+/// A form without the field leaves it as it is.
+fn scope_ceiling(typed: &Fields) -> Option<Vec<String>> {
+    typed.has("authorization.scope_ceiling").then(|| words(typed.text("authorization.scope_ceiling")))
+}
+
+/// The facts as lines; a form without them leaves them as they are.
+fn facts(typed: &Fields, template: Option<&TemplateChoice>) -> Result<Option<ProviderFacts>, BrokerError> {
+    if !typed.has("authorization.facts") {
+        return Ok(None);
+    }
+    let nothing = BTreeMap::new();
+    let text = replace(typed.text("authorization.facts"), template.map_or(&nothing, |chosen| &chosen.inputs));
+    facts_from_text(&text).map(Some).map_err(|problem| invalid("authorization.facts", &problem))
 }
 
 /// A secret that was typed. Blanks around it are a slip of the clipboard.
@@ -247,6 +280,26 @@ mod tests {
             oauth.chosen("authorization", "oauth") && oauth.value("authorization.scopes").contains("repo")
         );
         assert_eq!(oauth.value("authorization.authorize_params"), "access_type=offline");
+    }
+
+    #[test]
+    fn facts_are_lines_and_a_form_without_them_leaves_them() {
+        assert!(oauth_of("authorization=oauth").facts.is_none());
+        assert_eq!(
+            oauth_of("authorization=oauth&authorization.facts=").facts,
+            Some(ProviderFacts::default())
+        );
+        let facts = oauth_of(
+            "authorization=oauth&authorization.provider_template=keycloak&authorization.inputs_of=keycloak\
+             &authorization.provider_inputs.host=a.example\
+             &authorization.facts=user_apps_url+%3D+%22https%3A%2F%2F%7Bhost%7D%2Fapps%22",
+        );
+        assert_eq!(facts.facts.unwrap().user_apps_url.unwrap().as_str(), "https://a.example/apps");
+        let wrong =
+            authorization(&typed("authorization=oauth&authorization.facts=replay+%3D+true")).unwrap_err();
+        assert!(
+            matches!(wrong, BrokerError::Invalid { field, problem } if field == "authorization.facts" && problem.contains("replay"))
+        );
     }
 
     #[test]

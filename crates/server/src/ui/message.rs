@@ -14,7 +14,7 @@ pub(super) struct Message {
     lines: Vec<String>,
     /// Where the button leads, and what it says.
     next: (String, &'static str),
-    other: Option<(&'static str, &'static str)>,
+    other: Option<(String, &'static str)>,
 }
 
 impl Message {
@@ -34,8 +34,8 @@ impl Message {
     }
 
     /// With a second way on.
-    pub(super) fn or(mut self, href: &'static str, label: &'static str) -> Self {
-        self.other = Some((href, label));
+    pub(super) fn or(mut self, href: impl Into<String>, label: &'static str) -> Self {
+        self.other = Some((href.into(), label));
         self
     }
 }

@@ -16,6 +16,7 @@ fn all() -> Vec<(&'static str, String)> {
         ui::disconnect::samples(),
         ui::error::samples(),
         ui::gateway::samples(),
+        ui::gateway_check::samples(),
         ui::gateways::samples(),
         ui::keys::samples(),
         ui::login::samples(),

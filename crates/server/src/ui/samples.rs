@@ -63,8 +63,11 @@ fn oauth(host: &str, scopes: &[&str]) -> GatewayAuthorization {
         iss_promised: true,
         resource: None,
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        scope_ceiling: Vec::new(),
+        refused_scopes: Vec::new(),
         authorize_params: BTreeMap::from([("access_type".into(), "offline".into())]),
         facts: ProviderFacts::default(),
+        template: None,
         keep_alive: false,
         registration_problem: None,
         registration: ClientRegistration {

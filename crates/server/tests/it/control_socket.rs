@@ -144,3 +144,24 @@ async fn a_token_revoked_beside_a_server_under_load_opens_nothing_from_the_next_
     assert!(served.load(Ordering::SeqCst) <= at_the_answer + 1);
     assert!(running.stop().0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m11_the_doctor_examines_one_gateway_beside_a_server_and_without_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut running = Running::start(&directory, "serve");
+    running.line();
+    make_administrator(&directory);
+    let create = ["token", "create", "--name", "setup", "--audience", "admin"];
+    let token = done(&directory, &[&create[..], &EMAIL].concat(), "");
+    let client = Client::new(&running.public).with_bearer(token.trim_end());
+    let body = serde_json::json!({"url": "https://mcp.invalid/mcp", "slug": "gone", "authorization": {"type": "none"}});
+    assert_eq!(client.post("/gateways", &body).await.status, 201);
+    let examine = || run(&directory, &["doctor", "--gateway", "gone"], "");
+    let beside = examine();
+    assert!(!beside.success && beside.out.starts_with("WRONG\tmcp server: "), "{}", beside.out);
+    assert_eq!(beside.err, "doorward: one thing is wrong\n");
+    let unknown = run(&directory, &["doctor", "--gateway", "nobody"], "");
+    assert_eq!(unknown.err, "doorward: there is no such gateway\n");
+    assert!(running.stop().0);
+    assert_eq!(examine().out, beside.out, "the same without a server");
+}

@@ -2,7 +2,7 @@
 // The browser and its cookies live as long as stdin, so a journey may pause for the test to act.
 //
 // Steps ({ "do": ... }):
-//   goto {url} · fill {selector, value} · click {selector} · check {selector} · press {key}
+//   goto {url} · fill {selector, value} · select {selector, value} · click {selector} · check {selector} · press {key}
 //   expect {text} (waits until the page shows it) · expect_url {prefix}
 //   url · title · text {selector?} · content · cookies · screenshot {path}
 //   size {width, height} · scheme {scheme} · new_context (a browser without cookies)
@@ -94,6 +94,7 @@ async function run(step) {
       return response?.status() ?? null;
     }
     case "fill": return page.fill(step.selector, step.value);
+    case "select": return page.selectOption(step.selector, step.value);
     case "click": return page.click(step.selector);
     case "check": return page.check(step.selector);
     case "press": return page.keyboard.press(step.key);

@@ -77,13 +77,28 @@ pub(crate) fn oauth(upstream: &Url) -> OAuthSettings {
         iss_promised: true,
         resource: Some("https://mcp.example.com/mcp".into()),
         scopes: vec!["read".into(), "write".into()],
+        scope_ceiling: vec!["admin".into()],
+        refused_scopes: Vec::new(),
         authorize_params: BTreeMap::from([("prompt".into(), "consent".into())]),
         facts: ProviderFacts {
             replay_safe: true,
             idle_death_days: Some(90),
             user_apps_url: Some(url("https://as.example.com/apps")),
+            whoami: Some(Whoami {
+                url: url("https://as.example.com/me"),
+                method: WhoamiMethod::Get,
+                subject_path: "id".into(),
+                name_path: Some("profile.login".into()),
+                headers: BTreeMap::from([("x-version".into(), "1".into())]),
+                body: None,
+            }),
             ..ProviderFacts::default()
         },
+        template: Some(UsedTemplate {
+            id: "example".into(),
+            version: 2,
+            inputs: BTreeMap::from([("host".into(), "as.example.com".into())]),
+        }),
         keep_alive: true,
         registration_problem: None,
         registration: ClientRegistration {
@@ -199,6 +214,7 @@ pub(crate) fn authorization_request(user: UserId, gateway: &Gateway) -> Authoriz
         iss_promised: true,
         fingerprint: gateway.fingerprint().unwrap(),
         scopes: vec!["read".into()],
+        purpose: AuthorizationPurpose::ConnectAnyAccount,
         created_at: NOW,
         expires_at: NOW.plus(AUTHORIZATION_REQUEST_LIFETIME),
     }

@@ -29,8 +29,11 @@ pub(crate) async fn oauth_gateway(house: &House, upstream: &Upstream, provider: 
         iss_promised: false,
         resource: None,
         scopes: Vec::new(),
+        scope_ceiling: Vec::new(),
+        refused_scopes: Vec::new(),
         authorize_params: std::collections::BTreeMap::new(),
         facts: Default::default(),
+        template: None,
         keep_alive: false,
         registration_problem: None,
         registration: ClientRegistration {
@@ -208,4 +211,32 @@ async fn annotated_arguments_are_mirrored_for_a_client_that_knows_nothing_of_it(
     house.text(&gateway, &client(Revision::LATEST_LEGACY), "tools/call", params).await;
     let seen = upstream.seen("tools/call").pop().unwrap();
     assert_eq!((seen.header("mcp-param-region"), seen.header("mcp-name")), (Some("us"), Some("sql")));
+}
+
+#[tokio::test]
+async fn a_refusal_for_want_of_scopes_asks_the_user_within_the_ceiling() {
+    let house = House::new().await;
+    let upstream = Upstream::with(LATEST, |seen| async move {
+        let mut response = plain_text(StatusCode::FORBIDDEN, "no");
+        let challenge = r#"Bearer error="insufficient_scope", scope="write""#;
+        response.headers_mut().insert("www-authenticate", challenge.parse().unwrap());
+        (seen.method() == "tools/call").then_some(response)
+    })
+    .await;
+    let gateway = oauth_gateway(&house, &upstream, "http://127.0.0.1:1").await;
+    grant(&house, &house.alice, &gateway, "alice-token").await;
+    let call = ("tools/call", r#"{"name":"x"}"#);
+    let beyond = house.call(&gateway, &client(LATEST), call.0, call.1).await.err().unwrap();
+    let CallError::Upstream { status: 403, problem, .. } = beyond else { panic!("{beyond}") };
+    assert!(problem.contains("an administrator") && !problem.contains("write"), "{problem}");
+
+    let mut opened = Gateway::clone(&gateway);
+    if let GatewayAuthorization::OAuth(settings) = &mut opened.authorization {
+        settings.scope_ceiling = vec!["write".into()];
+    }
+    let audit = NewAuditEvent::new(Actor::System, "gateway.update");
+    let _ = house.storage.update_gateway(&opened, None, audit).await.unwrap();
+    let opened = Arc::new(Gateway { version: opened.version + 1, ..opened });
+    let asked = house.call(&opened, &client(LATEST), call.0, call.1).await.err().unwrap();
+    assert!(matches!(asked, CallError::MustAuthorize { .. }), "{asked}");
 }

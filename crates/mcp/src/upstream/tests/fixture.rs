@@ -13,7 +13,7 @@ use doorward_domain::{
     Actor, CatalogSharing, Clock, Entropy, Gateway, GatewayAuthorization, GatewayState, NewAuditEvent, Role,
     Slug, Timestamp, User, UserState,
 };
-use doorward_oauth::OAuthClient;
+use doorward_oauth::{OAuthClient, ProviderTemplates};
 use doorward_outbound::{EgressPolicy, Outbound};
 use doorward_storage::Storage;
 use doorward_vault::{KeyRing, Vault};
@@ -234,10 +234,12 @@ impl House {
             vault: vault.clone(),
             ring_file: None,
             oauth: OAuthClient::new(outbound.clone()),
+            templates: ProviderTemplates::shipped(),
             clock: clock.clone(),
             entropy: Entropy,
             policy: Default::default(),
             public_url: "http://localhost:4444".parse().unwrap(),
+            client_metadata_url: None,
         });
         let upstreams = Upstreams::new(broker.clone(), storage.clone(), outbound);
         let alice = person(&storage, &clock, "alice").await;

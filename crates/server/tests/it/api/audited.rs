@@ -184,6 +184,8 @@ async fn every_call_that_changes_something_leaves_an_event() {
     let path = format!("/gateways/{}", made.json["id"].as_str().unwrap());
     let body = json!({"name": "Two"});
     walk.calls("PUT /gateways/{id}", &path, Some(body), by, said("gateway.update")).await;
+    let check = format!("{path}/check");
+    walk.calls("POST /gateways/{id}/check", &check, None, by, said("gateway.check")).await;
     walk.calls("DELETE /gateways/{id}", &path, None, by, said("gateway.delete")).await;
 
     let known: BTreeSet<&str> =

@@ -3,6 +3,7 @@
 mod admin_audit;
 mod admin_keys;
 mod admin_oauth_cleanup;
+mod admin_oauth_providers;
 mod admin_oauth_refresh;
 mod admin_oauth_revoke;
 mod admin_oauth_tokens;
@@ -13,6 +14,7 @@ mod authentication;
 mod bad_input;
 mod catalog;
 mod connections;
+mod gateway_check;
 mod gateway_edits;
 mod gateways;
 mod probes;

@@ -34,10 +34,12 @@ pub async fn register(app: &TestApp, slug: &str, provider: &Provider, upstream: 
         issuer: Some(provider.issuer.clone()),
         resource: provider.binds_resources.then(|| upstream.url().to_string()),
         scopes: provider.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        scope_ceiling: None,
         authorize_params: [].into(),
         client_id: CLIENT_ID.to_owned(),
         client_secret: Edit::Set(ClientSecret::new(CLIENT_SECRET)),
         token_endpoint_auth: Some(TokenEndpointAuth::Basic),
+        template: None,
     };
     let authorization = AuthorizationInput::OAuth(Box::new(oauth));
     app.register_input(published(slug, upstream.url(), authorization)).await

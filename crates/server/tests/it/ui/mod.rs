@@ -7,6 +7,7 @@ mod cleanup;
 mod connect;
 mod every_page;
 mod forgery;
+mod gateway_templates;
 mod gateways;
 mod journey;
 mod keys;
