@@ -170,6 +170,18 @@ pub enum Health {
     Orphaned,
 }
 
+impl Health {
+    /// Every health, in the order in which people are shown them.
+    pub const ALL: [Self; 6] = [
+        Self::Valid,
+        Self::ExpiringSoon,
+        Self::Expired,
+        Self::NeedsAuthorization,
+        Self::Uncertain,
+        Self::Orphaned,
+    ];
+}
+
 /// The longest refresh margin.
 const MARGIN_MAX: Duration = Duration::from_secs(5 * 60);
 

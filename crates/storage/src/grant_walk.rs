@@ -28,15 +28,6 @@ const LOOK: i64 = 2_000;
 /// Ranges that hold no more than this are walked even if hardly any of their rows is shown.
 const FEW_ROWS: i64 = 40_000;
 
-const HEALTHS: [Health; 6] = [
-    Health::Valid,
-    Health::ExpiringSoon,
-    Health::Expired,
-    Health::NeedsAuthorization,
-    Health::Uncertain,
-    Health::Orphaned,
-];
-
 const STATUSES: [AccessTokenStatus; 3] =
     [AccessTokenStatus::Valid, AccessTokenStatus::ExpiringSoon, AccessTokenStatus::Expired];
 
@@ -288,7 +279,7 @@ fn push_ranges(sql: &mut Sql, filter: &GrantFilter, q: Option<&str>) {
     sql.push(
         "ranges (gateway_id, health, status) AS (SELECT w.id, h.word, s.word FROM gateways AS w CROSS JOIN (",
     );
-    push_words(sql, filter.health.map_or_else(|| HEALTHS.map(word).to_vec(), |one| vec![word(one)]));
+    push_words(sql, filter.health.map_or_else(|| Health::ALL.map(word).to_vec(), |one| vec![word(one)]));
     sql.push(") AS h CROSS JOIN (");
     push_words(
         sql,

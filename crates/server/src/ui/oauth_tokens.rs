@@ -143,14 +143,6 @@ fn counts(counted: &GrantCounts, view: &View) -> Vec<Count> {
         class: "",
         icon: None,
     };
-    let healths = [
-        Health::Valid,
-        Health::ExpiringSoon,
-        Health::Expired,
-        Health::NeedsAuthorization,
-        Health::Uncertain,
-        Health::Orphaned,
-    ];
     let of_health = |health| {
         let badge = Badge::health(health);
         Count {
@@ -162,7 +154,7 @@ fn counts(counted: &GrantCounts, view: &View) -> Vec<Count> {
             icon: Some(badge.icon),
         }
     };
-    std::iter::once(all).chain(healths.into_iter().map(of_health)).collect()
+    std::iter::once(all).chain(Health::ALL.into_iter().map(of_health)).collect()
 }
 
 impl Toolbar {
