@@ -55,7 +55,7 @@ impl StartedCleanup {
 impl Broker {
     /// Settings in force, when it runs next, and what it holds.
     pub async fn cleanup_overview(&self, caller: &Caller) -> Result<CleanupOverview, BrokerError> {
-        caller.require(Permission::RunCleanup)?;
+        caller.require(Permission::ReadCleanup)?;
         let due = self.cleanup_due_at().await?;
         Ok(CleanupOverview {
             policy: self.policy().clone(),
@@ -71,13 +71,13 @@ impl Broker {
         caller: &Caller,
         page: &PageRequest,
     ) -> Result<Page<CleanupRun>, BrokerError> {
-        caller.require(Permission::RunCleanup)?;
+        caller.require(Permission::ReadCleanup)?;
         Ok(self.storage().cleanup_runs(page).await?)
     }
 
     /// One run.
     pub async fn cleanup_run(&self, caller: &Caller, id: CleanupRunId) -> Result<CleanupRun, BrokerError> {
-        caller.require(Permission::RunCleanup)?;
+        caller.require(Permission::ReadCleanup)?;
         self.storage().cleanup_run(id).await?.ok_or(BrokerError::NotFound { what: "run of cleanup" })
     }
 

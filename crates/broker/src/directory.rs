@@ -34,6 +34,12 @@ impl Directory {
     }
 }
 
+/// Whether a caller may look at a gateway's settings: whoever sees it, and those who read all of them.
+fn reads(caller: &Caller, gateway: &Gateway) -> bool {
+    let token_allows = caller.api_token().is_none_or(|token| token.allows(gateway.id));
+    sees(caller, gateway) || (caller.may(Permission::ReadGateways) && token_allows)
+}
+
 /// Whether a caller sees a gateway at all.
 fn sees(caller: &Caller, gateway: &Gateway) -> bool {
     let by_state = match gateway.state {
@@ -58,6 +64,24 @@ impl Broker {
     pub async fn gateways(&self, caller: &Caller) -> Result<Vec<Arc<Gateway>>, BrokerError> {
         let directory = self.directory().await?;
         Ok(directory.by_slug.iter().filter(|gateway| sees(caller, gateway)).cloned().collect())
+    }
+
+    /// The gateways that a caller may look at, by slug: for those who read settings, drafts and disabled ones
+    /// too. To look is not to use.
+    pub async fn readable_gateways(&self, caller: &Caller) -> Result<Vec<Arc<Gateway>>, BrokerError> {
+        let directory = self.directory().await?;
+        Ok(directory.by_slug.iter().filter(|gateway| reads(caller, gateway)).cloned().collect())
+    }
+
+    /// One gateway that the caller may look at.
+    pub async fn readable_gateway(
+        &self,
+        caller: &Caller,
+        id: GatewayId,
+    ) -> Result<Arc<Gateway>, BrokerError> {
+        let directory = self.directory().await?;
+        let found = directory.get(id).filter(|gateway| reads(caller, gateway));
+        found.cloned().ok_or(BrokerError::NotFound { what: "gateway" })
     }
 
     /// The gateways that a caller can use: those seen, but for disabled ones.

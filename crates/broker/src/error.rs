@@ -15,7 +15,7 @@ pub enum BrokerError {
     #[error("there is no such {what}")]
     NotFound { what: &'static str },
     /// The caller's role or token does not allow it.
-    #[error("this needs the permission '{}'", permission_name(*need))]
+    #[error("this needs the permission '{}'", need.as_str())]
     Forbidden { need: Permission },
     /// Something of that name is there already.
     #[error("{field}: {problem}")]
@@ -53,19 +53,5 @@ impl BrokerError {
 
     pub(crate) fn conflict(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Conflict { field: field.into(), problem: problem.into() }
-    }
-}
-
-/// A permission as REST spells it.
-fn permission_name(permission: Permission) -> &'static str {
-    match permission {
-        Permission::UseGateways => "use_gateways",
-        Permission::ManageGateways => "manage_gateways",
-        Permission::ReadGrants => "read_grants",
-        Permission::RevokeGrants => "revoke_grants",
-        Permission::RunCleanup => "run_cleanup",
-        Permission::ManageKeys => "manage_keys",
-        Permission::ManageUsers => "manage_users",
-        Permission::ReadAudit => "read_audit",
     }
 }

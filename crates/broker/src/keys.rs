@@ -68,7 +68,7 @@ pub enum Retirement {
 impl Broker {
     /// Which keys there are, which one seals, and how many values need each.
     pub async fn keys(&self, caller: &Caller) -> Result<KeyReport, BrokerError> {
-        caller.require(Permission::ManageKeys)?;
+        caller.require(Permission::ReadKeys)?;
         let checks = self.storage().key_checks().await?;
         let counts = self.storage().sealed_counts().await?;
         let ours = self.parts.vault.key_ids();

@@ -10,13 +10,13 @@ use std::sync::Arc;
 impl Broker {
     /// Every provider template, in the order of the list.
     pub fn provider_templates(&self, caller: &Caller) -> Result<&[Arc<ProviderTemplate>], BrokerError> {
-        caller.require(Permission::ManageGateways)?;
+        caller.require(Permission::ReadGateways)?;
         Ok(self.parts.templates.all())
     }
 
     /// One provider template.
     pub fn provider_template(&self, caller: &Caller, id: &str) -> Result<Arc<ProviderTemplate>, BrokerError> {
-        caller.require(Permission::ManageGateways)?;
+        caller.require(Permission::ReadGateways)?;
         let found = self.parts.templates.get(id).cloned();
         found.ok_or(BrokerError::NotFound { what: "provider template" })
     }

@@ -31,13 +31,13 @@ pub struct UserEdit {
 impl Broker {
     /// Everybody, oldest first.
     pub async fn users(&self, caller: &Caller, page: &PageRequest) -> Result<Page<User>, BrokerError> {
-        caller.require(Permission::ManageUsers)?;
+        caller.require(Permission::ReadUsers)?;
         Ok(self.storage().users(page).await?)
     }
 
     /// One person.
     pub async fn user(&self, caller: &Caller, id: UserId) -> Result<User, BrokerError> {
-        caller.require(Permission::ManageUsers)?;
+        caller.require(Permission::ReadUsers)?;
         self.storage().user(id).await?.ok_or(BrokerError::NotFound { what: "person" })
     }
 
@@ -100,6 +100,7 @@ impl Broker {
         version: Option<i64>,
         edit: UserEdit,
     ) -> Result<User, BrokerError> {
+        caller.require(Permission::ManageUsers)?;
         let mut user = self.user(caller, id).await?;
         if version.is_some_and(|version| version != user.version) {
             return Err(BrokerError::VersionMismatch);
@@ -133,6 +134,7 @@ impl Broker {
         id: UserId,
         version: Option<i64>,
     ) -> Result<(), BrokerError> {
+        caller.require(Permission::ManageUsers)?;
         let user = self.user(caller, id).await?;
         if user.id == caller.user.id {
             return Err(BrokerError::conflict("id", "you cannot delete yourself: ask another administrator"));

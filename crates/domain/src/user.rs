@@ -8,7 +8,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
+    /// May everything.
     Administrator,
+    /// Keeps it running: ends authorizations, runs cleanup.
+    Operator,
+    /// Reads everything but secrets, and changes nothing.
+    Auditor,
+    /// Has connections of their own.
     User,
 }
 
@@ -18,34 +24,99 @@ pub enum Role {
 pub enum Permission {
     /// Use published gateways, and see and end one's own connections.
     UseGateways,
-    /// See and use drafts; create, edit and delete gateways.
+    /// See drafts, and every gateway's settings without secrets.
+    ReadGateways,
+    /// Use drafts; create, edit and delete gateways.
     ManageGateways,
     /// See every grant, without secrets.
     ReadGrants,
     /// Revoke any grant, force re-authorization, refresh now.
     RevokeGrants,
+    /// See what cleanup does.
+    ReadCleanup,
     /// Run cleanup, and confirm what it holds.
     RunCleanup,
+    /// See the names of keys, and how far sealing anew is.
+    ReadKeys,
     /// Rotate and retire keys.
     ManageKeys,
+    /// See people.
+    ReadUsers,
     /// Create and change people.
     ManageUsers,
     /// Read the audit trail.
     ReadAudit,
 }
 
+impl Permission {
+    /// Every permission.
+    pub const ALL: [Self; 12] = [
+        Self::UseGateways,
+        Self::ReadGateways,
+        Self::ManageGateways,
+        Self::ReadGrants,
+        Self::RevokeGrants,
+        Self::ReadCleanup,
+        Self::RunCleanup,
+        Self::ReadKeys,
+        Self::ManageKeys,
+        Self::ReadUsers,
+        Self::ManageUsers,
+        Self::ReadAudit,
+    ];
+
+    /// As REST and the docs spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UseGateways => "use_gateways",
+            Self::ReadGateways => "read_gateways",
+            Self::ManageGateways => "manage_gateways",
+            Self::ReadGrants => "read_grants",
+            Self::RevokeGrants => "revoke_grants",
+            Self::ReadCleanup => "read_cleanup",
+            Self::RunCleanup => "run_cleanup",
+            Self::ReadKeys => "read_keys",
+            Self::ManageKeys => "manage_keys",
+            Self::ReadUsers => "read_users",
+            Self::ManageUsers => "manage_users",
+            Self::ReadAudit => "read_audit",
+        }
+    }
+}
+
 impl Role {
+    /// Every role, the mightiest first.
+    pub const ALL: [Self; 4] = [Self::Administrator, Self::Operator, Self::Auditor, Self::User];
+
+    /// As REST and the database spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Administrator => "administrator",
+            Self::Operator => "operator",
+            Self::Auditor => "auditor",
+            Self::User => "user",
+        }
+    }
+
     /// What the role may do.
     pub const fn permissions(self) -> &'static [Permission] {
         match self {
-            Self::Administrator => &[
+            Self::Administrator => &Permission::ALL,
+            Self::Operator => &[
                 Permission::UseGateways,
-                Permission::ManageGateways,
+                Permission::ReadGateways,
                 Permission::ReadGrants,
                 Permission::RevokeGrants,
+                Permission::ReadCleanup,
                 Permission::RunCleanup,
-                Permission::ManageKeys,
-                Permission::ManageUsers,
+            ],
+            Self::Auditor => &[
+                Permission::UseGateways,
+                Permission::ReadGateways,
+                Permission::ReadGrants,
+                Permission::ReadCleanup,
+                Permission::ReadKeys,
+                Permission::ReadUsers,
                 Permission::ReadAudit,
             ],
             Self::User => &[Permission::UseGateways],
@@ -55,6 +126,11 @@ impl Role {
     /// Whether the role may do one thing.
     pub fn may(self, permission: Permission) -> bool {
         self.permissions().contains(&permission)
+    }
+
+    /// Whether the role may do anything beyond a person's own things.
+    pub fn is_more_than_a_user(self) -> bool {
+        self != Self::User
     }
 }
 
@@ -103,11 +179,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_administrator_may_everything_that_a_user_may() {
-        for permission in Role::User.permissions() {
-            assert!(Role::Administrator.may(*permission));
+    fn an_administrator_may_everything_and_an_auditor_changes_nothing() {
+        let changes = |permission: &&Permission| {
+            ["manage_", "revoke_", "run_"].iter().any(|verb| permission.as_str().starts_with(verb))
+        };
+        for permission in Permission::ALL {
+            assert!(Role::Administrator.may(permission));
         }
-        assert!(!Role::User.may(Permission::ManageGateways));
+        assert_eq!(Role::Auditor.permissions().iter().find(changes), None);
+        assert_eq!(
+            Permission::ALL
+                .into_iter()
+                .filter(|one| one.as_str().starts_with("read_"))
+                .find(|one| !Role::Auditor.may(*one)),
+            None,
+            "an auditor reads everything"
+        );
+        assert_eq!(Role::User.permissions(), [Permission::UseGateways]);
+    }
+
+    #[test]
+    fn a_password_hash_does_not_print() {
         assert_eq!(format!("{:?}", PasswordHash("$argon2id$x".into())), "PasswordHash");
     }
 }

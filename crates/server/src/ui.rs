@@ -44,6 +44,7 @@ mod parts;
 mod people;
 mod person;
 mod receipt;
+mod role;
 #[cfg(test)]
 mod sample_pages;
 #[cfg(test)]
@@ -117,6 +118,7 @@ fn access() -> Router<AppState> {
         .route("/ui/try/{slug}", get(try_tool::ask).post(try_tool::call))
         .route("/ui/people", get(people::show))
         .route("/ui/people/new", get(person::show).post(person::create))
+        .route("/ui/people/{id}/role", get(role::show).post(role::change))
         .route("/ui/people/{id}/{verb}", get(people::ask).post(people::perform))
 }
 

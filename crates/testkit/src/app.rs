@@ -118,11 +118,16 @@ impl TestApp {
 
     /// A new ordinary user, `name@test.example`.
     pub async fn user(&self, name: &str) -> Person {
+        self.person_as(name, Role::User).await
+    }
+
+    /// A new person of a role, `name@test.example`.
+    pub async fn person_as(&self, name: &str, role: Role) -> Person {
         let email = format!("{name}@test.example");
         let new = NewUser {
             email: email.clone(),
             name: name.to_owned(),
-            role: Role::User,
+            role,
             password: Some(Password::new(PASSWORD)),
         };
         let caller = &self.administrator().caller;

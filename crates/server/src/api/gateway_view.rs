@@ -98,7 +98,7 @@ pub(crate) struct OAuthView {
 
 impl GatewayView {
     pub(crate) fn new(gateway: &Gateway, caller: &Caller, broker: &Broker) -> Self {
-        let whole = caller.may(Permission::ManageGateways);
+        let whole = caller.may(Permission::ReadGateways);
         let problem = gateway.oauth().and_then(|settings| settings.registration_problem.clone());
         Self {
             id: gateway.id,

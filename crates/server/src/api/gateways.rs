@@ -50,7 +50,7 @@ pub(crate) async fn list(
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<Listed<GatewayView>>, ApiError> {
     let page = query.page()?;
-    let gateways = state.broker.gateways(&caller).await?;
+    let gateways = state.broker.readable_gateways(&caller).await?;
     let after =
         |gateway: &Gateway| page.cursor.as_deref().is_none_or(|cursor| gateway.slug.as_str() > cursor);
     let mut rest = gateways.iter().filter(|gateway| after(gateway)).peekable();
@@ -87,7 +87,7 @@ pub(crate) async fn read(
     OwnCaller(caller): OwnCaller,
     Id(id): Id<GatewayId>,
 ) -> Result<Tagged<GatewayView>, ApiError> {
-    let gateway = state.broker.gateway(&caller, id).await?;
+    let gateway = state.broker.readable_gateway(&caller, id).await?;
     Ok((tag(&gateway), Json(GatewayView::new(&gateway, &caller, &state.broker))))
 }
 

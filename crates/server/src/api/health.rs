@@ -70,7 +70,7 @@ pub(crate) async fn ready(
     if let Err(error) = &setup_needed {
         tracing::warn!(%error, "not ready");
     }
-    let administrator = caller.is_some_and(|AdminCaller(caller)| caller.may(Permission::ManageGateways));
+    let administrator = caller.is_some_and(|AdminCaller(caller)| caller.may(Permission::ReadGateways));
     let cleanup = match administrator {
         true => state.broker.cleanup_overdue().await.ok().flatten(),
         false => None,

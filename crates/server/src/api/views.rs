@@ -29,6 +29,8 @@ impl<T> Listed<T> {
 #[expect(dead_code, reason = "stands for the domain's Role in the OpenAPI document, which knows no OpenAPI")]
 pub(crate) enum RoleName {
     Administrator,
+    Operator,
+    Auditor,
     User,
 }
 

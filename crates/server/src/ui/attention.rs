@@ -49,7 +49,7 @@ impl Watch {
         let counts = state.broker.grant_counts(caller).await?;
         let mut attention = providers_down(state, now);
         attention.extend(gateways.iter().filter_map(|gateway| refused(gateway.as_ref())));
-        if caller.may(Permission::RunCleanup) {
+        if caller.may(Permission::ReadCleanup) {
             let cleanup = state.broker.cleanup_overview(caller).await?;
             let held = cleanup.last_finished.filter(|run| run.hold_reason.is_some());
             attention.extend(held.map(|run| held_grants(run.held_count)));

@@ -186,7 +186,8 @@ pub(super) async fn show(
     Path(id): Path<String>,
     Asked(asked): Asked,
 ) -> Result<Response, PageError> {
-    let gateway = managed(&state, &session.caller, &id).await?;
+    session.caller.require(Permission::ReadGateways)?;
+    let gateway = state.broker.readable_gateway(&session.caller, crate::ui::id(&id)?).await?;
     let mut page = GatewayPage::new(&state, &session, gateway_form::of(&gateway), None)?;
     page.frame = page.frame.noted(&asked);
     Ok(page.of(&state, &gateway, gateway.version.to_string()).respond())

@@ -58,9 +58,9 @@ pub(super) async fn show(
     session: SessionCaller,
     Asked(asked): Asked,
 ) -> Result<Response, PageError> {
-    session.caller.require(Permission::ManageGateways)?;
+    session.caller.require(Permission::ReadGateways)?;
     let now = state.broker.clock().now();
-    let gateways = state.broker.gateways(&session.caller).await?;
+    let gateways = state.broker.readable_gateways(&session.caller).await?;
     let rows = gateways.iter().map(|gateway| Row::new(gateway, now)).collect();
     let frame = Frame::new(&state, &session, Here::Gateways).noted(&asked);
     Ok(page::page(&GatewaysPage { frame, rows }))

@@ -38,16 +38,16 @@ const ACCESS: &[Entry] = &[
     Entry::open(Here::ConnectAClient, "/ui/connect-a-client", "Connect a client"),
     Entry::open(Here::TryATool, "/ui/try", "Try a tool"),
     Entry::open(Here::ApiTokens, "/ui/tokens", "API tokens"),
-    Entry::for_those_who(Permission::ManageUsers, Here::People, "/ui/people", "People"),
+    Entry::for_those_who(Permission::ReadUsers, Here::People, "/ui/people", "People"),
 ];
 
 const SERVERS: &[Entry] =
-    &[Entry::for_those_who(Permission::ManageGateways, Here::Gateways, "/ui/gateways", "Gateways")];
+    &[Entry::for_those_who(Permission::ReadGateways, Here::Gateways, "/ui/gateways", "Gateways")];
 
 const OPERATION: &[Entry] = &[
     Entry::for_those_who(Permission::ReadAudit, Here::Audit, "/ui/audit", "Audit"),
-    Entry::for_those_who(Permission::RunCleanup, Here::Cleanup, "/ui/cleanup", "Cleanup"),
-    Entry::for_those_who(Permission::ManageKeys, Here::Keys, "/ui/keys", "Keys"),
+    Entry::for_those_who(Permission::ReadCleanup, Here::Cleanup, "/ui/cleanup", "Cleanup"),
+    Entry::for_those_who(Permission::ReadKeys, Here::Keys, "/ui/keys", "Keys"),
 ];
 
 const GROUPS: [(&str, &[Entry]); 4] =

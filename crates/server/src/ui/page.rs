@@ -7,7 +7,7 @@ use crate::ui::menu::{self, Group};
 use crate::ui::parts::Tone;
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
-use doorward_domain::Permission;
+use doorward_domain::{Permission, Role};
 use http::{HeaderValue, StatusCode, header};
 
 /// No inline script or style, nothing from elsewhere, no frames (CSP level 3).
@@ -67,6 +67,8 @@ pub(super) struct Frame {
     pub(super) email: String,
     /// Whether the reader manages gateways.
     pub(super) administrator: bool,
+    /// Decides which buttons stand on a page; the server asks again when one is pressed.
+    role: Role,
     /// The navigation, as far as the reader may go.
     pub(super) menu: Vec<Group>,
     /// Goes into every form.
@@ -81,11 +83,32 @@ impl Frame {
             demo: state.facts.demo,
             email: session.caller.user.email.clone(),
             administrator: session.caller.may(Permission::ManageGateways),
+            role: session.caller.user.role,
             menu: menu::groups(|need| session.caller.may(need)),
             csrf: session.csrf.clone(),
             here,
             note: None,
         }
+    }
+
+    /// Whether the reader cleans up.
+    pub(super) fn cleans_up(&self) -> bool {
+        self.role.may(Permission::RunCleanup)
+    }
+
+    /// Whether the reader changes keys.
+    pub(super) fn manages_keys(&self) -> bool {
+        self.role.may(Permission::ManageKeys)
+    }
+
+    /// Whether the reader changes people.
+    pub(super) fn manages_users(&self) -> bool {
+        self.role.may(Permission::ManageUsers)
+    }
+
+    /// Whether the reader may anything beyond their own things.
+    pub(super) fn is_more_than_a_user(&self) -> bool {
+        self.role.is_more_than_a_user()
     }
 
     /// With the note that the URL asks for.
@@ -100,6 +123,7 @@ impl Frame {
             demo: true,
             email: "<b>admin</b>@acme.example".into(),
             administrator: true,
+            role: Role::Administrator,
             menu: menu::groups(|_| true),
             csrf: "token-of-the-form".into(),
             here,
@@ -140,8 +164,7 @@ impl Note {
             "key-retired-by-hand" => {
                 "Nothing needs the key any more: take it out of the setting of every process now."
             }
-            "person-administrator" => "They are an administrator now.",
-            "person-user" => "They are no administrator any more.",
+            "person-role" => "Their role is changed; it holds from their next request on.",
             "person-enabled" => "They can sign in again.",
             "refreshed" => "Refreshed: there is a fresh token.",
             "none-selected" => {

@@ -9,11 +9,12 @@ use crate::ui::gateway::version_of;
 use crate::ui::page::{self, Frame, Here};
 use crate::ui::parts::{Badge, Icon, Moment, Tone};
 use crate::ui::person::LinkPage;
+use crate::ui::role;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use doorward_broker::UserEdit;
-use doorward_domain::{PageRequest, Role, User, UserId, UserState};
+use doorward_domain::{PageRequest, Permission, User, UserId, UserState};
 
 /// The list.
 #[derive(Template)]
@@ -32,7 +33,6 @@ struct Row {
     badge: Badge,
     active: bool,
     is_you: bool,
-    is_administrator: bool,
     since: Moment,
 }
 
@@ -43,7 +43,7 @@ impl Row {
             id: user.id.to_string(),
             name: user.name.clone(),
             email: user.email.clone(),
-            role: role_name(user.role),
+            role: role::label(user.role),
             badge: match user.state {
                 UserState::Active if user.password_hash.is_none() => {
                     Badge::new(Tone::Info, Icon::Clock, "Invited")
@@ -53,16 +53,8 @@ impl Row {
             },
             active,
             is_you: user.id == you,
-            is_administrator: user.role == Role::Administrator,
             since: Moment::exact(user.created_at),
         }
-    }
-}
-
-const fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Administrator => "Administrator",
-        Role::User => "User",
     }
 }
 
@@ -72,8 +64,6 @@ enum Verb {
     ResetLink,
     Disable,
     Enable,
-    MakeAdministrator,
-    MakeUser,
 }
 
 impl Verb {
@@ -82,8 +72,6 @@ impl Verb {
             "reset-link" => Ok(Self::ResetLink),
             "disable" => Ok(Self::Disable),
             "enable" => Ok(Self::Enable),
-            "make-administrator" => Ok(Self::MakeAdministrator),
-            "make-user" => Ok(Self::MakeUser),
             _ => Err(PageError::NOT_FOUND),
         }
     }
@@ -104,17 +92,6 @@ impl Verb {
                 format!("Enable {name}?"),
                 "They can sign in again with the password they had. Their API tokens stay ended.",
                 "Enable",
-            ),
-            Self::MakeAdministrator => (
-                format!("Make {name} an administrator?"),
-                "They can register gateways, see and end every authorization, and change people, you included. \
-                 They still never see a key or another person's password.",
-                "Make administrator",
-            ),
-            Self::MakeUser => (
-                format!("Take the administration from {name}?"),
-                "They keep their account, their connections and their API tokens, and lose the pages of administrators at once.",
-                "Take it away",
             ),
         }
     }
@@ -142,6 +119,7 @@ pub(super) async fn ask(
     session: SessionCaller,
     Path((id, verb)): Path<(String, String)>,
 ) -> Result<Response, PageError> {
+    session.caller.require(Permission::ManageUsers)?;
     let user = state.broker.user(&session.caller, crate::ui::id(&id)?).await?;
     let asked = Verb::parse(&verb)?;
     let (title, line, button) = asked.question(&user.name);
@@ -151,7 +129,7 @@ pub(super) async fn ask(
         lines: vec![line.to_owned()],
         action: format!("/ui/people/{id}/{verb}"),
         button,
-        danger: matches!(asked, Verb::Disable | Verb::MakeUser),
+        danger: asked == Verb::Disable,
         back: "/ui/people".to_owned(),
         version: Some(user.version),
     }))
@@ -167,7 +145,6 @@ pub(super) async fn perform(
     let caller = &session.caller;
     let id: UserId = crate::ui::id(&id)?;
     let of_state = |state| UserEdit { state: Some(state), ..UserEdit::default() };
-    let of_role = |role| UserEdit { role: Some(role), ..UserEdit::default() };
     let (edit, note) = match Verb::parse(&verb)? {
         Verb::ResetLink => {
             let user = state.broker.user(caller, id).await?;
@@ -176,8 +153,6 @@ pub(super) async fn perform(
         }
         Verb::Disable => (of_state(UserState::Disabled), "person-disabled"),
         Verb::Enable => (of_state(UserState::Active), "person-enabled"),
-        Verb::MakeAdministrator => (of_role(Role::Administrator), "person-administrator"),
-        Verb::MakeUser => (of_role(Role::User), "person-user"),
     };
     state.broker.update_user(caller, id, Some(version_of(&typed)), edit).await?;
     Ok(Redirect::to(&format!("/ui/people?note={note}")).into_response())

@@ -5,11 +5,12 @@ use crate::state::AppState;
 use crate::ui::error::PageError;
 use crate::ui::form::{Fields, Form};
 use crate::ui::page::{self, Frame, Here};
+use crate::ui::role::{self, RoleChoice};
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use doorward_broker::{BrokerError, NewUser};
-use doorward_domain::{Permission, Role, User};
+use doorward_broker::NewUser;
+use doorward_domain::{Permission, User};
 use url::Url;
 
 /// The form.
@@ -17,6 +18,7 @@ use url::Url;
 #[template(path = "person_new.html")]
 struct NewPersonPage {
     frame: Frame,
+    roles: Vec<RoleChoice>,
     form: Form,
 }
 
@@ -43,7 +45,7 @@ pub(super) async fn show(
 ) -> Result<Response, PageError> {
     session.caller.require(Permission::ManageUsers)?;
     let frame = Frame::new(&state, &session, Here::People);
-    Ok(page::page(&NewPersonPage { frame, form: Form::with([("role", "user")]) }))
+    Ok(page::page(&NewPersonPage { frame, roles: role::choices(), form: Form::with([("role", "user")]) }))
 }
 
 /// `POST /ui/people/new`
@@ -53,7 +55,7 @@ pub(super) async fn create(
     CheckedForm(typed): CheckedForm<Fields>,
 ) -> Result<Response, PageError> {
     let caller = &session.caller;
-    let created = match role(&typed) {
+    let created = match role::chosen(&typed) {
         Ok(role) => {
             let (email, name) = (typed.text("email").to_owned(), typed.text("name").to_owned());
             state.broker.create_user(caller, NewUser { email, name, role, password: None }).await
@@ -68,16 +70,8 @@ pub(super) async fn create(
         }
         Err(error) => {
             let form = Form::refused(&typed, error)?;
-            Ok(page::with_status(form.status, &NewPersonPage { frame, form }))
+            Ok(page::with_status(form.status, &NewPersonPage { frame, roles: role::choices(), form }))
         }
-    }
-}
-
-fn role(typed: &Fields) -> Result<Role, BrokerError> {
-    match typed.text("role") {
-        "user" => Ok(Role::User),
-        "administrator" => Ok(Role::Administrator),
-        _ => Err(BrokerError::Invalid { field: "role".to_owned(), problem: "choose a role".to_owned() }),
     }
 }
 
@@ -88,10 +82,11 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
         "email",
         "give an e-mail address such as name@example.com",
     );
+    let new = NewPersonPage { frame: Frame::sample(Here::People), roles: role::choices(), form };
     let user = &crate::ui::samples::people()[1];
     let link = Url::parse("http://localhost:4444/ui/reset?token=sample").unwrap();
     vec![
-        ("person-new", NewPersonPage { frame: Frame::sample(Here::People), form }.render().unwrap()),
+        ("person-new", new.render().unwrap()),
         ("person-link", LinkPage::new(Frame::sample(Here::People), user, &link).render().unwrap()),
     ]
 }

@@ -31,6 +31,7 @@ fn all() -> Vec<(&'static str, String)> {
         ui::overview::samples(),
         ui::people::samples(),
         ui::person::samples(),
+        ui::role::samples(),
         ui::setup::samples(),
         ui::token::samples(),
         ui::tokens::samples(),

@@ -17,5 +17,6 @@ mod connections;
 mod gateway_check;
 mod gateway_edits;
 mod gateways;
+mod permissions;
 mod probes;
 mod sign_in;

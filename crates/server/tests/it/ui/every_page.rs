@@ -152,6 +152,7 @@ impl Stage {
             ("people", "/ui/people".into()),
             ("person-new", "/ui/people/new".into()),
             ("person-disable", format!("/ui/people/{}/disable", alice.id)),
+            ("person-role", format!("/ui/people/{}/role", alice.id)),
             ("gateways", "/ui/gateways".into()),
             ("gateway-new", "/ui/gateways/new".into()),
             ("gateway", format!("/ui/gateways/{notes}")),

@@ -48,17 +48,25 @@ async fn administration_is_given_and_taken_but_nobody_takes_their_own() {
     let alice = app.user("alice").await;
     let theirs = app.browser(&alice).await;
     let browser = app.browser(app.administrator()).await;
-    let act = async |id: doorward_domain::UserId, verb: &str| {
-        let path = format!("/ui/people/{id}/{verb}");
+    let give = async |id: doorward_domain::UserId, role: &str| {
+        let path = format!("/ui/people/{id}/role");
         let version = super::hidden(&browser.get(&path).await.text, "version");
-        browser.form(&path, &[("version", &version)]).await
+        browser.form(&path, &[("version", &version), ("role", role)]).await
     };
-    let made = act(alice.id, "make-administrator").await;
-    assert_eq!(made.header("location"), "/ui/people?note=person-administrator");
-    assert_eq!(theirs.get("/ui/people").await.status, 200);
-    assert_eq!(act(alice.id, "make-user").await.status, 303);
+    let made = give(alice.id, "administrator").await;
+    assert_eq!(made.header("location"), "/ui/people?note=person-role");
+    assert_eq!(theirs.get("/ui/people/new").await.status, 200);
+    assert_eq!(give(alice.id, "auditor").await.status, 303);
+    let shown = theirs.get("/ui/people").await;
+    assert!(
+        shown.text.contains("Auditor") && !shown.text.contains("/ui/people/new"),
+        "it reads, it changes nothing"
+    );
+    assert_eq!(give(alice.id, "user").await.status, 303);
     assert_eq!(theirs.get("/ui/people").await.status, 403);
-    assert_eq!(act(app.administrator().id, "make-user").await.status, 409);
+    let refused = give(alice.id, "emperor").await;
+    assert!(refused.status == 400 && refused.text.contains("Choose a role."));
+    assert_eq!(give(app.administrator().id, "user").await.status, 409);
 }
 
 #[tokio::test]
