@@ -94,6 +94,8 @@ pub async fn make_gateways(broker: &Broker, caller: &Caller) -> Result<(), AnyEr
     for number in 0..GATEWAYS {
         let provider = format!("https://issuer{}.example", number % 8);
         let settings = OAuthInput {
+            grant_type: None,
+            assertion_kid: None,
             authorization_url: format!("{provider}/authorize"),
             token_url: format!("{provider}/token"),
             revocation_url: None,

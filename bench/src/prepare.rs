@@ -76,6 +76,8 @@ pub async fn administrator(broker: &Broker) -> Result<Caller, AnyError> {
 /// A gateway in front of the bare upstream.
 pub fn gateway(server: &AuthorizationServer, upstream: &str, slug: &str) -> GatewayInput {
     let settings = OAuthInput {
+        grant_type: None,
+        assertion_kid: None,
         authorization_url: server.authorization_url().to_string(),
         token_url: server.token_url().to_string(),
         revocation_url: Some(server.revocation_url().to_string()),

@@ -6,10 +6,11 @@
 use crate::refresh::Refreshed;
 use crate::refresh_attempt::{Need, RefreshPath};
 use crate::refresh_failure::changed_meanwhile;
+use crate::service_grant::refused_itself;
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
-    AccessToken, Gateway, GatewayAuthorization, Grant, GrantId, GrantOwner, GrantState, HeaderSecret,
-    ReauthorizationReason, StaticHeader, Timestamp, UserId,
+    AccessToken, Gateway, GatewayAuthorization, Grant, GrantId, GrantOwner, GrantState, GrantType,
+    HeaderSecret, ReauthorizationReason, StaticHeader, Timestamp, UserId,
 };
 use doorward_vault::Place;
 use http::{HeaderName, HeaderValue, header};
@@ -104,6 +105,11 @@ impl Broker {
         let stamp = self.caches.access.stamp();
         let need = Need::Replace { refused: used.number };
         let refreshed = self.refreshed(used.grant, gateway, need, RefreshPath::RefusedUpstream).await?;
+        if let Refreshed::MustAuthorize { .. } = refreshed
+            && owner_of(gateway, caller.user.id) != GrantOwner::Service
+        {
+            self.look_for_another_issuer(gateway).await;
+        }
         self.outcome(caller.user.id, gateway, refreshed, stamp).await
     }
 
@@ -136,7 +142,13 @@ impl Broker {
 
     async fn granted_access(&self, user: UserId, gateway: &Arc<Gateway>) -> Result<Access, BrokerError> {
         let stamp = self.caches.access.stamp();
-        let found = self.storage().grant_of(GrantOwner::User(user), gateway.id).await?;
+        let owner = owner_of(gateway, user);
+        let found = self.storage().grant_of(owner, gateway.id).await?;
+        if owner == GrantOwner::Service && found.as_ref().is_none_or(|grant| self.is_useless(grant, gateway))
+        {
+            let got = self.own_grant(gateway).await?;
+            return self.outcome(user, gateway, got, stamp).await;
+        }
         let Some(grant) = found else { return Ok(must_authorize(None)) };
         if gateway.fingerprint().as_ref() != Some(&grant.fingerprint) {
             if self.points_at_gateway(&grant).await? {
@@ -187,6 +199,10 @@ impl Broker {
     ) -> Result<Access, BrokerError> {
         match refreshed {
             Refreshed::Usable(grant) => self.opened(user, gateway, &grant, stamp),
+            // There is nobody to ask: the gateway's own client was refused.
+            Refreshed::MustAuthorize { reference } if owner_of(gateway, user) == GrantOwner::Service => {
+                Ok(Access::Unavailable { problem: refused_itself(gateway), retry_after: None, reference })
+            }
             Refreshed::MustAuthorize { reference } => Ok(must_authorize(reference)),
             Refreshed::Later { problem, retry_after, reference } => {
                 Ok(Access::Unavailable { problem, retry_after, reference })
@@ -209,7 +225,9 @@ impl Broker {
         let token = match opened {
             Ok(token) => token,
             Err(crate::secret::SecretError::Seal(error)) => return Err(error.into()),
-            Err(crate::secret::SecretError::GivenElsewhere { .. }) => return Ok(must_authorize(None)),
+            Err(crate::secret::SecretError::GivenElsewhere { .. } | crate::secret::SecretError::Key(_)) => {
+                return Ok(must_authorize(None));
+            }
         };
         let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())) else {
             tracing::warn!(grant = %grant.id, "the provider gave an access token that no header can carry");
@@ -240,10 +258,18 @@ impl Broker {
 /// refresh it with, its end.
 fn renew_at(grant: &Grant) -> Option<Timestamp> {
     let end = grant.tokens.expires_at?;
-    if grant.tokens.refresh_token.is_none() {
+    if !grant.renews_itself() {
         return Some(end);
     }
     Some(end.minus(grant.margin()))
+}
+
+/// Whose grant a user's calls go under.
+fn owner_of(gateway: &Gateway, user: UserId) -> GrantOwner {
+    match gateway.oauth().map(|settings| settings.grant_type) {
+        Some(GrantType::ClientCredentials) => GrantOwner::Service,
+        Some(GrantType::AuthorizationCode) | None => GrantOwner::User(user),
+    }
 }
 
 fn must_authorize(reference: Option<String>) -> Access {

@@ -34,7 +34,9 @@ impl Caches {
             Change::Grant { user, gateway, .. } | Change::GrantEnded { user, gateway, .. } => {
                 self.access.invalidate(&(*user, *gateway));
             }
-            Change::ServiceGrant { .. } | Change::Catalog { .. } | Change::ConnectRequest(_) => {}
+            // It is every user's; that it changes is as rare as its tokens are renewed.
+            Change::ServiceGrant { .. } | Change::ServiceGrantEnded { .. } => self.access.invalidate_all(),
+            Change::Catalog { .. } | Change::ConnectRequest(_) => {}
         }
     }
 }

@@ -19,15 +19,20 @@ impl Broker {
     /// The document. It is the same for everybody, and holds no secret.
     pub fn client_metadata(&self) -> Option<Value> {
         let url = self.client_metadata_url()?;
-        Some(json!({
+        let mut document = json!({
             "client_id": url,
             "client_name": "Doorward",
-            "client_uri": self.public_url(),
             "redirect_uris": [self.redirect_uri()],
             "grant_types": ["authorization_code", "refresh_token"],
             "response_types": ["code"],
             "token_endpoint_auth_method": "none",
-            "application_type": "web",
-        }))
+            // As in a dynamic registration: who comes back over http is on loopback.
+            "application_type": doorward_oauth::application_type(&self.redirect_uri()),
+        });
+        // Servers refuse a document that sends people to an unencrypted page.
+        if self.public_url().scheme() == "https" {
+            document["client_uri"] = self.public_url().as_str().into();
+        }
+        Some(document)
     }
 }

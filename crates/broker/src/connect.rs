@@ -5,7 +5,7 @@ use crate::{Access, Broker, BrokerError, Caller};
 use doorward_domain::connect_request::CONNECT_REQUEST_LIFETIME;
 use doorward_domain::gateway::origin;
 use doorward_domain::{
-    Change, ConnectRequest, ConnectRequestId, Gateway, GatewayId, Grant, GrantOwner, GrantState,
+    Change, ConnectRequest, ConnectRequestId, Gateway, GatewayId, Grant, GrantOwner, GrantState, GrantType,
     OAuthSettings, Timestamp,
 };
 use std::sync::Arc;
@@ -197,7 +197,7 @@ pub(crate) enum OwnRequest {
 
 /// The OAuth settings of a gateway that can be connected to.
 pub(crate) fn oauth_of(gateway: &Gateway) -> Result<&OAuthSettings, BrokerError> {
-    gateway.oauth().ok_or_else(|| {
+    gateway.oauth().filter(|settings| settings.grant_type == GrantType::AuthorizationCode).ok_or_else(|| {
         BrokerError::invalid("gateway", "this gateway needs no authorization: use it as it is")
     })
 }

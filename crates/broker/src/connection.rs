@@ -51,7 +51,7 @@ impl Broker {
 
     fn connection_to(&self, gateway: Arc<Gateway>, grant: Option<Grant>) -> Connection {
         let status = match &grant {
-            _ if gateway.oauth().is_none() => ConnectionStatus::NotNeeded,
+            _ if crate::connect::oauth_of(&gateway).is_err() => ConnectionStatus::NotNeeded,
             None => ConnectionStatus::NotConnected,
             Some(grant) => ConnectionStatus::Connected(grant.health(self.now(), self.policy().expiring_soon)),
         };

@@ -1,13 +1,14 @@
 //! Gateways: create, edit, delete. An edit never loses a secret, and never carries one to another place.
 
 use crate::checked_facts::Places;
-use crate::client_registration::kept_secret;
+use crate::client_registration::{check_grant_type, kept_secret};
 use crate::gateway_input::{
     checked_authorize_params, checked_authorize_query, checked_header_name, checked_header_value,
     checked_identifier, checked_name, checked_optional_url, checked_revocation_place, checked_scopes,
     checked_scopes_at, checked_slug, checked_text, checked_url, slug_from_name,
 };
-use crate::{AuthorizationInput, Broker, BrokerError, Caller, Edit, GatewayInput, OAuthInput};
+use crate::{AuthorizationInput, Broker, BrokerError, Caller, ClientInput, Edit, GatewayInput, OAuthInput};
+use doorward_domain::gateway::issuer_key;
 use doorward_domain::{
     CatalogSharing, Fingerprint, Gateway, GatewayAuthorization, GatewayId, GatewayState, HeaderSecret,
     NewAuditEvent, OAuthSettings, Permission, ReauthorizationReason, StaticHeader,
@@ -67,7 +68,7 @@ impl Broker {
         let slug = input.slug.as_deref().map_or_else(|| slug_from_name(&name), checked_slug)?;
         let now = self.now();
         let id = self.parts.entropy.id(now);
-        let typed = input.authorization.unwrap_or(AuthorizationInput::Discover);
+        let typed = input.authorization.unwrap_or(AuthorizationInput::Discover(Box::default()));
         let authorization = self.authorization(id, &url, &name, typed, None).await?;
         let gateway = Gateway {
             id,
@@ -143,6 +144,9 @@ impl Broker {
 
     async fn edited(&self, before: &Arc<Gateway>, input: GatewayInput) -> Result<Gateway, BrokerError> {
         let mut after = Gateway::clone(before);
+        if let GatewayAuthorization::OAuth(settings) = &mut after.authorization {
+            settings.former_issuer = None;
+        }
         if let Some(name) = &input.name {
             after.name = checked_name(name)?;
         }
@@ -174,7 +178,7 @@ impl Broker {
     ) -> Result<GatewayAuthorization, BrokerError> {
         match typed {
             AuthorizationInput::None => Ok(GatewayAuthorization::None),
-            AuthorizationInput::Discover => self.discovered(url, name).await,
+            AuthorizationInput::Discover(typed) => self.discovered(url, name, &typed, before).await,
             AuthorizationInput::StaticHeader { name, value } => {
                 self.static_header(id, url, &name, value, before)
             }
@@ -246,9 +250,19 @@ impl Broker {
         };
         let facts = self.checked_facts(facts.unwrap_or_default(), &places)?;
         checked_revocation_place(&token_url, issuer.as_deref(), revocation_url.as_ref())?;
-        let registration =
-            self.typed_registration(typed, issuer.as_deref(), &token_url, client_id, fingerprint, kept)?;
+        let client = ClientInput {
+            client_id,
+            client_secret: typed.client_secret.clone(),
+            token_endpoint_auth: typed.token_endpoint_auth,
+            assertion_kid: typed.assertion_kid.clone(),
+        };
+        let issuer_key = issuer_key(issuer.as_deref(), &token_url);
+        let registration = self.typed_registration(&client, issuer_key, fingerprint, kept)?;
+        let was = before.map(|settings| settings.grant_type);
+        let grant_type = typed.grant_type.or(was).unwrap_or_default();
+        check_grant_type(grant_type, &registration)?;
         Ok(GatewayAuthorization::OAuth(Box::new(OAuthSettings {
+            grant_type,
             authorization_url,
             token_url,
             revocation_url,
@@ -269,6 +283,7 @@ impl Broker {
                 .unwrap_or_else(|| before.is_some_and(|settings| settings.keep_alive)),
             registration,
             registration_problem: None,
+            former_issuer: None,
         })))
     }
 

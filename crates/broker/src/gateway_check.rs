@@ -4,8 +4,8 @@
 
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
-    Gateway, GatewayAuthorization, GatewayId, OAuthSettings, Permission, PkceVerifier, RefreshToken,
-    StateToken, TokenEndpointAuth,
+    Gateway, GatewayAuthorization, GatewayId, GrantType, OAuthSettings, Permission, PkceVerifier,
+    RefreshToken, StateToken, TokenEndpointAuth,
 };
 use doorward_oauth::{Discovered, Discovery, ProbedAuthorization, RefusalKind, TokenError};
 use url::Url;
@@ -73,9 +73,14 @@ impl Broker {
                 Some(Discovery::OAuth(found)) => compare(settings, found, &mut check),
                 _ => self.check_metadata(settings, &mut check).await,
             }
-            self.check_authorization(settings, &mut check).await;
-            self.check_client(&gateway, settings, &mut check).await;
-            check_offline(settings, &mut check);
+            match settings.grant_type {
+                GrantType::AuthorizationCode => {
+                    self.check_authorization(settings, &mut check).await;
+                    self.check_client(&gateway, settings, &mut check).await;
+                    check_offline(settings, &mut check);
+                }
+                GrantType::ClientCredentials => self.check_own_client(&gateway, settings, &mut check).await,
+            }
             check_end(settings, &mut check);
         }
         let event = caller.event("gateway.check").subject(id).detail("passes", check.passes());
@@ -199,6 +204,7 @@ fn client_remedy(code: &str, settings: &OAuthSettings) -> String {
                 TokenEndpointAuth::Basic => "in the Authorization header (basic)",
                 TokenEndpointAuth::Post => "in the form (post)",
                 TokenEndpointAuth::None => "not at all (public client)",
+                TokenEndpointAuth::PrivateKeyJwt => "by a signed assertion (private_key_jwt)",
             };
             format!(
                 "The token endpoint does not know the client ('{code}'): check the client ID and secret. The secret is sent {way}; some providers want it otherwise."
@@ -248,6 +254,7 @@ fn check_method(settings: &OAuthSettings, offered: Option<&[String]>, check: &mu
         TokenEndpointAuth::Basic => "client_secret_basic",
         TokenEndpointAuth::Post => "client_secret_post",
         TokenEndpointAuth::None => "none",
+        TokenEndpointAuth::PrivateKeyJwt => "private_key_jwt",
     };
     // RFC 8414 §2: left out, it is client_secret_basic.
     let basic = ["client_secret_basic".to_owned()];

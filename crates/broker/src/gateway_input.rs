@@ -4,8 +4,8 @@
 use crate::BrokerError;
 use doorward_domain::gateway::PROTOCOL_PARAMETERS;
 use doorward_domain::{
-    CatalogSharing, ClientSecret, GatewayState, HeaderSecret, ProviderFacts, Slug, TokenEndpointAuth,
-    may_be_told,
+    CatalogSharing, ClientSecret, GatewayState, GrantType, HeaderSecret, ProviderFacts, Slug,
+    TokenEndpointAuth, may_be_told,
 };
 use http::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 use url::Url;
 
 /// An edit of a secret: secrets are write-only, so "unchanged" has to be sayable.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub enum Edit<T> {
     /// Absent: stays as it is.
+    #[default]
     Keep,
     /// `null`: is removed.
     Clear,
@@ -39,8 +40,8 @@ pub struct GatewayInput {
 pub enum AuthorizationInput {
     /// The upstream is open to Doorward.
     None,
-    /// Ask the upstream itself (RFC 9728), and register there (RFC 7591).
-    Discover,
+    /// Ask the upstream itself (RFC 9728), and register there (RFC 7591), unless a client is known there already.
+    Discover(Box<DiscoverInput>),
     StaticHeader {
         name: String,
         value: Edit<HeaderSecret>,
@@ -48,9 +49,32 @@ pub enum AuthorizationInput {
     OAuth(Box<OAuthInput>),
 }
 
+/// What is known already where the upstream is asked for the rest.
+#[derive(Debug, Clone, Default)]
+pub struct DiscoverInput {
+    pub grant_type: GrantType,
+    /// What the upstream may ask for beyond the scopes that discovery says; none: nothing.
+    pub scope_ceiling: Option<Vec<String>>,
+    /// A client that was registered by hand; none: Doorward registers itself.
+    pub client: Option<ClientInput>,
+}
+
+/// A client that was registered by hand, as typed.
+#[derive(Debug, Clone)]
+pub struct ClientInput {
+    pub client_id: String,
+    pub client_secret: Edit<ClientSecret>,
+    /// None: `none` without a secret; with one what the server is known to offer, else `post`.
+    pub token_endpoint_auth: Option<TokenEndpointAuth>,
+    /// With `private_key_jwt`, whose secret is the key: what the server calls it.
+    pub assertion_kid: Option<String>,
+}
+
 /// OAuth settings, as typed.
 #[derive(Debug, Clone)]
 pub struct OAuthInput {
+    /// None: as it was, or each user's own.
+    pub grant_type: Option<GrantType>,
     pub authorization_url: String,
     pub token_url: String,
     pub revocation_url: Option<String>,
@@ -68,6 +92,8 @@ pub struct OAuthInput {
     pub client_secret: Edit<ClientSecret>,
     /// None: `post` with a secret, `none` without.
     pub token_endpoint_auth: Option<TokenEndpointAuth>,
+    /// With `private_key_jwt`, whose secret is the key: what the server calls it.
+    pub assertion_kid: Option<String>,
     /// The template that filled it in; none: as it was.
     pub template: Option<TemplateChoice>,
 }

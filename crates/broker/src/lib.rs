@@ -34,12 +34,14 @@ mod gateway_check;
 mod gateway_input;
 mod grant;
 mod grant_list;
+mod issuer_change;
 mod keys;
 mod last_used;
 mod lease;
 mod login;
 mod notice;
 mod outage;
+mod own_client_check;
 mod provider_template;
 mod provider_told;
 mod refresh;
@@ -48,9 +50,11 @@ mod refresh_due;
 mod refresh_failure;
 mod refresh_now;
 mod refresh_verdict;
+mod registration_removal;
 mod reseal;
 mod revoke;
 mod secret;
+mod service_grant;
 mod setup;
 mod state;
 mod step_up;
@@ -74,7 +78,9 @@ pub use connection::{Connection, ConnectionStatus};
 pub use error::BrokerError;
 pub use gateway::{DiscoveredGateway, UpdatedGateway};
 pub use gateway_check::{CheckFinding, CheckVerdict, GatewayCheck};
-pub use gateway_input::{AuthorizationInput, Edit, GatewayInput, OAuthInput, TemplateChoice};
+pub use gateway_input::{
+    AuthorizationInput, ClientInput, DiscoverInput, Edit, GatewayInput, OAuthInput, TemplateChoice,
+};
 pub use grant_list::{EndedDetails, GrantDetails};
 pub use keys::{KeyReport, KeyStatus, Retirement, Rotation};
 pub use login::Login;
@@ -128,6 +134,8 @@ pub struct Broker {
     last_used: Arc<last_used::LastUsed>,
     cleanup: Arc<cleanup_schedule::CleanupWatch>,
     grant_counts: Arc<grant_list::SharedCounts>,
+    issuers_asked: Arc<issuer_change::AskedLately>,
+    service_turns: service_grant::Turns,
     notices: Arc<tokio::sync::Mutex<doorward_storage::LeaseWatch>>,
     connected: Arc<RwLock<Vec<ConnectedListener>>>,
     /// Notified when grants have ended, so that their providers are told at once.
@@ -146,7 +154,7 @@ impl Broker {
         let telling = Arc::clone(&ended);
         parts.storage.on_change(Box::new(move |change| {
             listening.apply(change);
-            if let Change::GrantEnded { .. } | Change::ServiceGrant { .. } = change {
+            if let Change::GrantEnded { .. } | Change::ServiceGrantEnded { .. } = change {
                 telling.notify_one();
             }
         }));
@@ -161,6 +169,8 @@ impl Broker {
             last_used: Arc::default(),
             cleanup: Arc::default(),
             grant_counts: Arc::default(),
+            issuers_asked: Arc::default(),
+            service_turns: service_grant::Turns::default(),
             notices: Arc::default(),
             connected: Arc::default(),
             ended,

@@ -64,6 +64,8 @@ impl Broker {
         let inputs = used.as_ref().map_or(&nothing, |used| &used.inputs);
         let filled = |text: &String| replace(text, inputs);
         let typed = OAuthInput {
+            grant_type: typed.grant_type,
+            assertion_kid: typed.assertion_kid.clone(),
             authorization_url: filled(&typed.authorization_url),
             token_url: filled(&typed.token_url),
             revocation_url: typed.revocation_url.as_ref().map(filled),

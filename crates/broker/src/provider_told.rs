@@ -1,7 +1,7 @@
 //! Telling providers what has ended here, from the outbox: in the background, again and again for three days,
 //! each row by one process at a time. The secrets go with the row; what is left is the receipt.
 
-use crate::secret::SecretError;
+use crate::secret::{SecretError, ShownClient};
 use crate::{Broker, BrokerError};
 use doorward_domain::{AccessToken, ClientSecret, ProviderRevocation, Receipt, RefreshToken, Telling};
 use doorward_domain::{RevocationReach, telling};
@@ -18,7 +18,7 @@ const AT_ONCE: usize = 8;
 const LEASE: Duration = Duration::from_secs(15 * 60);
 
 /// How long it is tried.
-const TRIED_FOR: Duration = Duration::from_secs(3 * 86_400);
+pub(crate) const TRIED_FOR: Duration = Duration::from_secs(3 * 86_400);
 
 /// The first and the longest pause between two attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(6 * 3_600));
@@ -45,7 +45,8 @@ impl Broker {
             let results: Vec<_> = stream::iter(telling).buffer_unordered(AT_ONCE).collect().await;
             results.into_iter().collect::<Result<(), _>>()?;
         }
-        Ok(())
+        // What waited for them.
+        self.remove_registrations().await
     }
 
     /// Resolves when a grant has ended since the last call.
@@ -100,15 +101,22 @@ impl Broker {
         }
         let secret_place = Place::client_secret(revocation.registration_id);
         let (access, refresh) = (Place::grant_access_token(*grant_id), Place::grant_refresh_token(*grant_id));
+        let secret = revocation
+            .client_secret
+            .as_ref()
+            .map(|sealed| {
+                let given_for = &revocation.client_secret_fingerprint;
+                self.open_bound(given_for, &used_at, &secret_place, sealed)
+            })
+            .transpose()?;
+        let shown = ShownClient {
+            client_id,
+            auth: revocation.token_endpoint_auth,
+            assertion_kid: revocation.assertion_kid.as_deref(),
+            audience: issuer.as_deref().unwrap_or(token_url.as_str()),
+        };
         Ok(Opened {
-            client_secret: revocation
-                .client_secret
-                .as_ref()
-                .map(|sealed| {
-                    let given_for = &revocation.client_secret_fingerprint;
-                    self.open_bound(given_for, &used_at, &secret_place, sealed)
-                })
-                .transpose()?,
+            client_secret: self.proof_of(secret, &shown)?,
             refresh_token: revocation
                 .refresh_token
                 .as_ref()

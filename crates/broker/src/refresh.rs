@@ -1,6 +1,7 @@
 //! The one function that redeems a refresh token, for every path: a call, the background, "refresh now",
 //! the retry after a 401. One flight per grant in the process, one lease per grant across replicas; the
-//! intent is committed before the request leaves, and the request runs detached from whoever asked.
+//! intent is committed before the request leaves, and the request runs detached from whoever asked. The gateway's own
+//! grant (client credentials) takes the same way, without a refresh token.
 
 use crate::refresh_attempt::{Attempt, Need, RefreshPath};
 use crate::refresh_failure::{changed_meanwhile, provider_down};
@@ -8,7 +9,8 @@ use crate::refresh_verdict::{Verdict, may_recover};
 use crate::secret::SecretError;
 use crate::{Broker, BrokerError};
 use doorward_domain::{
-    Gateway, Grant, GrantId, GrantState, OAuthSettings, ReauthorizationReason, RefreshToken, TokenSet,
+    Gateway, Grant, GrantId, GrantOwner, GrantState, OAuthSettings, ReauthorizationReason, RefreshToken,
+    TokenSet,
 };
 use doorward_vault::Place;
 use futures_util::FutureExt;
@@ -32,6 +34,22 @@ pub(crate) enum Refreshed {
         retry_after: Option<Duration>,
         reference: Option<String>,
     },
+}
+
+/// What a new access token is asked for with.
+enum Means {
+    RefreshToken(RefreshToken),
+    /// The gateway's own client (RFC 6749 §4.4).
+    OwnClient,
+}
+
+impl Means {
+    fn refresh_token(self) -> Option<RefreshToken> {
+        match self {
+            Self::RefreshToken(token) => Some(token),
+            Self::OwnClient => None,
+        }
+    }
 }
 
 type Flight = Shared<BoxFuture<'static, Result<Refreshed, Arc<BrokerError>>>>;
@@ -97,7 +115,7 @@ impl Broker {
     /// Starts a refresh that nobody waits for: the token that is still valid is served meanwhile.
     pub(crate) fn refresh_aside(&self, grant: &Grant, gateway: &Arc<Gateway>) {
         let waits = grant.retry_at.is_some_and(|retry_at| self.now() < retry_at);
-        if grant.tokens.refresh_token.is_some() && !waits {
+        if grant.renews_itself() && !waits {
             drop(self.flight(grant.id, gateway, Need::Renew, RefreshPath::Call));
         }
     }
@@ -175,33 +193,39 @@ impl Broker {
                     let why = "an earlier refresh was interrupted before its answer was stored";
                     self.uncertain(&grant, gateway, attempt, why).await?;
                 }
-                Verdict::Redeem => {
-                    return self.redeem_refresh_token(grant, gateway, settings, attempt).await;
-                }
+                Verdict::Redeem => return self.renew(grant, gateway, settings, attempt).await,
             }
         }
         Ok(attempt.later(changed_meanwhile(), None))
     }
 
-    async fn redeem_refresh_token(
+    /// Asks for a new token, with the grant's refresh token or as the gateway's own client.
+    async fn renew(
         &self,
         grant: Grant,
         gateway: &Gateway,
         settings: &OAuthSettings,
         attempt: &Attempt,
     ) -> Result<Refreshed, BrokerError> {
-        let Some(sealed) = &grant.tokens.refresh_token else { return Ok(attempt.must_authorize()) };
         let used_at = settings.fingerprint(&gateway.url);
         let place = Place::grant_refresh_token(grant.id);
-        let token = match self.open_bound::<RefreshToken>(&grant.fingerprint, &used_at, &place, sealed) {
-            Ok(token) => token,
-            Err(SecretError::Seal(error)) => return Err(error.into()),
-            Err(SecretError::GivenElsewhere { .. }) => return Ok(attempt.must_authorize()),
+        let means = match (grant.owner, &grant.tokens.refresh_token) {
+            (GrantOwner::Service, _) => Means::OwnClient,
+            (GrantOwner::User(_), None) => return Ok(attempt.must_authorize()),
+            (GrantOwner::User(_), Some(sealed)) => {
+                match self.open_bound::<RefreshToken>(&grant.fingerprint, &used_at, &place, sealed) {
+                    Ok(token) => Means::RefreshToken(token),
+                    Err(SecretError::Seal(error)) => return Err(error.into()),
+                    Err(SecretError::GivenElsewhere { .. } | SecretError::Key(_)) => {
+                        return Ok(attempt.must_authorize());
+                    }
+                }
+            }
         };
         let client = match self.open_client(gateway, settings) {
             Ok(client) => client,
             Err(SecretError::Seal(error)) => return Err(error.into()),
-            Err(error @ SecretError::GivenElsewhere { .. }) => {
+            Err(error @ (SecretError::GivenElsewhere { .. } | SecretError::Key(_))) => {
                 return Ok(attempt.later(error.to_string(), None));
             }
         };
@@ -216,17 +240,20 @@ impl Broker {
         };
         let grant = Grant { version, redeeming_number: Some(grant.refresh_number), ..grant };
         let begun = Instant::now();
-        let answer = self
-            .parts
-            .oauth
-            .refresh(settings, client.credentials(), &token, &grant.scopes_requested, self.now())
-            .await;
+        let (oauth, proof) = (&self.parts.oauth, client.credentials());
+        let answer = match &means {
+            Means::RefreshToken(token) => {
+                oauth.refresh(settings, proof, token, &grant.scopes_requested, self.now()).await
+            }
+            Means::OwnClient => oauth.client_credentials(settings, proof, self.now()).await,
+        };
         metrics::histogram!("doorward_refresh_seconds").record(begun.elapsed().as_secs_f64());
         match answer {
             Ok(tokens) => {
                 // R10: an answer without a refresh token keeps the one there is. It is sealed anew, so that
                 // both secrets of a row are under the key that seals now (R11).
-                let tokens = TokenSet { refresh_token: tokens.refresh_token.or(Some(token)), ..tokens };
+                let tokens =
+                    TokenSet { refresh_token: tokens.refresh_token.or(means.refresh_token()), ..tokens };
                 self.store_refreshed(grant, gateway, settings, tokens, attempt).await
             }
             Err(error) => self.after_failure(grant, gateway, settings, attempt, leave, error).await,
@@ -315,7 +342,7 @@ impl Broker {
 
     /// Whether a lost refresh of this grant can still be made good.
     pub(crate) fn recovers(&self, grant: &Grant, gateway: &Gateway) -> bool {
-        grant.tokens.refresh_token.is_some() && may_recover(grant, gateway)
+        grant.renews_itself() && may_recover(grant, gateway)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::outage::{Leave, Outage};
 use crate::refresh::Refreshed;
 use crate::refresh_attempt::{Attempt, Need, grant_event};
 use crate::{Broker, BrokerError};
-use doorward_domain::{Gateway, Grant, GrantState, OAuthSettings, ReauthorizationReason};
+use doorward_domain::{Gateway, Grant, GrantOwner, GrantState, OAuthSettings, ReauthorizationReason};
 use doorward_oauth::{RefusalKind, TokenError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +57,11 @@ impl Broker {
             }
             TokenError::NotSent { why } => {
                 attempt.count("not_sent");
+                self.blip(grant, gateway, settings, attempt, leave, (why, None)).await
+            }
+            // Nothing was spent: the gateway's own client asked.
+            TokenError::Unanswered { why } if grant.owner == GrantOwner::Service => {
+                attempt.count("unanswered");
                 self.blip(grant, gateway, settings, attempt, leave, (why, None)).await
             }
             TokenError::Unanswered { why } => {

@@ -55,7 +55,7 @@ fn hopeless(grant: &Grant) -> Option<&'static str> {
     }
     match grant.state {
         GrantState::NeedsAuthorization(_) => Some("The user has to authorize again; a refresh cannot help."),
-        _ if grant.tokens.refresh_token.is_none() => {
+        _ if !grant.renews_itself() => {
             Some("The provider gave no refresh token: only the user can renew this, by authorizing again.")
         }
         GrantState::Active | GrantState::Uncertain => None,

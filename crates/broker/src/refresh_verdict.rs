@@ -2,7 +2,7 @@
 
 use crate::Broker;
 use crate::refresh_attempt::{Attempt, Need, RefreshPath};
-use doorward_domain::{Gateway, Grant, GrantState, ReauthorizationReason, Timestamp};
+use doorward_domain::{Gateway, Grant, GrantOwner, GrantState, GrantType, ReauthorizationReason, Timestamp};
 
 /// What is to be done.
 pub(crate) enum Verdict {
@@ -37,7 +37,7 @@ impl Broker {
             GrantState::Uncertain => return Verdict::Ask,
             GrantState::Active => {}
         }
-        if gateway.fingerprint().as_ref() != Some(&grant.fingerprint) {
+        if gateway.fingerprint().as_ref() != Some(&grant.fingerprint) || !of_its_kind(grant, gateway) {
             return Verdict::Park(ReauthorizationReason::GatewayChanged);
         }
         if self.is_met(grant, need) {
@@ -57,12 +57,12 @@ impl Broker {
         // A person who asks for a refresh does not wait for the grant's own turn.
         let waits = grant.retry_at.filter(|retry_at| self.now() < *retry_at);
         let waits = waits.filter(|_| attempt.path != RefreshPath::RefreshNow);
-        match (&grant.tokens.refresh_token, waits) {
-            (None, _) if lives && !matches!(attempt.need, Need::Replace { .. }) => Verdict::Serve,
-            (Some(_), Some(_)) if lives && attempt.need == Need::Renew => Verdict::Serve,
-            (None, _) => Verdict::Park(ReauthorizationReason::NothingToRefreshWith),
-            (Some(_), Some(until)) => Verdict::Wait { until },
-            (Some(_), None) => Verdict::Redeem,
+        match (grant.renews_itself(), waits) {
+            (false, _) if lives && !matches!(attempt.need, Need::Replace { .. }) => Verdict::Serve,
+            (true, Some(_)) if lives && attempt.need == Need::Renew => Verdict::Serve,
+            (false, _) => Verdict::Park(ReauthorizationReason::NothingToRefreshWith),
+            (true, Some(until)) => Verdict::Wait { until },
+            (true, None) => Verdict::Redeem,
         }
     }
 
@@ -79,10 +79,17 @@ impl Broker {
     }
 }
 
-/// Whether a refresh whose answer was lost may be repeated: where the provider's facts say that this is safe,
-/// and once. The intent of that one recovery stays on the row until its answer is stored.
+/// Whether the gateway's tokens are still obtained in the way in which this grant was.
+fn of_its_kind(grant: &Grant, gateway: &Gateway) -> bool {
+    let own = gateway.oauth().is_some_and(|settings| settings.grant_type == GrantType::ClientCredentials);
+    own == (grant.owner == GrantOwner::Service)
+}
+
+/// Whether a refresh whose answer was lost may be repeated: where the provider's facts say that this is safe, or
+/// nothing was spent because the gateway's own client asked; and once. The intent of that one recovery stays on the row until its answer is stored.
 pub(crate) fn may_recover(grant: &Grant, gateway: &Gateway) -> bool {
     grant.state == GrantState::Uncertain
         && grant.redeeming_number.is_none()
-        && gateway.oauth().is_some_and(|settings| settings.facts.replay_safe)
+        && (grant.owner == GrantOwner::Service
+            || gateway.oauth().is_some_and(|settings| settings.facts.replay_safe))
 }

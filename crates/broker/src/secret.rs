@@ -1,9 +1,13 @@
 //! The one place where a stored secret is opened for use. Before that, the fingerprint it was given
-//! for is compared with where it would be sent now: a secret never leaves for another host.
+//! for is compared with where it would be sent now: a secret never leaves for another host. A private key never
+//! leaves at all: what is handed out is an assertion that it signed.
 
 use crate::Broker;
-use doorward_domain::{ClientSecret, Fingerprint, Gateway, OAuthSettings, Sealed};
-use doorward_oauth::ClientCredentials;
+use doorward_domain::{
+    ClientRegistrationId, ClientSecret, Fingerprint, Gateway, OAuthSettings, RegistrationHandle, Sealed,
+    TokenEndpointAuth,
+};
+use doorward_oauth::{Assertion, BadPrivateKey, ClientCredentials};
 use doorward_vault::{OpenError, Place};
 
 /// Why a secret is not used.
@@ -13,20 +17,31 @@ pub(crate) enum SecretError {
     #[error("it was given for another place ({} changed)", changed.join(", "))]
     GivenElsewhere { changed: Vec<String> },
     #[error(transparent)]
+    Key(#[from] BadPrivateKey),
+    #[error(transparent)]
     Seal(#[from] OpenError),
 }
 
 /// A client registration, ready for one token request.
 pub(crate) struct OpenedClient<'a> {
     settings: &'a OAuthSettings,
-    secret: Option<ClientSecret>,
+    proof: Option<ClientSecret>,
+}
+
+/// Who shows itself where.
+pub(crate) struct ShownClient<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) auth: TokenEndpointAuth,
+    pub(crate) assertion_kid: Option<&'a str>,
+    /// The authorization server: its issuer, or the token endpoint where none is known.
+    pub(crate) audience: &'a str,
 }
 
 impl OpenedClient<'_> {
     pub(crate) fn credentials(&self) -> ClientCredentials<'_> {
         ClientCredentials {
             client_id: &self.settings.registration.client_id,
-            client_secret: self.secret.as_ref(),
+            client_secret: self.proof.as_ref(),
             auth: self.settings.registration.token_endpoint_auth,
         }
     }
@@ -61,6 +76,41 @@ impl Broker {
             .as_ref()
             .map(|sealed| self.open_bound(&registration.fingerprint, &used_at, &place, sealed))
             .transpose()?;
-        Ok(OpenedClient { settings, secret })
+        let shown = ShownClient {
+            client_id: &registration.client_id,
+            auth: registration.token_endpoint_auth,
+            assertion_kid: registration.assertion_kid.as_deref(),
+            audience: settings.issuer.as_deref().unwrap_or(settings.token_url.as_str()),
+        };
+        Ok(OpenedClient { settings, proof: self.proof_of(secret, &shown)? })
+    }
+
+    /// By which a dynamic registration is removed. It holds the address that it was given for, and is sent there alone.
+    pub(crate) fn open_handle(
+        &self,
+        id: ClientRegistrationId,
+        sealed: &Sealed,
+    ) -> Result<RegistrationHandle, OpenError> {
+        self.parts.vault.open(&Place::registration_handle(id), sealed)
+    }
+
+    /// What shows who we are: the secret itself, or what the private key signed (RFC 7523 §2.2).
+    pub(crate) fn proof_of(
+        &self,
+        secret: Option<ClientSecret>,
+        shown: &ShownClient<'_>,
+    ) -> Result<Option<ClientSecret>, SecretError> {
+        let Some(secret) = secret else { return Ok(None) };
+        if shown.auth != TokenEndpointAuth::PrivateKeyJwt {
+            return Ok(Some(secret));
+        }
+        let assertion = Assertion {
+            client_id: shown.client_id,
+            audience: shown.audience,
+            key_id: shown.assertion_kid,
+            now: self.now(),
+            id: &self.parts.entropy.token(),
+        };
+        Ok(Some(assertion.signed(&secret)?))
     }
 }

@@ -29,7 +29,7 @@ pub(crate) use metadata::SCOPES;
 
 use crate::listener::{self, Serving};
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use client::{Client, Redirects};
 use doorward_domain::Entropy;
 use ledger::Ledger;
@@ -71,6 +71,8 @@ pub(crate) struct Shared {
 
 struct Inner {
     clients: HashMap<String, Client>,
+    /// What a client that registered itself is removed with.
+    registration_tokens: HashMap<String, String>,
     ledger: Ledger,
     log: AuthorizationServerLog,
 }
@@ -208,6 +210,7 @@ impl Shared {
         };
         let inner = Inner {
             clients: HashMap::from([(CLIENT_ID.to_owned(), preregistered)]),
+            registration_tokens: HashMap::new(),
             ledger: Ledger::default(),
             log: AuthorizationServerLog::default(),
         };
@@ -247,6 +250,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/authorize", get(authorize::open).post(authorize::decide))
         .route("/token", post(token::exchange))
         .route("/register", post(register::register))
+        .route("/register/{id}", delete(register::remove))
         .route("/revoke", post(revoke::revoke))
         .with_state(shared)
 }

@@ -15,8 +15,10 @@ pub enum Change {
     Grant { user: UserId, gateway: GatewayId, grant: GrantId },
     /// A user's grant has ended or was orphaned: what runs under it is cut.
     GrantEnded { user: UserId, gateway: GatewayId, grant: GrantId },
-    /// A gateway's own grant was stored, refreshed, parked or ended.
+    /// A gateway's own grant was stored, refreshed or parked.
     ServiceGrant { gateway: GatewayId, grant: GrantId },
+    /// A gateway's own grant has ended or was orphaned: what runs under it is cut.
+    ServiceGrantEnded { gateway: GatewayId, grant: GrantId },
     /// A catalog was read: one user's, or the shared one.
     Catalog { gateway: GatewayId, user: Option<UserId> },
     /// A user authorized after a call had asked.
@@ -28,7 +30,11 @@ impl Change {
     /// something away: an ended grant or token, a disabled person or gateway.
     pub fn is_awaited(&self) -> bool {
         match self {
-            Self::Gateway(_) | Self::User(_) | Self::ApiToken(_) | Self::GrantEnded { .. } => true,
+            Self::Gateway(_)
+            | Self::User(_)
+            | Self::ApiToken(_)
+            | Self::GrantEnded { .. }
+            | Self::ServiceGrantEnded { .. } => true,
             Self::Grant { .. }
             | Self::ServiceGrant { .. }
             | Self::Catalog { .. }

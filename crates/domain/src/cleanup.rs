@@ -182,7 +182,7 @@ impl Grant {
         let after = |last: Timestamp, time: Duration, cause| Removal { at: last.plus(time), cause };
         let refreshed = self.last_refreshed_at;
         let used = self.last_used_at;
-        let spared = policy.keep_refreshable && self.tokens.refresh_token.is_some();
+        let spared = policy.keep_refreshable && self.renews_itself();
         let stale = self
             .tokens
             .expires_at

@@ -1,5 +1,6 @@
 //! Our client id and secret at one issuer for one gateway.
 
+use crate::clock::Timestamp;
 use crate::gateway::Fingerprint;
 use crate::ids::ClientRegistrationId;
 use crate::sealed::Sealed;
@@ -27,6 +28,8 @@ pub enum TokenEndpointAuth {
     Post,
     /// A public client: the client id alone.
     None,
+    /// `private_key_jwt`: an assertion signed with a private key, which is the client's secret (RFC 7523 §2.2).
+    PrivateKeyJwt,
 }
 
 /// A client registration. The secret is bound to the fingerprint it was given for.
@@ -37,9 +40,27 @@ pub struct ClientRegistration {
     pub issuer: String,
     pub kind: RegistrationKind,
     pub client_id: String,
-    /// Sealed at `client_registrations/client_secret/{id}`.
+    /// Sealed at `client_registrations/client_secret/{id}`; with `private_key_jwt` the private key, in PEM.
     pub client_secret: Option<Sealed>,
+    /// With `private_key_jwt`: what the server calls the key (`kid` of the assertions).
+    pub assertion_kid: Option<String>,
+    /// By which a dynamic registration is removed; sealed at `client_registrations/handle/{id}`.
+    pub handle: Option<Sealed>,
     /// What the secret was given for; it is used nowhere else.
     pub fingerprint: Fingerprint,
     pub token_endpoint_auth: TokenEndpointAuth,
+}
+
+/// A dynamic registration that nobody uses any more, and that its server is still to remove (RFC 7592 §2.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistrationRemoval {
+    pub registration_id: ClientRegistrationId,
+    pub gateway_slug: String,
+    pub issuer: String,
+    pub client_id: String,
+    /// Keeps the place that it was sealed for.
+    pub handle: Sealed,
+    /// How often it was taken up; whoever took it up may finish it only while this stands.
+    pub attempts: i64,
+    pub created_at: Timestamp,
 }

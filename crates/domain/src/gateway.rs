@@ -71,9 +71,21 @@ pub struct StaticHeader {
     pub fingerprint: Fingerprint,
 }
 
+/// How a gateway's tokens are obtained (RFC 6749 §1.3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantType {
+    /// Each user authorizes in a browser (§4.1).
+    #[default]
+    AuthorizationCode,
+    /// The gateway is authorized itself, for all its users (§4.4).
+    ClientCredentials,
+}
+
 /// How users authorize at a gateway. Endpoints stand here; the client stands in its registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OAuthSettings {
+    pub grant_type: GrantType,
     pub authorization_url: Url,
     pub token_url: Url,
     /// RFC 7009 revocation endpoint, where known.
@@ -101,6 +113,8 @@ pub struct OAuthSettings {
     pub registration: ClientRegistration,
     /// What is wrong with the registration, as the provider last said; none while it works.
     pub registration_problem: Option<RegistrationProblem>,
+    /// The issuer before, where the upstream named another and an administrator has not looked at that yet.
+    pub former_issuer: Option<String>,
 }
 
 /// The provider template that settings were made from, for "the template has newer values".

@@ -191,6 +191,12 @@ impl Grant {
         self.tokens.expires_at.is_none_or(|end| now < end)
     }
 
+    /// Whether a new access token can be had without anybody's consent: with a refresh token, or because the
+    /// gateway's own client is enough.
+    pub fn renews_itself(&self) -> bool {
+        self.tokens.refresh_token.is_some() || self.owner == GrantOwner::Service
+    }
+
     /// How long before its end a token is renewed: the smaller of 5 minutes and a fifth of the lifetime.
     pub fn margin(&self) -> Duration {
         let lifetime = self.tokens.expires_at.map_or(Duration::ZERO, |end| self.issued_at.until(end));
@@ -207,7 +213,7 @@ impl Grant {
         let expires_at = self.tokens.expires_at;
         let expires_soon_at = expires_at.map(|end| end.minus(soon.min(self.issued_at.until(end) / 5)));
         let limit = self.ends_at.map(|end| (end, end.minus(soon.min(self.authorized_at.until(end) / 5))));
-        let token = expires_at.zip(expires_soon_at).filter(|_| self.tokens.refresh_token.is_none());
+        let token = expires_at.zip(expires_soon_at).filter(|_| !self.renews_itself());
         let death = [limit, token].into_iter().flatten().min();
         ClockMarks {
             expires_soon_at,

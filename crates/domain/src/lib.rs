@@ -42,13 +42,13 @@ pub use change::Change;
 pub use cleanup::{
     CleanupCounts, CleanupRun, CleanupState, CleanupTrigger, GrantNames, HoldReason, Removal, SweptKind,
 };
-pub use client_registration::{ClientRegistration, RegistrationKind, TokenEndpointAuth};
+pub use client_registration::{ClientRegistration, RegistrationKind, RegistrationRemoval, TokenEndpointAuth};
 pub use clock::{Clock, Timestamp};
 pub use connect_request::ConnectRequest;
 pub use ended_grant::{EndCause, EndedGrant, ProviderEnd, Receipt};
 pub use entropy::Entropy;
 pub use gateway::{
-    CatalogSharing, Fingerprint, Gateway, GatewayAuthorization, GatewayState, OAuthSettings,
+    CatalogSharing, Fingerprint, Gateway, GatewayAuthorization, GatewayState, GrantType, OAuthSettings,
     RegistrationProblem, StaticHeader, UsedTemplate,
 };
 pub use grant::{
@@ -74,7 +74,7 @@ pub use provider_telling::{RevocationMethod, RevocationReach, Telling, may_be_to
 pub use sealed::{KeyId, Sealed, TokenHash};
 pub use secret::{
     AccessToken, ApiTokenPlain, AuthorizationCode, ClientSecret, HeaderSecret, Password, PkceVerifier,
-    RefreshToken, SessionToken, StateToken,
+    RefreshToken, RegistrationHandle, SessionToken, StateToken,
 };
 pub use session::{BrowserSession, McpSession};
 pub use setup_link::SetupLink;

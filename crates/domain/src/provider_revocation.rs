@@ -25,6 +25,7 @@ pub struct ProviderRevocation {
     /// What the secret was given for.
     pub client_secret_fingerprint: Fingerprint,
     pub token_endpoint_auth: TokenEndpointAuth,
+    pub assertion_kid: Option<String>,
     pub access_token: Option<Sealed>,
     pub refresh_token: Option<Sealed>,
     /// How often it was taken up; whoever took it up may finish it only while this stands.

@@ -60,6 +60,7 @@ pub(crate) mod samples {
     pub(crate) fn settings(base: &str) -> OAuthSettings {
         let base = base.trim_end_matches('/');
         OAuthSettings {
+            grant_type: Default::default(),
             authorization_url: format!("{base}/authorize").parse().unwrap(),
             token_url: format!("{base}/token").parse().unwrap(),
             revocation_url: None,
@@ -74,12 +75,15 @@ pub(crate) mod samples {
             template: None,
             keep_alive: false,
             registration_problem: None,
+            former_issuer: None,
             registration: ClientRegistration {
                 id: ClientRegistrationId(Default::default()),
                 issuer: base.to_owned(),
                 kind: RegistrationKind::PreRegistered,
                 client_id: "client".to_owned(),
                 client_secret: None,
+                assertion_kid: None,
+                handle: None,
                 fingerprint: Fingerprint(String::new()),
                 token_endpoint_auth: TokenEndpointAuth::None,
             },

@@ -10,10 +10,13 @@ use url::form_urlencoded;
 /// The parameters of one request.
 pub(crate) type Parameters<'a> = Vec<(&'a str, &'a str)>;
 
+const JWT_BEARER_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
 /// A client id and secret, borrowed for one request.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientCredentials<'a> {
     pub client_id: &'a str,
+    /// With `private_key_jwt` the signed assertion, never the key.
     pub client_secret: Option<&'a ClientSecret>,
     pub auth: TokenEndpointAuth,
 }
@@ -28,6 +31,12 @@ impl<'a> ClientCredentials<'a> {
             (TokenEndpointAuth::Post, Some(secret)) => {
                 parameters.push(("client_id", self.client_id));
                 parameters.push(("client_secret", secret.expose_secret()));
+            }
+            // RFC 7523 §2.2; the assertion says which client it is, and so does RFC 6749 §3.2.1's parameter.
+            (TokenEndpointAuth::PrivateKeyJwt, Some(assertion)) => {
+                parameters.push(("client_id", self.client_id));
+                parameters.push(("client_assertion_type", JWT_BEARER_ASSERTION));
+                parameters.push(("client_assertion", assertion.expose_secret()));
             }
             // RFC 6749 §3.2.1: a client without credentials names itself.
             (TokenEndpointAuth::None, _) | (_, None) => parameters.push(("client_id", self.client_id)),

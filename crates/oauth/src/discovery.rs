@@ -3,15 +3,12 @@
 //! specification's authorization chapter. What it says is checked before any of it is believed.
 
 pub mod challenge;
+mod probe;
 mod resource;
 mod server;
 
 use crate::client::OAuthClient;
-use bytes::Bytes;
-use challenge::Challenge;
-use doorward_outbound::{OutboundError, OutboundRequest, Refusal};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use std::time::Duration;
+use doorward_outbound::{OutboundError, Refusal};
 use url::Url;
 
 /// What an upstream needs.
@@ -80,12 +77,6 @@ pub enum DiscoveryError {
     Incomplete { issuer: String, field: &'static str },
 }
 
-/// How long an upstream has to begin its answer.
-const PROBE_TIME: Duration = Duration::from_secs(15);
-
-/// What an old or new server answers, or refuses for want of a token.
-const PROBE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"doorward","version":"1"}}}"#;
-
 impl OAuthClient {
     /// Asks an upstream what it needs.
     pub async fn discover(&self, upstream: &Url) -> Result<Discovery, DiscoveryError> {
@@ -130,27 +121,6 @@ impl OAuthClient {
             scopes: server.scopes,
             token_endpoint_auth_methods: server.token_endpoint_auth_methods,
         })
-    }
-
-    /// Sends a first MCP request without a token; none when it is welcome so.
-    async fn probe(&self, upstream: &Url) -> Result<Option<Challenge>, DiscoveryError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        let request = OutboundRequest {
-            method: Method::POST,
-            url: upstream.clone(),
-            headers,
-            body: Bytes::from_static(PROBE.as_bytes()),
-        };
-        // Only the status matters; an event stream's body might never end.
-        let answer = self.outbound.stream_within(request, PROBE_TIME).await?;
-        match answer.status() {
-            StatusCode::UNAUTHORIZED => Ok(Some(challenge::read(answer.headers()))),
-            // A server of the modern era only answers 400 to `initialize`.
-            status if status.is_success() || status == StatusCode::BAD_REQUEST => Ok(None),
-            status => Err(DiscoveryError::NoMcpServer { status: status.as_u16() }),
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Dynamic client registration (RFC 7591).
 
 use crate::client::OAuthClient;
-use doorward_domain::{ClientSecret, TokenEndpointAuth};
+use doorward_domain::{ClientSecret, RegistrationHandle, TokenEndpointAuth};
 use doorward_outbound::OutboundError;
 use http::{HeaderMap, HeaderValue, header};
 use serde::Deserialize;
@@ -14,6 +14,8 @@ pub struct Registered {
     pub client_id: String,
     pub client_secret: Option<ClientSecret>,
     pub auth: TokenEndpointAuth,
+    /// By which it can be removed, where the server says how.
+    pub handle: Option<RegistrationHandle>,
 }
 
 /// Why there is no client.
@@ -36,6 +38,8 @@ struct Answer {
     client_id: String,
     client_secret: Option<String>,
     token_endpoint_auth_method: Option<String>,
+    registration_client_uri: Option<Url>,
+    registration_access_token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -84,7 +88,32 @@ impl OAuthClient {
             ("none", Some(_)) => TokenEndpointAuth::None,
             _ => TokenEndpointAuth::Basic,
         };
-        Ok(Registered { client_id: registered.client_id, client_secret: secret, auth })
+        let handle = handle_of(
+            registration_url,
+            registered.registration_client_uri,
+            registered.registration_access_token,
+        );
+        Ok(Registered { client_id: registered.client_id, client_secret: secret, auth, handle })
+    }
+}
+
+/// RFC 7592 §3. A place elsewhere than where the client was made is not believed: the token would be sent there.
+fn handle_of(made_at: &Url, place: Option<Url>, access_token: Option<String>) -> Option<RegistrationHandle> {
+    let place = place.filter(|place| place.origin() == made_at.origin())?;
+    let access_token =
+        access_token.filter(|token| HeaderValue::from_str(token).is_ok() && !token.is_empty())?;
+    Some(RegistrationHandle::new(format!("{place}\n{access_token}")))
+}
+
+/// How a client with a secret authenticates where the server offers these methods (RFC 8414 §2).
+pub fn offered_auth(methods: Option<&[String]>) -> TokenEndpointAuth {
+    let only_key = |all: &[String]| all.iter().all(|one| one == "private_key_jwt") && !all.is_empty();
+    if methods.is_some_and(only_key) {
+        return TokenEndpointAuth::PrivateKeyJwt;
+    }
+    match wanted_method(methods) {
+        "client_secret_post" => TokenEndpointAuth::Post,
+        _ => TokenEndpointAuth::Basic,
     }
 }
 
@@ -98,7 +127,7 @@ fn wanted_method(methods: Option<&[String]>) -> &'static str {
 }
 
 /// OpenID Connect Registration §2: web clients return to https, native ones to loopback http.
-fn application_type(redirect_uri: &Url) -> &'static str {
+pub fn application_type(redirect_uri: &Url) -> &'static str {
     if redirect_uri.scheme() == "https" { "web" } else { "native" }
 }
 

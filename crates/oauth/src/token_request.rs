@@ -73,6 +73,24 @@ impl OAuthClient {
         self.token_request(settings, settings.refresh_url(), client, parameters, now).await
     }
 
+    /// Gets a token for the client itself (RFC 6749 §4.4). A refresh token that comes with it is of no use: the
+    /// client can always ask again (§4.4.3).
+    pub async fn client_credentials(
+        &self,
+        settings: &OAuthSettings,
+        client: ClientCredentials<'_>,
+        now: Timestamp,
+    ) -> Result<TokenSet, TokenError> {
+        let scope = settings.facts.joined(&settings.scopes);
+        let mut parameters = vec![("grant_type", "client_credentials")];
+        if !scope.is_empty() {
+            parameters.push(("scope", &scope));
+        }
+        parameters.extend(settings.sent_resource().map(|resource| ("resource", resource)));
+        let tokens = self.token_request(settings, &settings.token_url, client, parameters, now).await?;
+        Ok(TokenSet { refresh_token: None, ..tokens })
+    }
+
     async fn token_request<'a>(
         &self,
         settings: &OAuthSettings,

@@ -123,6 +123,7 @@ CREATE TABLE gateways (
     static_header BYTEA,
     static_header_key_id TEXT,
     static_header_fingerprint TEXT,       -- what the value was given for
+    grant_type TEXT NOT NULL,             -- authorization_code | client_credentials
     authorization_url TEXT,
     token_url TEXT,
     revocation_url TEXT,
@@ -144,6 +145,7 @@ CREATE TABLE gateways (
     fingerprint TEXT,                     -- where its secrets and tokens may be sent now
     registration_problem TEXT,            -- the provider's error code, while it refuses our registration
     registration_problem_since BIGINT,
+    former_issuer TEXT,                   -- the issuer before, where the upstream named another, until an edit
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     version BIGINT NOT NULL
@@ -159,8 +161,11 @@ CREATE TABLE client_registrations (
     client_id TEXT NOT NULL,
     client_secret BYTEA,
     client_secret_key_id TEXT,
+    handle BYTEA,                         -- dynamic: address and access token to remove it with
+    handle_key_id TEXT,
     fingerprint TEXT NOT NULL,            -- what the secret was given for
-    token_endpoint_auth TEXT NOT NULL,    -- basic | post | none
+    token_endpoint_auth TEXT NOT NULL,    -- basic | post | none | private_key_jwt
+    assertion_kid TEXT,                -- with private_key_jwt: what the server calls the key
     UNIQUE (gateway_id, issuer)
 );
 
@@ -323,6 +328,7 @@ CREATE TABLE provider_revocations (
     client_secret_key_id TEXT,
     client_secret_fingerprint TEXT NOT NULL,
     token_endpoint_auth TEXT NOT NULL,
+    assertion_kid TEXT,
     access_token BYTEA,
     access_token_key_id TEXT,
     refresh_token BYTEA,
@@ -332,6 +338,21 @@ CREATE TABLE provider_revocations (
     created_at BIGINT NOT NULL
 );
 CREATE INDEX provider_revocations_due ON provider_revocations (next_attempt_at);
+
+-- Dynamic registrations that nobody uses any more and that their servers are still to remove. A row waits while
+-- provider_revocations still needs its client.
+CREATE TABLE registration_removals (
+    registration_id TEXT NOT NULL PRIMARY KEY,
+    gateway_slug TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    handle BYTEA NOT NULL,
+    handle_key_id TEXT NOT NULL,
+    attempts BIGINT NOT NULL,
+    next_attempt_at BIGINT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX registration_removals_due ON registration_removals (next_attempt_at);
 
 -- Orders about many grants. Which ones are meant is settled when the order is given; batches work them off.
 CREATE TABLE bulk_jobs (

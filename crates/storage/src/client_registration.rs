@@ -1,6 +1,7 @@
 //! Our client at one issuer for one gateway. It is read and written with its gateway.
 
 use crate::error::StorageError;
+use crate::registration_removal;
 use crate::row::{RowName, bytes_of, key_of, text, word};
 use crate::transaction::Tx;
 use doorward_domain::{ClientRegistration, Fingerprint, GatewayId};
@@ -14,15 +15,18 @@ pub(crate) struct ClientRegistrationRow {
     client_id: Option<String>,
     client_secret: Option<Vec<u8>>,
     client_secret_key_id: Option<String>,
+    handle: Option<Vec<u8>>,
+    handle_key_id: Option<String>,
     registration_fingerprint: Option<String>,
     token_endpoint_auth: Option<String>,
+    assertion_kid: Option<String>,
 }
 
 macro_rules! registration_columns {
     () => {
         "r.id AS registration_id, r.issuer AS registration_issuer, r.kind AS registration_kind, r.client_id, \
-         r.client_secret, r.client_secret_key_id, r.fingerprint AS registration_fingerprint, \
-         r.token_endpoint_auth"
+         r.client_secret, r.client_secret_key_id, r.handle, r.handle_key_id, r.fingerprint AS registration_fingerprint, \
+         r.token_endpoint_auth, r.assertion_kid"
     };
 }
 pub(crate) use registration_columns;
@@ -40,8 +44,10 @@ impl ClientRegistrationRow {
             kind: row.word("kind", &kind)?,
             client_id: row.required("client_id", self.client_id)?,
             client_secret: row.sealed("client_secret", self.client_secret, self.client_secret_key_id)?,
+            handle: row.sealed("handle", self.handle, self.handle_key_id)?,
             fingerprint: Fingerprint(row.required("fingerprint", self.registration_fingerprint)?),
             token_endpoint_auth: row.word("token_endpoint_auth", &auth)?,
+            assertion_kid: self.assertion_kid,
         })
     }
 }
@@ -53,6 +59,8 @@ pub(crate) async fn put(
     registration: Option<&ClientRegistration>,
 ) -> Result<(), StorageError> {
     let current = registration.map(|registration| registration.id.to_string()).unwrap_or_default();
+    let client_id = registration.map(|registration| registration.client_id.as_str()).unwrap_or_default();
+    registration_removal::queue(tx, gateway, &current, client_id).await?;
     tx!(
         tx,
         execute,
@@ -66,11 +74,13 @@ pub(crate) async fn put(
         execute,
         sqlx::query(
             "INSERT INTO client_registrations (id, gateway_id, issuer, kind, client_id, client_secret, \
-             client_secret_key_id, fingerprint, token_endpoint_auth) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+             client_secret_key_id, fingerprint, token_endpoint_auth, assertion_kid, handle, handle_key_id) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
              ON CONFLICT (id) DO UPDATE SET issuer = excluded.issuer, kind = excluded.kind, \
              client_id = excluded.client_id, client_secret = excluded.client_secret, \
              client_secret_key_id = excluded.client_secret_key_id, fingerprint = excluded.fingerprint, \
-             token_endpoint_auth = excluded.token_endpoint_auth"
+             token_endpoint_auth = excluded.token_endpoint_auth, assertion_kid = excluded.assertion_kid, \
+             handle = excluded.handle, handle_key_id = excluded.handle_key_id"
         )
         .bind(&current)
         .bind(gateway.to_string())
@@ -81,6 +91,9 @@ pub(crate) async fn put(
         .bind(key_of(registration.client_secret.as_ref()))
         .bind(text(&registration.fingerprint.0))
         .bind(word(registration.token_endpoint_auth))
+        .bind(registration.assertion_kid.as_deref().map(text))
+        .bind(bytes_of(registration.handle.as_ref()))
+        .bind(key_of(registration.handle.as_ref()))
     )?;
     Ok(())
 }

@@ -251,6 +251,9 @@ impl ChangeRow {
             Change::ServiceGrant { gateway, grant } => {
                 ("service_grant", Some(gateway), None, Some(grant.to_string()))
             }
+            Change::ServiceGrantEnded { gateway, grant } => {
+                ("service_grant_ended", Some(gateway), None, Some(grant.to_string()))
+            }
             Change::Catalog { gateway, user } => ("catalog", Some(gateway), user, None),
             Change::ConnectRequest(id) => ("connect_request", None, None, Some(id.to_string())),
         };
@@ -275,6 +278,7 @@ impl ChangeRow {
             "grant" => Change::Grant { user: user()?, gateway: gateway()?, grant: grant()? },
             "grant_ended" => Change::GrantEnded { user: user()?, gateway: gateway()?, grant: grant()? },
             "service_grant" => Change::ServiceGrant { gateway: gateway()?, grant: grant()? },
+            "service_grant_ended" => Change::ServiceGrantEnded { gateway: gateway()?, grant: grant()? },
             "catalog" => Change::Catalog { gateway: gateway()?, user: user() },
             "connect_request" => {
                 Change::ConnectRequest(self.thing_id.as_ref()?.parse::<ConnectRequestId>().ok()?)

@@ -8,13 +8,14 @@ use crate::gateway_row::{GatewayRow, select_gateways};
 use crate::grant::park_grants;
 use crate::grant_status::{Settled, settle};
 use crate::orphan::settle_orphans;
+use crate::registration_removal;
 use crate::row::{bytes_of, json, key_of, text, word};
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use crate::user::{Inserted, Updated};
 use doorward_domain::{
-    Change, EndCause, Fingerprint, Gateway, GatewayAuthorization, GatewayId, NewAuditEvent, OAuthSettings,
-    Page, PageRequest, ProviderFacts, ReauthorizationReason, Slug, StaticHeader,
+    Change, EndCause, Fingerprint, Gateway, GatewayAuthorization, GatewayId, GrantType, NewAuditEvent,
+    OAuthSettings, Page, PageRequest, ProviderFacts, ReauthorizationReason, Slug, StaticHeader,
 };
 use std::collections::BTreeMap;
 use url::Url;
@@ -158,6 +159,7 @@ impl Storage {
             Some(_) => {}
         }
         end_grants(&mut tx, GrantsOf::Gateway(id), &End::with(EndCause::GatewayDeleted, &audit)).await?;
+        registration_removal::queue(&mut tx, id, "", "").await?;
         tx!(tx, execute, sqlx::query("DELETE FROM gateways WHERE id = $1").bind(id.to_string()))?;
         tx.change(Change::Gateway(id));
         tx.audit(audit);
@@ -223,8 +225,8 @@ async fn insert(tx: &mut Tx, gateway: &Gateway) -> Result<bool, StorageError> {
         sqlx::query(
             "INSERT INTO gateways (id, slug, name, name_key, url, state, catalog_sharing, authorization_kind, \
              iss_promised, scopes, authorize_params, scope_ceiling, refused_scopes, facts, replay_safe, \
-             revocation_method, revocation_reach, keep_alive, created_at, updated_at, version) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, 'none', FALSE, '[]', '{}', '[]', '[]', '{}', FALSE, 'rfc7009', 'this_grant', FALSE, $8, $9, 1) \
+             revocation_method, revocation_reach, keep_alive, grant_type, created_at, updated_at, version) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, 'none', FALSE, '[]', '{}', '[]', '[]', '{}', FALSE, 'rfc7009', 'this_grant', FALSE, 'authorization_code', $8, $9, 1) \
              ON CONFLICT (slug) DO NOTHING"
         )
         .bind(gateway.id.to_string())
@@ -303,7 +305,7 @@ async fn put_oauth(tx: &mut Tx, id: GatewayId, oauth: Option<&OAuthSettings>) ->
         sqlx::query(
             "UPDATE gateways SET authorization_url = $1, token_url = $2, revocation_url = $3, issuer = $4, \
              iss_promised = $5, resource = $6, scopes = $7, authorize_params = $8, \
-             client_registration_id = $9, scope_ceiling = $10, refused_scopes = '[]' WHERE id = $11"
+             client_registration_id = $9, scope_ceiling = $10, refused_scopes = '[]', former_issuer = $11, grant_type = $12 WHERE id = $13"
         )
         .bind(oauth.map(|settings| settings.authorization_url.as_str()))
         .bind(oauth.map(|settings| settings.token_url.as_str()))
@@ -315,6 +317,8 @@ async fn put_oauth(tx: &mut Tx, id: GatewayId, oauth: Option<&OAuthSettings>) ->
         .bind(json(oauth.map_or(&BTreeMap::new(), |settings| &settings.authorize_params)))
         .bind(oauth.map(|settings| settings.registration.id.to_string()))
         .bind(json(oauth.map_or(&[][..], |settings| &settings.scope_ceiling)))
+        .bind(oauth.and_then(|settings| settings.former_issuer.as_deref()).map(text))
+        .bind(word(oauth.map_or(GrantType::default(), |settings| settings.grant_type)))
         .bind(id.to_string())
     )
     .map(drop)

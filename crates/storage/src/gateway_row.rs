@@ -21,6 +21,7 @@ pub(crate) struct GatewayRow {
     static_header: Option<Vec<u8>>,
     static_header_key_id: Option<String>,
     static_header_fingerprint: Option<String>,
+    grant_type: String,
     authorization_url: Option<String>,
     token_url: Option<String>,
     revocation_url: Option<String>,
@@ -36,6 +37,7 @@ pub(crate) struct GatewayRow {
     keep_alive: bool,
     registration_problem: Option<String>,
     registration_problem_since: Option<i64>,
+    former_issuer: Option<String>,
     created_at: i64,
     updated_at: i64,
     version: i64,
@@ -49,9 +51,9 @@ macro_rules! select_gateways {
         concat!(
             "SELECT g.id, g.slug, g.name, g.url, g.state, g.catalog_sharing, g.authorization_kind, \
              g.static_header_name, g.static_header, g.static_header_key_id, g.static_header_fingerprint, \
-             g.authorization_url, g.token_url, g.revocation_url, g.issuer, g.iss_promised, g.resource, \
+             g.grant_type, g.authorization_url, g.token_url, g.revocation_url, g.issuer, g.iss_promised, g.resource, \
              g.scopes, g.authorize_params, g.scope_ceiling, g.refused_scopes, g.facts, g.provider_template, g.keep_alive, \
-             g.registration_problem, g.registration_problem_since, g.created_at, g.updated_at, g.version, ",
+             g.registration_problem, g.registration_problem_since, g.former_issuer, g.created_at, g.updated_at, g.version, ",
             $crate::client_registration::registration_columns!(),
             " FROM gateways g LEFT JOIN client_registrations r ON r.id = g.client_registration_id"
         )
@@ -97,6 +99,7 @@ impl GatewayRow {
         let authorization_url = row.required("authorization_url", self.authorization_url)?;
         let token_url = row.required("token_url", self.token_url)?;
         Ok(OAuthSettings {
+            grant_type: row.word("grant_type", &self.grant_type)?,
             authorization_url: row.parse("authorization_url", &authorization_url)?,
             token_url: row.parse("token_url", &token_url)?,
             revocation_url: row.parse_optional("revocation_url", self.revocation_url.as_deref())?,
@@ -116,6 +119,7 @@ impl GatewayRow {
             keep_alive: self.keep_alive,
             registration: self.registration.into_registration(row)?,
             registration_problem,
+            former_issuer: self.former_issuer,
         })
     }
 

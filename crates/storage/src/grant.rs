@@ -117,7 +117,8 @@ impl Storage {
                 fetch_optional,
                 sqlx::query_scalar(
                     "UPDATE grants SET last_used_at = $1 WHERE id = $2 AND last_used_at < $1 \
-                     RETURNING CASE WHEN refresh_token IS NULL THEN 0 ELSE refresh_due_at END"
+                     RETURNING CASE WHEN refresh_token IS NULL AND owner_kind = 'user' THEN 0 \
+                     ELSE refresh_due_at END"
                 )
                 .bind(at.millis())
                 .bind(id.to_string())

@@ -13,7 +13,7 @@
 
 macro_rules! refresh_due {
     () => {
-        "CASE WHEN orphaned_since IS NOT NULL OR refresh_token IS NULL OR state = 'needs_authorization' \
+        "CASE WHEN orphaned_since IS NOT NULL OR (refresh_token IS NULL AND owner_kind = 'user') OR state = 'needs_authorization' \
            THEN 9223372036854775807 \
          WHEN state = 'uncertain' AND (redeeming_number IS NOT NULL OR NOT \
            (SELECT replay_safe FROM gateways WHERE gateways.id = grants.gateway_id)) THEN 9223372036854775807 \

@@ -44,7 +44,7 @@ impl DueRow {
 
 impl Storage {
     /// Commits the intent to redeem the present refresh token, if the grant is still at `version`, has a
-    /// refresh token, and nobody is redeeming it. Gives the new version, None when the caller must look
+    /// refresh token or needs none, and nobody is redeeming it. Gives the new version, None when the caller must look
     /// again. The tokens in force stay the same, so the feed is not told.
     pub async fn begin_refresh(&self, id: GrantId, version: i64) -> Result<Option<i64>, StorageError> {
         write!(
@@ -53,7 +53,8 @@ impl Storage {
             fetch_optional,
             sqlx::query_scalar(
                 "UPDATE grants SET redeeming_number = refresh_number, refresh_due_at = $3, version = version + 1 \
-                 WHERE id = $1 AND version = $2 AND redeeming_number IS NULL AND refresh_token IS NOT NULL \
+                 WHERE id = $1 AND version = $2 AND redeeming_number IS NULL \
+                 AND (refresh_token IS NOT NULL OR owner_kind = 'service') \
                  RETURNING version"
             )
             .bind(id.to_string())

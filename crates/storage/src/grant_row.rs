@@ -183,6 +183,7 @@ impl GrantName {
     pub(crate) fn ended(&self) -> Result<Change, StorageError> {
         Ok(match self.change()? {
             Change::Grant { user, gateway, grant } => Change::GrantEnded { user, gateway, grant },
+            Change::ServiceGrant { gateway, grant } => Change::ServiceGrantEnded { gateway, grant },
             other => other,
         })
     }

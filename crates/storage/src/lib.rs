@@ -54,6 +54,7 @@ mod orphan;
 mod outbox;
 mod provider_revocation;
 mod reauthorize;
+mod registration_removal;
 mod replica;
 mod replica_keys;
 mod sealed_column;

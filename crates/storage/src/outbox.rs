@@ -26,6 +26,7 @@ struct OutboxRow {
     client_secret_key_id: Option<String>,
     client_secret_fingerprint: String,
     token_endpoint_auth: String,
+    assertion_kid: Option<String>,
     access_token: Option<Vec<u8>>,
     access_token_key_id: Option<String>,
     refresh_token: Option<Vec<u8>>,
@@ -45,6 +46,7 @@ impl OutboxRow {
             registration_id: row.parse("client_registration_id", &self.client_registration_id)?,
             client_secret: row.sealed("client_secret", self.client_secret, self.client_secret_key_id)?,
             token_endpoint_auth: row.word("token_endpoint_auth", &self.token_endpoint_auth)?,
+            assertion_kid: self.assertion_kid,
             access_token: row.sealed("access_token", self.access_token, self.access_token_key_id)?,
             refresh_token: row.sealed("refresh_token", self.refresh_token, self.refresh_token_key_id)?,
             gateway_slug: self.gateway_slug,
@@ -174,9 +176,9 @@ impl Storage {
             sqlx::query(
                 "INSERT INTO provider_revocations (grant_id, gateway_slug, method, revocation_url, token_url, issuer, \
                  fingerprint, client_id, client_registration_id, client_secret, client_secret_key_id, \
-                 client_secret_fingerprint, token_endpoint_auth, access_token, access_token_key_id, refresh_token, \
-                 refresh_token_key_id, attempts, next_attempt_at, created_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, $18, $18) \
+                 client_secret_fingerprint, token_endpoint_auth, assertion_kid, access_token, access_token_key_id, \
+                 refresh_token, refresh_token_key_id, attempts, next_attempt_at, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 0, $19, $19) \
                  ON CONFLICT (grant_id) DO UPDATE SET access_token = excluded.access_token, \
                  access_token_key_id = excluded.access_token_key_id, refresh_token = excluded.refresh_token, \
                  refresh_token_key_id = excluded.refresh_token_key_id, \
@@ -195,6 +197,7 @@ impl Storage {
             .bind(key_of(registration.client_secret.as_ref()))
             .bind(text(&registration.fingerprint.0))
             .bind(word(registration.token_endpoint_auth))
+            .bind(registration.assertion_kid.as_deref().map(text))
             .bind(bytes_of(Some(&grant.tokens.access_token)))
             .bind(key_of(Some(&grant.tokens.access_token)))
             .bind(bytes_of(refresh_token))

@@ -92,10 +92,11 @@ pub(crate) async fn queue(tx: &mut Tx, ids: &str) -> Result<(), StorageError> {
     let sql = tx.connection.spell(
         "INSERT INTO provider_revocations (grant_id, gateway_slug, method, revocation_url, token_url, issuer, \
          fingerprint, client_id, client_registration_id, client_secret, client_secret_key_id, \
-         client_secret_fingerprint, token_endpoint_auth, access_token, access_token_key_id, refresh_token, \
+         client_secret_fingerprint, token_endpoint_auth, assertion_kid, access_token, access_token_key_id, refresh_token, \
          refresh_token_key_id, attempts, next_attempt_at, created_at) \
          SELECT gr.id, g.slug, g.revocation_method, g.revocation_url, g.token_url, g.issuer, gr.fingerprint, \
          r.client_id, r.id, r.client_secret, r.client_secret_key_id, r.fingerprint, r.token_endpoint_auth, \
+         r.assertion_kid, \
          CASE WHEN gr.expires_at > $2 THEN gr.access_token END, \
          CASE WHEN gr.expires_at > $2 THEN gr.access_token_key_id END, \
          CASE WHEN g.revocation_method = 'rfc7009' THEN gr.refresh_token END, \

@@ -143,7 +143,10 @@ macro_rules! is_orphaned {
 /// What is being refreshed at this moment is not ended under the refresh; the next run finds it.
 macro_rules! may_end {
     ($sweep:ident) => {
-        concat!($sweep!("$1"), " AND ($2 OR refresh_token IS NULL) AND redeeming_number IS NULL")
+        concat!(
+            $sweep!("$1"),
+            " AND ($2 OR (refresh_token IS NULL AND owner_kind = 'user')) AND redeeming_number IS NULL"
+        )
     };
 }
 
@@ -162,8 +165,8 @@ impl Storage {
                  count(CASE WHEN kind = 2 AND refreshable THEN 1 END) AS idle_refreshable, \
                  count(CASE WHEN kind = 3 THEN 1 END) AS orphaned, \
                  count(CASE WHEN kind = 3 AND refreshable THEN 1 END) AS orphaned_refreshable \
-                 FROM (SELECT refresh_token IS NOT NULL AS refreshable, \
-                 CASE WHEN redeeming_number IS NOT NULL THEN 0 WHEN ($2 OR refresh_token IS NULL) AND ",
+                 FROM (SELECT (refresh_token IS NOT NULL OR owner_kind = 'service') AS refreshable, \
+                 CASE WHEN redeeming_number IS NOT NULL THEN 0 WHEN ($2 OR (refresh_token IS NULL AND owner_kind = 'user')) AND ",
                 is_stale!("$1"),
                 " THEN 1 WHEN ",
                 is_idle!("$3"),

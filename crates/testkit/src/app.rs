@@ -57,6 +57,8 @@ pub struct TestAppOptions {
     pub webhook: Option<WebhookSetting>,
     /// None: generated on SQLite, [`KEY_RING`] on PostgreSQL.
     pub key_ring: Option<String>,
+    /// Where the client ID metadata document is said to be; none: under the public URL.
+    pub client_metadata_url: Option<url::Url>,
 }
 
 /// Somebody with an account, and the means to act as them without a network.
@@ -86,6 +88,7 @@ impl TestApp {
         settings.egress = options.egress.unwrap_or(settings.egress);
         settings.policy = options.policy;
         settings.webhook = options.webhook;
+        settings.client_metadata_url = options.client_metadata_url;
         if let Some(postgres) = &postgres {
             settings.database = DatabaseSetting::Postgres(SecretString::from(postgres.url()));
             settings.key_ring = Some(SecretString::from(KEY_RING));
@@ -225,6 +228,8 @@ impl Drop for TestApp {
 pub fn oauth_input(demo: &Demo) -> OAuthInput {
     let server = &demo.authorization_server;
     OAuthInput {
+        grant_type: None,
+        assertion_kid: None,
         authorization_url: server.authorization_url().to_string(),
         token_url: server.token_url().to_string(),
         revocation_url: Some(server.revocation_url().to_string()),

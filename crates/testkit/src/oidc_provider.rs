@@ -6,6 +6,12 @@ use crate::rig::Rig;
 use serde_json::json;
 use url::Url;
 
+/// Starts it so that it takes client ID metadata documents; whichever it asks for, it reads this Doorward's own.
+pub async fn start_reading_documents(doorward: &str) -> Provider {
+    let options = json!({ "documents_at": doorward });
+    Provider::of(Rig::node("oidc_provider.mjs", &options), true, &["openid", "notes"]).await
+}
+
 /// Starts it; access tokens live for `access_token_seconds`.
 pub async fn start(redirect_uri: &Url, access_token_seconds: u64) -> Provider {
     let options = json!({

@@ -12,17 +12,20 @@ pub struct Place {
 }
 
 impl Place {
-    /// Table and column of every sealed value in the database. Those of `provider_revocations` hold bytes
-    /// that keep the place they were sealed for: their grant's tokens, their registration's secret.
-    pub const ALL_COLUMNS: [(&'static str, &'static str); 8] = [
+    /// Table and column of every sealed value in the database. Those of the two outboxes
+    /// (`provider_revocations`, `registration_removals`) hold bytes that keep the place they were sealed for: their
+    /// grant's tokens, their registration's secret and handle.
+    pub const ALL_COLUMNS: [(&'static str, &'static str); 10] = [
         ("grants", "access_token"),
         ("grants", "refresh_token"),
         ("client_registrations", "client_secret"),
+        ("client_registrations", "handle"),
         ("gateways", "static_header"),
         ("authorization_requests", "pkce_verifier"),
         ("provider_revocations", "access_token"),
         ("provider_revocations", "refresh_token"),
         ("provider_revocations", "client_secret"),
+        ("registration_removals", "handle"),
     ];
 
     fn new(table: &'static str, column: &'static str, row: &impl ToString) -> Self {
@@ -44,6 +47,11 @@ impl Place {
         Self::new("client_registrations", "client_secret", &id)
     }
 
+    /// By which a dynamic registration is removed.
+    pub fn registration_handle(id: ClientRegistrationId) -> Self {
+        Self::new("client_registrations", "handle", &id)
+    }
+
     /// The value of a gateway's static header.
     pub fn static_header(id: GatewayId) -> Self {
         Self::new("gateways", "static_header", &id)
@@ -55,11 +63,13 @@ impl Place {
     }
 
     /// The place for which the value in a listed column was sealed; none for a column that is not listed. `row`
-    /// is the id of the row it was first sealed in, which for `provider_revocations` is its home's.
+    /// is the id of the row it was first sealed in, which for an outbox is its home's.
     pub fn of_row(table: &str, column: &str, row: &str) -> Option<Self> {
         let (table, column) = *Self::ALL_COLUMNS.iter().find(|listed| **listed == (table, column))?;
         let home = match (table, column) {
-            ("provider_revocations", "client_secret") => "client_registrations",
+            ("provider_revocations", "client_secret") | ("registration_removals", _) => {
+                "client_registrations"
+            }
             ("provider_revocations", _) => "grants",
             _ => table,
         };
@@ -90,14 +100,15 @@ mod tests {
             Place::grant_access_token(id.into()),
             Place::grant_refresh_token(id.into()),
             Place::client_secret(id.into()),
+            Place::registration_handle(id.into()),
             Place::static_header(id.into()),
             Place::pkce_verifier(id.into()),
         ];
         // What waits in the outbox is sealed as it was in its first place: a grant's tokens, a registration's secret.
-        assert_eq!(places.each_ref().map(Place::column), Place::ALL_COLUMNS[..5]);
+        assert_eq!(places.each_ref().map(Place::column), Place::ALL_COLUMNS[..6]);
         assert_eq!(places[0].to_string(), format!("grants/access_token/{id}"));
         let of_row = |(table, column)| Place::of_row(table, column, &id.to_string());
-        let homes = [0, 1, 2, 3, 4, 0, 1, 2].map(|home: usize| Some(places[home].clone()));
+        let homes = [0, 1, 2, 3, 4, 5, 0, 1, 2, 3].map(|home: usize| Some(places[home].clone()));
         assert_eq!(Place::ALL_COLUMNS.map(of_row), homes);
         assert_eq!(of_row(("users", "email")), None);
     }

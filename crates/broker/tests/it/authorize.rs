@@ -101,7 +101,7 @@ async fn a_callback_is_good_once_for_its_user_and_browser_and_for_ten_minutes() 
 async fn r33_a_wrong_or_missing_issuer_is_refused_before_the_code_is_redeemed() {
     let world = World::start().await;
     let mut input = world.gateway_input("demo");
-    input.authorization = Some(doorward_broker::AuthorizationInput::Discover);
+    input.authorization = Some(doorward_broker::AuthorizationInput::Discover(Box::default()));
     let gateway = world.broker.create_gateway(&world.admin, input).await.unwrap();
     let server = &world.demo.authorization_server;
     server.clear_log();

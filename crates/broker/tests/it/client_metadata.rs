@@ -13,7 +13,10 @@ async fn world() -> World {
 }
 
 fn discovered(world: &World) -> GatewayInput {
-    GatewayInput { authorization: Some(AuthorizationInput::Discover), ..world.gateway_input("demo") }
+    GatewayInput {
+        authorization: Some(AuthorizationInput::Discover(Box::default())),
+        ..world.gateway_input("demo")
+    }
 }
 
 #[tokio::test]

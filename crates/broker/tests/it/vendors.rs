@@ -93,6 +93,8 @@ impl Stage {
             scopes.push("extra".to_owned());
         }
         OAuthInput {
+            grant_type: None,
+            assertion_kid: None,
             authorization_url: oauth.authorization_url.unwrap(),
             token_url: oauth.token_url.unwrap(),
             revocation_url: oauth.revocation_url,

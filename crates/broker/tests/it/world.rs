@@ -215,6 +215,8 @@ impl World {
     pub fn oauth_input(&self) -> OAuthInput {
         let server = &self.demo.authorization_server;
         OAuthInput {
+            grant_type: None,
+            assertion_kid: None,
             authorization_url: server.authorization_url().to_string(),
             token_url: server.token_url().to_string(),
             revocation_url: Some(server.revocation_url().to_string()),

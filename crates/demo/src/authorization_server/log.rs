@@ -42,6 +42,8 @@ pub struct AuthorizationServerLog {
     pub revocations: Vec<RevocationRequest>,
     /// Clients that registered themselves (RFC 7591).
     pub registrations: u64,
+    /// The ids of those that were removed (RFC 7592).
+    pub removed_registrations: Vec<String>,
 }
 
 impl AuthorizationServerLog {

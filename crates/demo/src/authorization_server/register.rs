@@ -4,10 +4,10 @@ use super::Shared;
 use super::client::{Client, Redirects, is_loopback};
 use super::metadata::SCOPES;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use doorward_domain::Entropy;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -48,6 +48,7 @@ pub(super) async fn register(State(server): State<Arc<Shared>>, body: String) ->
         secret,
         redirects: Redirects::Exactly(wanted.redirect_uris.clone()),
     };
+    let handle = server.new_secret("registration");
     let mut answer = json!({
         "client_id": client.id,
         "client_name": client.name,
@@ -55,6 +56,8 @@ pub(super) async fn register(State(server): State<Arc<Shared>>, body: String) ->
         "token_endpoint_auth_method": method,
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
+        "registration_client_uri": format!("{}/{}", server.endpoint("register"), client.id),
+        "registration_access_token": handle,
     });
     if let Some(secret) = &client.secret {
         answer["client_secret"] = json!(secret);
@@ -62,9 +65,29 @@ pub(super) async fn register(State(server): State<Arc<Shared>>, body: String) ->
     }
     server.with(|inner| {
         inner.log.registrations += 1;
+        inner.registration_tokens.insert(client.id.clone(), handle);
         inner.clients.insert(client.id.clone(), client);
     });
     (StatusCode::CREATED, Json(answer)).into_response()
+}
+
+/// Forgets a client that registered itself (RFC 7592 §2.3); its tokens go with it.
+pub(super) async fn remove(
+    State(server): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> StatusCode {
+    let shown =
+        headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    server.with(|inner| {
+        if shown.is_none() || inner.registration_tokens.get(&id).map(String::as_str) != shown {
+            return StatusCode::UNAUTHORIZED;
+        }
+        inner.registration_tokens.remove(&id);
+        inner.clients.remove(&id);
+        inner.log.removed_registrations.push(id);
+        StatusCode::NO_CONTENT
+    })
 }
 
 fn is_acceptable(redirect_uri: &str) -> bool {

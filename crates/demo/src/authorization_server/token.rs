@@ -3,7 +3,7 @@
 use super::authorize_request::parameters;
 use super::client::credentials;
 use super::token_answer::{self, TokenRefusal, Tokens};
-use super::token_grants::{redeem_code, refresh};
+use super::token_grants::{own_tokens, redeem_code, refresh};
 use super::{Shared, TokenFault, TokenRequest};
 use axum::extract::State;
 use axum::response::Response;
@@ -55,6 +55,7 @@ fn process(
     match form.get("grant_type").map_or("", String::as_str) {
         "authorization_code" => redeem_code(server, &client, form),
         "refresh_token" => refresh(server, &client, form),
+        "client_credentials" => own_tokens(server, &client, form),
         _ => Err(TokenRefusal::new("unsupported_grant_type", "use authorization_code or refresh_token")),
     }
 }

@@ -65,6 +65,26 @@ pub(super) fn refresh(
     Ok(issue(server, client, family, permission, refresh_token, server.options.clock.now()))
 }
 
+/// A token for the client itself (RFC 6749 §4.4), which must have shown a secret. Its account is the client.
+pub(super) fn own_tokens(
+    server: &Shared,
+    client: &Client,
+    form: &BTreeMap<String, String>,
+) -> Result<Tokens, TokenRefusal> {
+    if client.secret.is_none() {
+        return Err(TokenRefusal::new("unauthorized_client", "a public client cannot be authorized itself"));
+    }
+    let scopes = form.get("scope").map(|scope| scope.split(' ').map(str::to_owned).collect());
+    let permission = Permission {
+        account: client.id.clone(),
+        client_id: client.id.clone(),
+        scopes: scopes.unwrap_or_default(),
+        resource: form.get("resource").cloned(),
+    };
+    let family = server.with(|inner| inner.ledger.new_family());
+    Ok(issue(server, client, family, permission, None, server.options.clock.now()))
+}
+
 /// A token request may repeat the granted resource or leave it out (RFC 8707 §2.2).
 fn check_resource(form: &BTreeMap<String, String>, permission: &Permission) -> Result<(), TokenRefusal> {
     match form.get("resource") {

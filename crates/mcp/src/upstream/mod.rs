@@ -134,6 +134,9 @@ impl Inner {
     fn listen(self: &Arc<Self>) {
         let runs = self.runs.clone();
         self.storage.on_change(Box::new(move |change| {
+            if let Change::ServiceGrantEnded { gateway, .. } = change {
+                runs.cut_all(*gateway);
+            }
             if let Change::GrantEnded { user, gateway, .. } = change {
                 runs.cut(*user, *gateway);
             }

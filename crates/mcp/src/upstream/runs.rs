@@ -49,6 +49,15 @@ impl Runs {
         }
     }
 
+    /// The same for everybody's, where the gateway's own grant has ended.
+    pub(super) fn cut_all(&self, gateway: GatewayId) {
+        let running: Vec<Running> =
+            self.lock().extract_if(|(_, at), _| *at == gateway).map(|(_, run)| run).collect();
+        for running in running {
+            running.cut.cancel();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Running>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,7 +2,7 @@ use super::*;
 use crate::client::samples::{client, serve, url};
 use axum::Json;
 use axum::Router;
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

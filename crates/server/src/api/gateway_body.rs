@@ -2,8 +2,12 @@
 
 use super::error::ApiError;
 use super::facts_body::{ProviderFactsBody, ProviderFactsName};
-use doorward_broker::{AuthorizationInput, Edit, GatewayInput, OAuthInput, TemplateChoice};
-use doorward_domain::{CatalogSharing, ClientSecret, GatewayState, HeaderSecret, TokenEndpointAuth};
+use doorward_broker::{
+    AuthorizationInput, ClientInput, DiscoverInput, Edit, GatewayInput, OAuthInput, TemplateChoice,
+};
+use doorward_domain::{
+    CatalogSharing, ClientSecret, GatewayState, GrantType, HeaderSecret, TokenEndpointAuth,
+};
 use doorward_oauth::FilledTemplate;
 use doorward_oauth::template::TemplateOAuth;
 use serde::{Deserialize, Deserializer};
@@ -48,6 +52,10 @@ pub(crate) struct AuthorizationBody {
     provider_template_version: Option<u32>,
     /// `oauth`: what the template asks for.
     provider_inputs: Option<BTreeMap<String, String>>,
+    /// `oauth`, `discover`: whose tokens calls carry: each user's own, or the gateway's own for all users. Left out, it
+    /// stays, or is each user's own.
+    #[schema(value_type = Option<GrantTypeName>)]
+    grant_type: Option<GrantType>,
     /// `oauth`, needed without a template.
     authorization_url: Option<String>,
     /// `oauth`, needed without a template.
@@ -69,20 +77,24 @@ pub(crate) struct AuthorizationBody {
     resource: Option<String>,
     /// `oauth`: the scopes to ask for.
     scopes: Option<Vec<String>>,
-    /// `oauth`: what the MCP server may ask for beyond `scopes`, by 403 `insufficient_scope`; `["*"]` for
+    /// `oauth`, `discover`: what the MCP server may ask for beyond `scopes`, by 403 `insufficient_scope`; `["*"]` for
     /// anything. Left out, it stays.
     scope_ceiling: Option<Vec<String>>,
     /// `oauth`: extra parameters of the authorization request; never a protocol parameter.
     authorize_params: Option<BTreeMap<String, String>>,
-    /// `oauth`, needed.
+    /// `oauth`, needed; `discover`: a client that was registered by hand, else Doorward registers itself.
     client_id: Option<String>,
-    /// `oauth`. Write-only; left out, it stays; `null` clears it.
+    /// `oauth`, `discover`. Write-only; left out, it stays; `null` clears it. With `private_key_jwt` it is the private
+    /// key, in PEM (PKCS#8): EC P-256 or P-384, RSA or Ed25519.
     #[serde(default, deserialize_with = "edit_of")]
     #[schema(value_type = Option<String>, write_only)]
     client_secret: Option<Option<String>>,
-    /// `oauth`: `post` where there is a secret and `none` where there is none, if left out.
+    /// `oauth`, `discover`: `none` without a secret, if left out; with one `post`, or what discovery says that the
+    /// server offers.
     #[schema(value_type = Option<TokenEndpointAuthName>)]
     token_endpoint_auth: Option<TokenEndpointAuth>,
+    /// `oauth`, `discover`, with `private_key_jwt`: what the server calls the key (`kid`).
+    assertion_kid: Option<String>,
 }
 
 /// The ways in which users are authorized.
@@ -91,7 +103,7 @@ pub(crate) struct AuthorizationBody {
 pub(crate) enum AuthorizationType {
     /// The MCP server is open to Doorward.
     None,
-    /// Ask the MCP server (RFC 9728) and register at its authorization server (RFC 7591).
+    /// Ask the MCP server (RFC 9728) and register at its authorization server (RFC 7591), unless a client is given.
     Discover,
     /// The same header for every user.
     StaticHeader,
@@ -135,6 +147,19 @@ pub(crate) enum TokenEndpointAuthName {
     Basic,
     Post,
     None,
+    PrivateKeyJwt,
+}
+
+/// How the document spells the type of a grant.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(
+    dead_code,
+    reason = "stands for the domain's GrantType in the OpenAPI document, which knows no OpenAPI"
+)]
+pub(crate) enum GrantTypeName {
+    AuthorizationCode,
+    ClientCredentials,
 }
 
 /// Absent is none, `null` is some of none: the two mean different things for a secret.
@@ -175,7 +200,11 @@ impl AuthorizationBody {
         self.refuse_what_does_not_belong()?;
         Ok(match self.kind {
             AuthorizationType::None => AuthorizationInput::None,
-            AuthorizationType::Discover => AuthorizationInput::Discover,
+            AuthorizationType::Discover => AuthorizationInput::Discover(Box::new(DiscoverInput {
+                grant_type: self.grant_type.unwrap_or_default(),
+                scope_ceiling: self.scope_ceiling.clone(),
+                client: self.client()?,
+            })),
             AuthorizationType::StaticHeader => AuthorizationInput::StaticHeader {
                 name: needed("name", self.name)?,
                 value: edit::<HeaderSecret>(self.value),
@@ -195,6 +224,8 @@ impl AuthorizationBody {
         let (theirs, facts) =
             by_template.map_or((TemplateOAuth::default(), None), |(oauth, facts)| (oauth, Some(facts)));
         Ok(OAuthInput {
+            grant_type: self.grant_type,
+            assertion_kid: self.assertion_kid,
             authorization_url: needed(
                 "authorization_url",
                 self.authorization_url.or(theirs.authorization_url),
@@ -213,6 +244,19 @@ impl AuthorizationBody {
             token_endpoint_auth: self.token_endpoint_auth.or(theirs.token_endpoint_auth),
             template,
         })
+    }
+
+    /// A client that was registered by hand; none where nothing of one is given.
+    fn client(self) -> Result<Option<ClientInput>, ApiError> {
+        if self.client_id.is_none() && self.client_secret.is_none() && self.token_endpoint_auth.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(ClientInput {
+            client_id: needed("client_id", self.client_id)?,
+            client_secret: edit::<ClientSecret>(self.client_secret),
+            token_endpoint_auth: self.token_endpoint_auth,
+            assertion_kid: self.assertion_kid,
+        }))
     }
 
     fn template(&self) -> Result<Option<TemplateChoice>, ApiError> {
@@ -245,18 +289,21 @@ impl AuthorizationBody {
             ("issuer", self.issuer.is_some()),
             ("resource", self.resource.is_some()),
             ("scopes", self.scopes.is_some()),
-            ("scope_ceiling", self.scope_ceiling.is_some()),
             ("authorize_params", self.authorize_params.is_some()),
+        ];
+        let client = [
             ("client_id", self.client_id.is_some()),
             ("client_secret", self.client_secret.is_some()),
             ("token_endpoint_auth", self.token_endpoint_auth.is_some()),
+            ("assertion_kid", self.assertion_kid.is_some()),
+            ("grant_type", self.grant_type.is_some()),
+            ("scope_ceiling", self.scope_ceiling.is_some()),
         ];
         let foreign = match self.kind {
             AuthorizationType::Oauth => &header[..],
-            AuthorizationType::StaticHeader => &oauth[..],
-            AuthorizationType::None | AuthorizationType::Discover => {
-                &[header.as_slice(), oauth.as_slice()].concat()
-            }
+            AuthorizationType::StaticHeader => &[oauth.as_slice(), client.as_slice()].concat(),
+            AuthorizationType::None => &[header.as_slice(), oauth.as_slice(), client.as_slice()].concat(),
+            AuthorizationType::Discover => &[header.as_slice(), oauth.as_slice()].concat(),
         };
         match foreign.iter().find(|(_, given)| *given) {
             Some((name, _)) => Err(ApiError::bad_field(

@@ -1,11 +1,11 @@
 //! A gateway as REST shows it. Those who manage gateways see how it is set up; nobody sees a secret.
 
 use super::facts_body::ProviderFactsName;
-use super::gateway_body::{CatalogSharingName, GatewayStateName, TokenEndpointAuthName};
+use super::gateway_body::{CatalogSharingName, GatewayStateName, GrantTypeName, TokenEndpointAuthName};
 use doorward_broker::{Broker, Caller};
 use doorward_domain::{
-    CatalogSharing, Gateway, GatewayAuthorization, GatewayId, GatewayState, OAuthSettings, Permission,
-    ProviderFacts, Slug, Timestamp, TokenEndpointAuth,
+    CatalogSharing, Gateway, GatewayAuthorization, GatewayId, GatewayState, GrantType, OAuthSettings,
+    Permission, ProviderFacts, Slug, Timestamp, TokenEndpointAuth,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -36,6 +36,9 @@ pub(crate) struct GatewayView {
     /// What the MCP server asked for beyond its scope ceiling since the last edit, for those who manage gateways.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     refused_scopes: Vec<String>,
+    /// The issuer before, where the MCP server named another since the last edit, for those who manage gateways.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    former_issuer: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -68,6 +71,8 @@ pub(crate) struct AuthorizationView {
 /// OAuth settings without the secret.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OAuthView {
+    #[schema(value_type = GrantTypeName)]
+    grant_type: GrantType,
     #[schema(value_type = String, format = "uri")]
     authorization_url: Url,
     #[schema(value_type = String, format = "uri")]
@@ -89,6 +94,8 @@ pub(crate) struct OAuthView {
     has_client_secret: bool,
     #[schema(value_type = TokenEndpointAuthName)]
     token_endpoint_auth: TokenEndpointAuth,
+    /// With `private_key_jwt`: what the server calls the key.
+    assertion_kid: Option<String>,
     /// The template that it was filled in from; it does not follow the template.
     provider_template: Option<String>,
     provider_template_version: Option<u32>,
@@ -117,6 +124,10 @@ impl GatewayView {
                 .filter(|_| whole)
                 .map(|settings| settings.refused_scopes.clone())
                 .unwrap_or_default(),
+            former_issuer: gateway
+                .oauth()
+                .filter(|_| whole)
+                .and_then(|settings| settings.former_issuer.clone()),
             created_at: gateway.created_at,
             updated_at: gateway.updated_at,
             version: gateway.version,
@@ -139,6 +150,7 @@ impl OAuthView {
     fn new(settings: &OAuthSettings) -> Self {
         let template = settings.template.clone();
         Self {
+            grant_type: settings.grant_type,
             authorization_url: settings.authorization_url.clone(),
             token_url: settings.token_url.clone(),
             revocation_url: settings.revocation_url.clone(),
@@ -152,6 +164,7 @@ impl OAuthView {
             client_id: settings.registration.client_id.clone(),
             has_client_secret: settings.registration.client_secret.is_some(),
             token_endpoint_auth: settings.registration.token_endpoint_auth,
+            assertion_kid: settings.registration.assertion_kid.clone(),
             provider_template: template.as_ref().map(|used| used.id.clone()),
             provider_template_version: template.as_ref().map(|used| used.version),
             provider_inputs: template.map(|used| used.inputs),

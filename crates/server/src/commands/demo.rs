@@ -100,6 +100,8 @@ fn gateway(providers: &Demo) -> GatewayInput {
         state: Some(GatewayState::Published),
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(OAuthInput {
+            grant_type: None,
+            assertion_kid: None,
             authorization_url: server.authorization_url().to_string(),
             token_url: server.token_url().to_string(),
             revocation_url: Some(server.revocation_url().to_string()),

@@ -49,6 +49,7 @@ impl Watch {
         let counts = state.broker.grant_counts(caller).await?;
         let mut attention = providers_down(state, now);
         attention.extend(gateways.iter().filter_map(|gateway| refused(gateway.as_ref())));
+        attention.extend(gateways.iter().filter_map(|gateway| moved(gateway.as_ref())));
         if caller.may(Permission::ReadCleanup) {
             let cleanup = state.broker.cleanup_overview(caller).await?;
             let held = cleanup.last_finished.filter(|run| run.hold_reason.is_some());
@@ -98,6 +99,21 @@ fn refused(gateway: &Gateway) -> Option<Attention> {
         ),
         href: format!("/ui/gateways/{}", gateway.id),
         label: "Mend it",
+    })
+}
+
+/// The server names another authorization server than the one that an administrator saw.
+fn moved(gateway: &Gateway) -> Option<Attention> {
+    let settings = gateway.oauth()?;
+    let (before, now) = (settings.former_issuer.as_ref()?, settings.issuer.as_ref()?);
+    Some(Attention {
+        tone: Tone::Warn,
+        text: format!(
+            "{} now authorizes people at {now}, no longer at {before}; everybody is asked again. Make sure that this was meant.",
+            gateway.name
+        ),
+        href: format!("/ui/gateways/{}", gateway.id),
+        label: "Look at it",
     })
 }
 

@@ -67,6 +67,7 @@ pub(super) fn plain(action: &str) -> &str {
         "gateway.delete" => "Deleted a gateway",
         "gateway.issuer_changed" => "A gateway’s provider changed its issuer",
         "gateway.registration_accepted" => "A provider accepts a gateway’s registration again",
+        "gateway.registration_removed" => "A client that a provider had made for Doorward is removed there",
         "gateway.registration_refused" => "A provider refuses a gateway’s registration",
         "grant.adopt" => "Access came back, and so did the grant",
         "grant.orphan" => "Lost access; the grant is orphaned",

@@ -6,7 +6,7 @@ use crate::state::AppState;
 use crate::ui::error::PageError;
 use crate::ui::form::{Asked, Fields, Form};
 use crate::ui::gateway_discovery::{discover, refused};
-use crate::ui::gateway_form::{self, FIELDS, WAYS};
+use crate::ui::gateway_form::{self, FIELDS, GRANT_TYPES, WAYS};
 use crate::ui::gateway_template::{self, ProviderPart, TEMPLATE};
 use crate::ui::page::{self, Frame, Here, Note};
 use crate::ui::parts::{Badge, Moment};
@@ -39,6 +39,8 @@ struct GatewayPage {
     provider: ProviderPart,
     /// What the server asked for beyond its ceiling.
     refused_scopes: Vec<String>,
+    /// The issuers before and now, where the server named another.
+    moved_issuer: Option<(String, String)>,
 }
 
 struct Saved {
@@ -82,6 +84,7 @@ impl GatewayPage {
             has_secret: false,
             provider,
             refused_scopes: Vec::new(),
+            moved_issuer: None,
         })
     }
 
@@ -105,6 +108,9 @@ impl GatewayPage {
                 .oauth()
                 .map(|settings| settings.refused_scopes.clone())
                 .unwrap_or_default(),
+            moved_issuer: gateway
+                .oauth()
+                .and_then(|settings| Some((settings.former_issuer.clone()?, settings.issuer.clone()?))),
             saved: Some(Saved {
                 id: gateway.id.to_string(),
                 slug: gateway.slug.to_string(),
@@ -267,6 +273,7 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
         has_secret: false,
         provider: ProviderPart::default(),
         refused_scopes: vec!["admin:<b>".into()],
+        moved_issuer: Some(("https://old.example/<b>".into(), "https://new.example".into())),
     };
     let gateway = &crate::ui::samples::gateways()[0];
     let saved = GatewayPage {

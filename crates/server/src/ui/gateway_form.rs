@@ -5,8 +5,8 @@ use crate::ui::form::{Fields, Form};
 use crate::ui::gateway_template;
 use doorward_broker::{AuthorizationInput, BrokerError, Edit, GatewayInput, OAuthInput, TemplateChoice};
 use doorward_domain::{
-    CatalogSharing, ClientSecret, Gateway, GatewayAuthorization, GatewayState, HeaderSecret, OAuthSettings,
-    ProviderFacts, TokenEndpointAuth,
+    CatalogSharing, ClientSecret, Gateway, GatewayAuthorization, GatewayState, GrantType, HeaderSecret,
+    OAuthSettings, ProviderFacts, TokenEndpointAuth,
 };
 use doorward_oauth::Discovered;
 use doorward_oauth::template::{facts_from_text, facts_to_text, replace};
@@ -31,26 +31,39 @@ pub(super) const FIELDS: &[&str] = &[
     "authorization.revocation_url",
     "authorization.authorize_params",
     "authorization.token_endpoint_auth",
+    "authorization.grant_type",
+    "authorization.private_key",
+    "authorization.assertion_kid",
     "authorization.provider_template",
     "authorization.facts",
 ];
 
 /// Fields behind "More settings".
-const FOLDED: [&str; 6] = [
+const FOLDED: [&str; 9] = [
     "authorization.facts",
     "authorization.issuer",
     "authorization.resource",
     "authorization.revocation_url",
     "authorization.authorize_params",
     "authorization.token_endpoint_auth",
+    "authorization.grant_type",
+    "authorization.private_key",
+    "authorization.assertion_kid",
 ];
 
 /// How a client can show itself at the token endpoint.
-pub(super) const WAYS: [(&str, &str); 4] = [
+pub(super) const WAYS: [(&str, &str); 5] = [
     ("", "As usual: in the form with a secret, by its id without"),
     ("basic", "Secret in the Authorization header (basic)"),
     ("post", "Secret in the form (post)"),
     ("none", "By its id alone (public client)"),
+    ("private_key_jwt", "By statements that a private key signs (private_key_jwt)"),
+];
+
+/// Whose tokens a gateway's calls carry.
+pub(super) const GRANT_TYPES: [(&str, &str); 2] = [
+    ("authorization_code", "Each person’s own: everybody authorizes in a browser"),
+    ("client_credentials", "The gateway’s own: its client is authorized for all (client credentials)"),
 ];
 
 /// An empty form, ready for a URL.
@@ -83,8 +96,18 @@ fn with_settings(form: Form, settings: &OAuthSettings) -> Form {
         TokenEndpointAuth::Basic => "basic",
         TokenEndpointAuth::Post => "post",
         TokenEndpointAuth::None => "none",
+        TokenEndpointAuth::PrivateKeyJwt => "private_key_jwt",
+    };
+    let grant_type = match settings.grant_type {
+        GrantType::AuthorizationCode => "authorization_code",
+        GrantType::ClientCredentials => "client_credentials",
     };
     form.set("authorization", "oauth")
+        .set("authorization.grant_type", grant_type)
+        .set(
+            "authorization.assertion_kid",
+            settings.registration.assertion_kid.as_deref().unwrap_or_default(),
+        )
         .set("authorization.client_id", &*settings.registration.client_id)
         .set("authorization.authorization_url", settings.authorization_url.as_str())
         .set("authorization.token_url", settings.token_url.as_str())
@@ -139,7 +162,7 @@ pub(super) fn edited_gateway(typed: &Fields) -> Result<GatewayInput, BrokerError
 
 fn authorization(typed: &Fields) -> Result<AuthorizationInput, BrokerError> {
     Ok(match typed.text("authorization") {
-        "discover" => AuthorizationInput::Discover,
+        "discover" => AuthorizationInput::Discover(Box::default()),
         "none" => AuthorizationInput::None,
         "static_header" => AuthorizationInput::StaticHeader {
             name: typed.text("authorization.name").to_owned(),
@@ -152,13 +175,15 @@ fn authorization(typed: &Fields) -> Result<AuthorizationInput, BrokerError> {
 }
 
 fn oauth(typed: &Fields) -> Result<OAuthInput, BrokerError> {
-    let client_secret = match secret(typed, "authorization.client_secret") {
+    let key = secret(typed, "authorization.private_key");
+    let client_secret = match key.or_else(|| secret(typed, "authorization.client_secret")) {
         Some(text) => Edit::Set(ClientSecret::new(text)),
         None if typed.has("clear_client_secret") => Edit::Clear,
         None => Edit::Keep,
     };
     let template = gateway_template::choice(typed);
     Ok(OAuthInput {
+        grant_type: grant_type(typed)?,
         authorization_url: typed.text("authorization.authorization_url").to_owned(),
         token_url: typed.text("authorization.token_url").to_owned(),
         revocation_url: typed.filled("authorization.revocation_url"),
@@ -172,6 +197,7 @@ fn oauth(typed: &Fields) -> Result<OAuthInput, BrokerError> {
         client_id: typed.text("authorization.client_id").to_owned(),
         client_secret,
         token_endpoint_auth: token_endpoint_auth(typed)?,
+        assertion_kid: typed.filled("authorization.assertion_kid"),
         template,
     })
 }
@@ -213,12 +239,23 @@ fn authorize_params(text: &str) -> Result<BTreeMap<String, String>, BrokerError>
         .collect()
 }
 
+/// A form without the field leaves it as it is.
+fn grant_type(typed: &Fields) -> Result<Option<GrantType>, BrokerError> {
+    match typed.text("authorization.grant_type") {
+        "" => Ok(None),
+        "authorization_code" => Ok(Some(GrantType::AuthorizationCode)),
+        "client_credentials" => Ok(Some(GrantType::ClientCredentials)),
+        _ => Err(invalid("authorization.grant_type", "choose one of the list")),
+    }
+}
+
 fn token_endpoint_auth(typed: &Fields) -> Result<Option<TokenEndpointAuth>, BrokerError> {
     match typed.text("authorization.token_endpoint_auth") {
         "" => Ok(None),
         "basic" => Ok(Some(TokenEndpointAuth::Basic)),
         "post" => Ok(Some(TokenEndpointAuth::Post)),
         "none" => Ok(Some(TokenEndpointAuth::None)),
+        "private_key_jwt" => Ok(Some(TokenEndpointAuth::PrivateKeyJwt)),
         _ => Err(invalid("authorization.token_endpoint_auth", "choose one of the list")),
     }
 }

@@ -201,6 +201,7 @@ pub(super) fn with_template(
         Some(TokenEndpointAuth::Basic) => "basic",
         Some(TokenEndpointAuth::Post) => "post",
         Some(TokenEndpointAuth::None) => "none",
+        Some(TokenEndpointAuth::PrivateKeyJwt) => "private_key_jwt",
     };
     form.set("authorization.authorization_url", oauth.authorization_url.unwrap_or_default())
         .set("authorization.token_url", oauth.token_url.unwrap_or_default())

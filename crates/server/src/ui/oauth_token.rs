@@ -104,7 +104,7 @@ impl OAuthTokenPage {
             reference: grant.reference.clone(),
             time_line: time_line::entries(&time_line, people),
             may_revoke: caller.revokes,
-            may_refresh: caller.revokes && grant.tokens.refresh_token.is_some(),
+            may_refresh: caller.revokes && grant.renews_itself(),
             granted: listed.scopes_granted,
             frame,
         }

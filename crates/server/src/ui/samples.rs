@@ -56,6 +56,7 @@ fn gateway(
 
 fn oauth(host: &str, scopes: &[&str]) -> GatewayAuthorization {
     GatewayAuthorization::OAuth(Box::new(OAuthSettings {
+        grant_type: Default::default(),
         authorization_url: format!("https://{host}/authorize").parse().unwrap(),
         token_url: format!("https://{host}/token").parse().unwrap(),
         revocation_url: None,
@@ -70,12 +71,15 @@ fn oauth(host: &str, scopes: &[&str]) -> GatewayAuthorization {
         template: None,
         keep_alive: false,
         registration_problem: None,
+        former_issuer: None,
         registration: ClientRegistration {
             id: Uuid::from_u128(9).into(),
             issuer: format!("https://{host}"),
             kind: RegistrationKind::PreRegistered,
             client_id: "acme-doorward".into(),
             client_secret: Some(sealed()),
+            assertion_kid: None,
+            handle: None,
             fingerprint: Fingerprint(String::new()),
             token_endpoint_auth: TokenEndpointAuth::Post,
         },

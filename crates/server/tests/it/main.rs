@@ -9,6 +9,7 @@ mod api;
 mod audit_command;
 mod backup_command;
 mod command;
+mod conformance;
 mod control_socket;
 mod deploy;
 mod house;

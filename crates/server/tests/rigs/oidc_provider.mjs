@@ -1,7 +1,8 @@
 // The OpenID-certified `oidc-provider` on loopback, with rotation and reuse detection.
 //
 // Options: port (0), client_id, client_secret, redirect_uris, token_endpoint_auth_method
-// ("client_secret_basic"), access_token_seconds (3600).
+// ("client_secret_basic"), access_token_seconds (3600), documents_at (none: client ID metadata documents
+// are not taken; else the origin where they are read, whatever the host of the client id).
 // It prints one line: { issuer, authorization_endpoint, token_endpoint, registration_endpoint, control }.
 //
 // `control` is for the test and for the MCP server under test, never for the gateway:
@@ -22,6 +23,7 @@ const {
   redirect_uris = ["http://localhost:4444/oauth/callback"],
   token_endpoint_auth_method = "client_secret_basic",
   access_token_seconds = 3600,
+  documents_at = null,
 } = options;
 
 const SCOPES = ["openid", "email", "offline_access", "notes", "repos"];
@@ -50,6 +52,7 @@ const provider = new Provider(issuer, {
   pkce: { required: () => true },
   features: {
     devInteractions: { enabled: true },
+    clientIdMetadataDocument: { enabled: documents_at !== null, ack: "draft-02" },
     introspection: { enabled: true },
     registration: { enabled: true },
     revocation: { enabled: true },
@@ -65,6 +68,9 @@ const provider = new Provider(issuer, {
       }),
     },
   },
+  ...(documents_at && {
+    fetch: (url, init) => fetch(new URL(new URL(url).pathname, documents_at), { ...init, dispatcher: undefined }),
+  }),
   // `offline_access` alone would need `prompt=consent`; gateways in the field often send neither.
   issueRefreshToken: () => true,
   expiresWithSession: () => false,

@@ -40,7 +40,7 @@ async fn a_method_returns_after_the_listeners_have_heard(stage: &Stage) {
         Change::Grant { user: ada.id, gateway, grant: grant.id },
         Change::ApiToken(token.id),
         Change::ServiceGrant { gateway, grant: service.id },
-        Change::ServiceGrant { gateway, grant: service.id },
+        Change::ServiceGrantEnded { gateway, grant: service.id },
     ];
     assert_eq!(*told.lock().unwrap(), expected);
     for (seq, change) in (1..).zip(expected) {

@@ -48,8 +48,14 @@ async fn what_is_due_follows_from_the_row(stage: &Stage) {
     assert_eq!(due(stage, short.id).await, Some(60), "no oftener than once a minute");
     let endless = stored(stage, &plain, |grant| grant.tokens.expires_at = None).await;
     assert_eq!(due(stage, endless.id).await, None);
-    let nothing = stored(stage, &plain, |grant| grant.tokens.refresh_token = None).await;
-    assert_eq!(due(stage, nothing.id).await, None);
+    let own = stored(stage, &plain, |grant| grant.tokens.refresh_token = None).await;
+    assert_eq!(due(stage, own.id).await, Some(3_300), "the gateway's own client needs no refresh token");
+    let ada = stored_user(&stage.storage, "ada@example.com").await;
+    let nothing = stored(stage, &plain, |grant| {
+        grant.owner = GrantOwner::User(ada.id);
+        grant.tokens.refresh_token = None;
+    });
+    assert_eq!(due(stage, nothing.await.id).await, None);
     let weekly = stored(stage, &hub, |grant| grant.tokens.expires_at = None).await;
     assert_eq!(due(stage, weekly.id).await, Some(7 * DAY as i64), "kept alive, the limit is not known");
     let kept = stored(stage, &hub, |grant| {

@@ -26,10 +26,13 @@ async fn of_eight_that_want_to_refresh_one_may_r5(stage: &Stage) {
 async fn what_cannot_be_refreshed_is_not_begun(stage: &Stage) {
     let storage = &stage.storage;
     let hub = stored_gateway(storage, "hub").await;
-    let mut service = grant(GrantOwner::Service, &hub);
-    service.tokens.refresh_token = None;
-    let _ = storage.store_authorized_grant(&service, event("grant.authorize")).await.unwrap();
-    assert_eq!(storage.begin_refresh(service.id, 1).await.unwrap(), None);
+    let ada = stored_user(storage, "ada@example.com").await;
+    for (owner, begun) in [(GrantOwner::User(ada.id), None), (GrantOwner::Service, Some(2))] {
+        let mut without = grant(owner, &hub);
+        without.tokens.refresh_token = None;
+        let _ = storage.store_authorized_grant(&without, event("grant.authorize")).await.unwrap();
+        assert_eq!(storage.begin_refresh(without.id, 1).await.unwrap(), begun, "{owner:?}");
+    }
     assert_eq!(storage.begin_refresh(Entropy.id(NOW), 1).await.unwrap(), None);
 }
 

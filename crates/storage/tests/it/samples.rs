@@ -70,6 +70,7 @@ pub(crate) fn gateway(slug: &str) -> Gateway {
 
 pub(crate) fn oauth(upstream: &Url) -> OAuthSettings {
     let mut settings = OAuthSettings {
+        grant_type: Default::default(),
         authorization_url: url("https://as.example.com/authorize"),
         token_url: url("https://as.example.com/token"),
         revocation_url: Some(url("https://as.example.com/revoke")),
@@ -101,12 +102,15 @@ pub(crate) fn oauth(upstream: &Url) -> OAuthSettings {
         }),
         keep_alive: true,
         registration_problem: None,
+        former_issuer: None,
         registration: ClientRegistration {
             id: Entropy.id(NOW),
             issuer: "https://as.example.com".into(),
             kind: RegistrationKind::Dynamic,
             client_id: "doorward".into(),
             client_secret: Some(sealed("client secret")),
+            assertion_kid: None,
+            handle: None,
             fingerprint: Fingerprint("to be computed".into()),
             token_endpoint_auth: TokenEndpointAuth::Basic,
         },

@@ -22,6 +22,7 @@ pub(crate) async fn oauth_gateway(house: &House, upstream: &Upstream, provider: 
     let token_url: url::Url = format!("{provider}/token").parse().unwrap();
     let fingerprint = Fingerprint::of_oauth(&gateway.url, &token_url, None, "client", None);
     gateway.authorization = GatewayAuthorization::OAuth(Box::new(OAuthSettings {
+        grant_type: Default::default(),
         authorization_url: format!("{provider}/authorize").parse().unwrap(),
         token_url,
         revocation_url: None,
@@ -36,12 +37,15 @@ pub(crate) async fn oauth_gateway(house: &House, upstream: &Upstream, provider: 
         template: None,
         keep_alive: false,
         registration_problem: None,
+        former_issuer: None,
         registration: ClientRegistration {
             id: Entropy.id(house.clock.now()),
             issuer: provider.to_owned(),
             kind: RegistrationKind::PreRegistered,
             client_id: "client".into(),
             client_secret: None,
+            assertion_kid: None,
+            handle: None,
             fingerprint,
             token_endpoint_auth: TokenEndpointAuth::None,
         },

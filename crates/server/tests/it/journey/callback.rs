@@ -22,7 +22,7 @@ impl Stage {
     async fn set() -> Self {
         let app = TestApp::start().await;
         let demo = app.demo().await;
-        let input = published("demo", demo.mcp_server.url(), AuthorizationInput::Discover);
+        let input = published("demo", demo.mcp_server.url(), AuthorizationInput::Discover(Box::default()));
         app.register_input(input).await;
         let alice = app.user("alice").await;
         let browser = app.browser(&alice).await;

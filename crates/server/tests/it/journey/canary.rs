@@ -76,7 +76,9 @@ impl Stage {
         demo.authorization_server.faults().canary(PROVIDER);
         let typed = app.register(&demo, "typed").await;
         let url = demo.mcp_server.url();
-        let discovered = app.register_input(published("discovered", url, AuthorizationInput::Discover)).await;
+        let discovered = app
+            .register_input(published("discovered", url, AuthorizationInput::Discover(Box::default())))
+            .await;
         let value = Edit::Set(HeaderSecret::new(STATIC_HEADER));
         let header = AuthorizationInput::StaticHeader { name: "x-key".to_owned(), value };
         let fixed = app.register_input(published("fixed", url, header)).await;

@@ -2,6 +2,7 @@
 
 mod callback;
 mod canary;
+mod client_metadata;
 mod consent;
 mod demo_command;
 mod fuzz;
@@ -9,6 +10,7 @@ mod keys;
 mod link;
 mod own_token;
 mod refresh;
+mod refusals;
 mod repointing;
 mod revoke;
 pub(crate) mod walk;

@@ -26,6 +26,8 @@ pub fn redirect_uri(app: &TestApp) -> Url {
 /// A gateway that anyone may use, in front of an MCP server that believes a real authorization server.
 pub async fn register(app: &TestApp, slug: &str, provider: &Provider, upstream: &McpServer) -> Arc<Gateway> {
     let oauth = OAuthInput {
+        grant_type: None,
+        assertion_kid: None,
         authorization_url: provider.authorization_url.to_string(),
         token_url: provider.token_url.to_string(),
         revocation_url: None,

@@ -1,0 +1,3 @@
+//! The published conformance suite (npm `@modelcontextprotocol/conformance`), with Doorward between it and itself.
+
+mod client;
