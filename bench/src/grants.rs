@@ -6,7 +6,8 @@
 use crate::crowd::{Place, fill, make_gateways};
 use crate::prepare::AnyError;
 use doorward_domain::{Clock, Policy};
-use doorward_testkit::app::{TestApp, TestAppOptions};
+use doorward_testkit::app::{ADMINISTRATOR, PASSWORD, TestApp, TestAppOptions};
+use doorward_testkit::browser::Browser;
 use doorward_testkit::client::Client;
 use serde_json::Value;
 use std::io::Write;
@@ -43,6 +44,7 @@ pub async fn run(people: Option<i64>) -> Result<(), AnyError> {
         let name = if postgres { "PostgreSQL" } else { "SQLite" };
         say(&format!("{name}: {} grants written in {:.0} s\n", people * 10, begun.elapsed().as_secs_f64()))?;
         measure(name, &app.admin_client().await).await?;
+        pages(name, &app).await?;
     }
     Ok(())
 }
@@ -202,6 +204,36 @@ async fn counts(client: &Client) -> Result<Vec<Duration>, AnyError> {
         tokio::time::sleep(Duration::from_millis(5_100)).await;
     }
     Ok(took)
+}
+
+/// The page of the list in Chromium, from the click until it can be used.
+async fn pages(name: &str, app: &TestApp) -> Result<(), AnyError> {
+    let mut browser = Browser::start().await;
+    browser.open(&format!("{}/ui/login", app.origin)).await;
+    browser.fill("[name=email]", ADMINISTRATOR).await;
+    browser.fill("[name=password]", PASSWORD).await;
+    browser.click("main button").await;
+    browser.expect("Overview").await;
+    say(&format!("\n| {name}, in Chromium | median ms | slowest ms | bound ms |\n|---|---|---|---|\n"))?;
+    for (view, query) in [
+        ("the first page", ""),
+        ("one health", "?health=needs_authorization"),
+        ("sorted by their end", "?sort=expires_at"),
+        ("a health, sorted by use", "?health=valid&sort=-last_used_at"),
+        ("a provider", "?provider=https%3A%2F%2Fissuer3.example"),
+        ("`q`: one person", "?q=zoe.smith"),
+        ("`q`: a twentieth of the people", "?q=an"),
+    ] {
+        let mut took = Vec::new();
+        for number in 0..REPEATS * 2 {
+            browser.open(&format!("{}/ui/oauth-tokens{query}", app.origin)).await;
+            if number > 0 {
+                took.push(Duration::from_secs_f64(browser.interactive().await / 1e3));
+            }
+        }
+        row(view, took, MANY)?;
+    }
+    Ok(())
 }
 
 fn row(name: &str, mut took: Vec<Duration>, bound: Duration) -> Result<(), AnyError> {

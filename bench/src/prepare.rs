@@ -121,6 +121,7 @@ async fn authorize(
         state: query.remove("state").map(StateToken::new),
         code: query.remove("code").map(AuthorizationCode::new),
         error: query.remove("error"),
+        error_description: query.remove("error_description"),
         iss: query.remove("iss"),
     };
     match broker.finish_authorization(caller, callback, Some(began.cookie)).await? {

@@ -5,8 +5,8 @@ use crate::test_login::narrowest;
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::authorization_request::AUTHORIZATION_REQUEST_LIFETIME;
 use doorward_domain::{
-    AuthorizationPurpose, AuthorizationRequest, AuthorizationRequestId, GatewayState, GrantOwner,
-    PkceVerifier, SessionToken, StateToken,
+    AuthorizationPurpose, AuthorizationRequest, GatewayState, GrantOwner, PkceVerifier, SessionToken,
+    StateToken,
 };
 use doorward_vault::Place;
 use secrecy::ExposeSecret;
@@ -83,7 +83,9 @@ impl Broker {
         let verifier = PkceVerifier::new(self.parts.entropy.token());
         let (cookie, cookie_hash) = self.new_token();
         let now = self.now();
-        let id: AuthorizationRequestId = self.parts.entropy.id(now);
+        let steps = self.steps_of_setting_out(settings, &scopes, purpose);
+        let trail = self.trail_sets_out(caller, &gateway, steps).await;
+        let id = trail.request_id();
         let row = AuthorizationRequest {
             id,
             user_id: caller.user.id,
@@ -104,6 +106,7 @@ impl Broker {
             .event("authorization.begin")
             .subject(gateway.id)
             .concerning(caller.user.id)
+            .reference(trail.reference)
             .detail("purpose", purpose.as_str());
         self.storage().insert_authorization_request(&row, event).await?;
         let redirect =

@@ -1,13 +1,17 @@
 //! Coming back from the provider: every answer ends on a page that says what happened and what to do.
 
+use crate::attempt::Trail;
+use crate::attempt_step::{account as account_fact, named};
+use crate::callback_problem::CallbackProblem;
 use crate::gateway_check::GatewayCheck;
 use crate::grant::Consent;
 use crate::refresh::interrupted;
 use crate::test_login::tested;
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
-    AuthorizationCode, AuthorizationPurpose, AuthorizationRequest, Gateway, GatewayState, Grant, GrantId,
-    GrantOwner, PkceVerifier, ProviderAccount, SessionToken, StateToken, TokenHash, TokenSet,
+    AttemptState, AttemptStep, AuthorizationCode, AuthorizationPurpose, AuthorizationRequest,
+    ExchangeProblem, Gateway, GatewayState, Grant, GrantId, GrantOwner, PkceVerifier, ProviderAccount,
+    SessionToken, StateToken, StepFact, StepKind, TokenHash, TokenSet, Words,
 };
 use doorward_storage::TakenAuthorizationRequest;
 use doorward_vault::Place;
@@ -19,6 +23,7 @@ pub struct Callback {
     pub state: Option<StateToken>,
     pub code: Option<AuthorizationCode>,
     pub error: Option<String>,
+    pub error_description: Option<String>,
     pub iss: Option<String>,
 }
 
@@ -48,54 +53,9 @@ pub enum Finished {
     /// Nothing was stored.
     Refused {
         problem: CallbackProblem,
+        /// What the flow inspector and the audit trail call it.
+        reference: String,
     },
-}
-
-/// Why nothing was stored.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CallbackProblem {
-    #[error("The address carries no state, so it does not belong to an authorization that was begun here.")]
-    NoState,
-    #[error("This authorization is not known here, or it was completed already.")]
-    UnknownState,
-    #[error("This authorization was begun more than ten minutes ago and has expired.")]
-    Expired,
-    #[error("This authorization was begun by somebody else.")]
-    OtherUser,
-    #[error("This authorization was begun in another browser.")]
-    OtherBrowser,
-    #[error("The answer did not come from the authorization server that was asked.")]
-    WrongIssuer,
-    #[error("The provider sent neither a code nor an error.")]
-    NoCode,
-    #[error("The provider refused: {code}.")]
-    ProviderError { code: String },
-    #[error("The gateway was changed or disabled while you were at the provider.")]
-    GatewayChanged,
-    #[error("The connection was ended while you were at the provider.")]
-    EndedMeanwhile,
-    #[error("The provider did not give a token: {why}.")]
-    ExchangeFailed { why: String },
-}
-
-impl CallbackProblem {
-    /// What the person in front of the page can do.
-    pub fn next_step(&self) -> &'static str {
-        match self {
-            Self::NoState
-            | Self::UnknownState
-            | Self::Expired
-            | Self::NoCode
-            | Self::GatewayChanged
-            | Self::EndedMeanwhile => "Start again from My connections.",
-            Self::OtherUser => "Sign in as the person who began it, or start your own from My connections.",
-            Self::OtherBrowser => "Open the link in the browser where you began, or start again here.",
-            Self::WrongIssuer => "Do not try again; tell your administrator, for this can be an attack.",
-            Self::ProviderError { .. } | Self::ExchangeFailed { .. } => {
-                "Try again; if it keeps failing, show this page to your administrator."
-            }
-        }
-    }
 }
 
 impl Broker {
@@ -106,23 +66,30 @@ impl Broker {
         callback: Callback,
         cookie: Option<SessionToken>,
     ) -> Result<Finished, BrokerError> {
+        let trail = self.trail_of(caller, &callback).await?;
         let request = match self.take(caller, callback.state.as_ref(), cookie).await? {
             Ok(request) => request,
-            Err(problem) => return self.refused(caller, problem).await,
+            Err(problem) => return self.refused(caller, trail, problem).await,
         };
         let Ok(gateway) = self.gateway(caller, request.gateway_id).await else {
-            return self.refused(caller, CallbackProblem::GatewayChanged).await;
+            return self.refused(caller, trail, CallbackProblem::GatewayChanged).await;
         };
         match self.checked(&request, &gateway, callback) {
             Checked::Code(code) => {
                 let (broker, caller) = (self.clone(), caller.clone());
                 // Detached: a browser that hangs up must not stop a request that spends the code.
                 let task =
-                    tokio::spawn(async move { broker.redeem(&caller, &request, gateway, &code).await });
+                    tokio::spawn(
+                        async move { broker.redeem(&caller, &request, gateway, &code, trail).await },
+                    );
                 task.await.unwrap_or_else(|_| Err(interrupted()))
             }
-            Checked::Denied => Ok(Finished::Denied { gateway }),
-            Checked::Problem(problem) => self.refused(caller, problem).await,
+            Checked::Denied => {
+                let step = self.step(StepKind::Denied);
+                self.ended(caller, trail, step, AttemptState::Denied).await;
+                Ok(Finished::Denied { gateway })
+            }
+            Checked::Problem(problem) => self.refused(caller, trail, problem).await,
         }
     }
 
@@ -178,9 +145,10 @@ impl Broker {
         request: &AuthorizationRequest,
         gateway: Arc<Gateway>,
         code: &AuthorizationCode,
+        mut trail: Trail,
     ) -> Result<Finished, BrokerError> {
         let Some(settings) = gateway.oauth() else {
-            return self.refused(caller, CallbackProblem::GatewayChanged).await;
+            return self.refused(caller, trail, CallbackProblem::GatewayChanged).await;
         };
         let failed = |why: String| CallbackProblem::ExchangeFailed { why };
         let verifier: PkceVerifier =
@@ -188,13 +156,16 @@ impl Broker {
         let client = match self.open_client(&gateway, settings) {
             Ok(client) => client,
             Err(error) => {
-                return self
-                    .refused(caller, failed(format!("the client secret cannot be used: {error}")))
-                    .await;
+                let problem = StepFact::ExchangeProblem(ExchangeProblem::SecretUnusable);
+                trail.push(self.step(StepKind::NoTokens).with(problem));
+                let problem = failed(format!("the client secret cannot be used: {error}"));
+                return self.refused(caller, trail, problem).await;
             }
         };
         let owner = GrantOwner::User(caller.user.id);
         let before = self.storage().grant_of(owner, gateway.id).await?;
+        trail.push(self.step_of_code_sent(settings));
+        self.write_trail(caller, &mut trail, None).await;
         let exchanged = self
             .parts
             .oauth
@@ -202,41 +173,79 @@ impl Broker {
             .await;
         let tokens = match exchanged {
             Ok(tokens) => tokens,
-            Err(error) => return self.refused(caller, failed(error.to_string())).await,
+            Err(error) => {
+                trail.push(self.step_of_no_tokens(&error));
+                return self.refused(caller, trail, failed(error.to_string())).await;
+            }
         };
+        trail.push(self.step_of_tokens(&tokens));
         let account = self.account_of(&gateway, settings, &tokens).await;
+        trail.unless_none(self.step_of_account(settings, account.as_ref()));
         let tokens = TokenSet { account, ..tokens };
         if request.purpose == AuthorizationPurpose::Test {
             let thrown_away = self.throw_away(settings, client.credentials(), &tokens).await;
             let check = tested(request, settings, &tokens, thrown_away);
             let event = caller.event("gateway.test_login").subject(gateway.id).concerning(caller.user.id);
-            self.storage().record(event.detail("passes", check.passes())).await?;
+            let event = event.reference(&trail.reference).detail("passes", check.passes());
+            self.storage().record(event).await?;
+            let step = self.step(StepKind::Tested).with(StepFact::Passes(check.passes()));
+            self.ended(caller, trail, step, AttemptState::Tested).await;
             return Ok(Finished::Tested { gateway, check });
         }
         if let Some((kept, came)) = other_account(request, before.as_ref(), &tokens) {
             let thrown_away = self.throw_away(settings, client.credentials(), &tokens).await;
             let event = caller.event("authorization.other_account").subject(gateway.id);
-            let event =
-                event.concerning(caller.user.id).detail("kept", shown(&kept)).detail("came", shown(&came));
+            let event = event.concerning(caller.user.id).reference(&trail.reference);
+            let event = event.detail("kept", shown(&kept)).detail("came", shown(&came));
             self.storage().record(event.detail("tokens", thrown_away.words())).await?;
+            let step = self.step(StepKind::OtherAccount).with(account_fact(&came));
+            let step = step.with(StepFact::AccountBefore(named(&kept)));
+            self.ended(caller, trail, step, AttemptState::OtherAccount).await;
             return Ok(Finished::OtherAccount { gateway, kept, came });
         }
-        match self.store_consent(caller, request, &gateway, &tokens, before).await? {
+        let stored =
+            self.store_consent(caller, request, &gateway, &tokens, &trail.reference, before.clone()).await?;
+        match stored {
             Consent::Stored(grant) => {
                 metrics::counter!("doorward_authorizations_total", "outcome" => "connected").increment(1);
+                let step = self.step_of_stored(grant, &tokens, before.as_ref());
+                self.ended(caller, trail, step, AttemptState::Connected).await;
                 self.tell_connected(caller.user.id, gateway.id);
                 Ok(Finished::Connected { gateway, grant })
             }
-            Consent::GatewayGone => self.refused(caller, CallbackProblem::GatewayChanged).await,
-            Consent::EndedMeanwhile => self.refused(caller, CallbackProblem::EndedMeanwhile).await,
+            Consent::GatewayGone => self.refused(caller, trail, CallbackProblem::GatewayChanged).await,
+            Consent::EndedMeanwhile => self.refused(caller, trail, CallbackProblem::EndedMeanwhile).await,
         }
     }
 
-    async fn refused(&self, caller: &Caller, problem: CallbackProblem) -> Result<Finished, BrokerError> {
+    /// Writes the last step of a round trip.
+    async fn ended(&self, caller: &Caller, mut trail: Trail, step: AttemptStep, state: AttemptState) {
+        trail.push(step);
+        self.write_trail(caller, &mut trail, Some(state)).await;
+    }
+
+    async fn refused(
+        &self,
+        caller: &Caller,
+        mut trail: Trail,
+        problem: CallbackProblem,
+    ) -> Result<Finished, BrokerError> {
         metrics::counter!("doorward_authorizations_total", "outcome" => "refused").increment(1);
-        let event = caller.event("authorization.refused").detail("problem", &problem);
-        self.storage().record(event).await?;
-        Ok(Finished::Refused { problem })
+        let event = caller.event("authorization.refused").reference(&trail.reference);
+        self.storage().record(event.detail("problem", &problem)).await?;
+        let reference = trail.reference.clone();
+        let code = match &problem {
+            CallbackProblem::ProviderError { code } => Some(StepFact::ErrorCode(Words::new(code))),
+            _ => None,
+        };
+        let step = self.step(StepKind::Refused).with(StepFact::Problem(problem.kind())).with_all(code);
+        if problem.is_a_strangers() {
+            trail.push(step);
+            self.write_strangers_try(&mut trail).await;
+        } else {
+            self.ended(caller, trail, step, AttemptState::Refused).await;
+        }
+        Ok(Finished::Refused { problem, reference })
     }
 }
 
@@ -268,7 +277,7 @@ enum Checked {
 }
 
 /// RFC 6749 §4.1.2.1 allows printable ASCII; only a short word of it is shown.
-fn error_code(error: &str) -> String {
+pub(crate) fn error_code(error: &str) -> String {
     let word: String = error
         .chars()
         .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
@@ -287,25 +296,5 @@ mod tests {
         assert_eq!(error_code("<script>alert(1)</script>"), "scriptalert1script");
         assert_eq!(error_code("\u{202e}"), "unknown_error");
         assert_eq!(error_code(&"x".repeat(100)).len(), 64);
-    }
-
-    #[test]
-    fn every_problem_says_what_to_do() {
-        let problems = [
-            CallbackProblem::NoState,
-            CallbackProblem::UnknownState,
-            CallbackProblem::Expired,
-            CallbackProblem::OtherUser,
-            CallbackProblem::OtherBrowser,
-            CallbackProblem::WrongIssuer,
-            CallbackProblem::NoCode,
-            CallbackProblem::ProviderError { code: "x".into() },
-            CallbackProblem::GatewayChanged,
-            CallbackProblem::EndedMeanwhile,
-            CallbackProblem::ExchangeFailed { why: "x".into() },
-        ];
-        for problem in problems {
-            assert!(problem.to_string().ends_with('.') && problem.next_step().ends_with('.'));
-        }
     }
 }

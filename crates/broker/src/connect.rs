@@ -6,7 +6,7 @@ use doorward_domain::connect_request::CONNECT_REQUEST_LIFETIME;
 use doorward_domain::gateway::origin;
 use doorward_domain::{
     Change, ConnectRequest, ConnectRequestId, Gateway, GatewayId, Grant, GrantOwner, GrantState, GrantType,
-    OAuthSettings, Timestamp,
+    OAuthSettings, StepFact, Timestamp, Words,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,11 +142,13 @@ impl Broker {
         let granted = connected.as_ref().map(|grant| grant.scopes_granted.as_slice());
         let scopes = self.asked_scopes(settings, connected.as_ref().map(|grant| grant.id)).await?;
         let new_scopes = settings.facts.missing(&scopes, granted.unwrap_or_default());
+        let client_name = request.as_ref().map(|request| request.client_name.clone());
+        let client_name = client_name.filter(|name| !name.is_empty());
+        let client = client_name.as_deref().map(|name| StepFact::Client(Words::new(name)));
+        let asked = StepFact::Scopes(Words::list(&scopes));
+        self.note_opened(caller, &gateway, client.into_iter().chain([asked])).await;
         Ok(ConnectPage::Ask(Box::new(ConnectAsk {
-            client_name: request
-                .as_ref()
-                .map(|request| request.client_name.clone())
-                .filter(|name| !name.is_empty()),
+            client_name,
             provider_host: host_of(&settings.authorization_url),
             provider_origin: origin(&settings.authorization_url),
             redirect_host: origin(self.public_url()),

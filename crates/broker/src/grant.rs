@@ -36,6 +36,7 @@ impl Broker {
         request: &AuthorizationRequest,
         gateway: &Gateway,
         tokens: &TokenSet,
+        reference: &str,
         mut before: Option<Grant>,
     ) -> Result<Consent, BrokerError> {
         let owner = GrantOwner::User(caller.user.id);
@@ -45,6 +46,7 @@ impl Broker {
                 .event("grant.authorize")
                 .subject(grant.id)
                 .concerning(caller.user.id)
+                .reference(reference)
                 .detail("gateway", &gateway.slug)
                 .detail("scopes", grant.scopes_granted.join(" "));
             let event = named(event, "account", grant.account.as_ref());

@@ -3,10 +3,10 @@
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
     AuditEvent, EndedGrant, Gateway, Grant, GrantCounts, GrantFilter, GrantId, GrantSort, Health,
-    ListedGrant, Page, PageRequest, Permission, Removal,
+    ListedGrant, Page, PageRequest, Permission, Removal, Timestamp,
 };
 use doorward_storage::AuditFilter;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -20,11 +20,29 @@ const SETTLED_AT_ONCE: u32 = 500;
 /// Counts are counted anew when they are older.
 const COUNTS_LIVE: Duration = Duration::from_secs(5);
 
+/// Where there are more grants than this, counting takes its time: nobody waits for it who finds counts that are
+/// younger than that, and they are counted anew behind the back of who looks.
+const MANY_GRANTS: u64 = 100_000;
+const COUNTS_OF_MANY_LIVE: Duration = Duration::from_secs(60);
+
 /// How many events a grant's time line shows.
 const TIME_LINE: u32 = 100;
 
 /// The counts that all callers share.
-pub(crate) type SharedCounts = Mutex<Option<Arc<GrantCounts>>>;
+#[derive(Debug, Default)]
+pub(crate) struct SharedCounts {
+    last: RwLock<Option<Arc<GrantCounts>>>,
+    /// Held by whoever counts.
+    counting: Mutex<()>,
+}
+
+impl SharedCounts {
+    /// The last counts, if they are younger than that.
+    fn younger_than(&self, age: Duration, now: Timestamp) -> Option<Arc<GrantCounts>> {
+        let last = self.last.read().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|counts| counts.as_of.until(now) < age).map(Arc::clone)
+    }
+}
 
 /// One grant, looked at closely. The sealed tokens in it are for no answer.
 #[derive(Debug, Clone)]
@@ -91,21 +109,48 @@ impl Broker {
         Ok(self.storage().audit_events(&filter, &newest).await?.items)
     }
 
-    /// How many grants there are, at most five seconds ago; counted once for all who ask.
+    /// How many grants there are, at most five seconds ago, or a minute where there are so many that counting takes
+    /// its time; counted once for all who ask.
     pub async fn grant_counts(&self, caller: &Caller) -> Result<Arc<GrantCounts>, BrokerError> {
         may_read(caller, &GrantFilter::default())?;
         self.shared_counts().await
     }
 
-    async fn shared_counts(&self) -> Result<Arc<GrantCounts>, BrokerError> {
+    pub(crate) async fn shared_counts(&self) -> Result<Arc<GrantCounts>, BrokerError> {
+        if let Some(counts) = self.grant_counts.younger_than(COUNTS_LIVE, self.now()) {
+            return Ok(counts);
+        }
+        let of_many = self.grant_counts.younger_than(COUNTS_OF_MANY_LIVE, self.now());
+        if let Some(counts) = of_many.filter(|counts| counts.total() > MANY_GRANTS) {
+            self.count_grants_aside();
+            return Ok(counts);
+        }
+        self.count_grants().await
+    }
+
+    fn count_grants_aside(&self) {
+        if self.grant_counts.counting.try_lock().is_err() {
+            return;
+        }
+        let broker = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = broker.count_grants().await {
+                tracing::warn!(%error, "the grants could not be counted; whoever asks next tries again");
+            }
+        });
+    }
+
+    /// Counts, unless somebody else has just done so.
+    async fn count_grants(&self) -> Result<Arc<GrantCounts>, BrokerError> {
         // Whoever comes while they are counted waits here, and finds them.
-        let mut shared = self.grant_counts.lock().await;
-        if let Some(counts) = shared.as_ref().filter(|counts| counts.as_of.until(self.now()) < COUNTS_LIVE) {
-            return Ok(Arc::clone(counts));
+        let _counting = self.grant_counts.counting.lock().await;
+        if let Some(counts) = self.grant_counts.younger_than(COUNTS_LIVE, self.now()) {
+            return Ok(counts);
         }
         self.storage().settle_due_grants(SETTLED_FIRST).await?;
         let counts = Arc::new(self.storage().grant_counts().await?);
-        *shared = Some(Arc::clone(&counts));
+        let mut last = self.grant_counts.last.write().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(Arc::clone(&counts));
         Ok(counts)
     }
 
@@ -131,21 +176,13 @@ impl Broker {
     /// Tells the metrics how many grants there are of each health.
     pub async fn gauge_grants(&self) -> Result<(), BrokerError> {
         let counts = self.shared_counts().await?;
-        for (health, word) in HEALTHS {
-            metrics::gauge!("doorward_grants", "health" => word).set(counts.of_health(health) as f64);
+        for health in Health::ALL {
+            metrics::gauge!("doorward_grants", "health" => health.as_str())
+                .set(counts.of_health(health) as f64);
         }
         Ok(())
     }
 }
-
-const HEALTHS: [(Health, &str); 6] = [
-    (Health::Valid, "valid"),
-    (Health::ExpiringSoon, "expiring_soon"),
-    (Health::Expired, "expired"),
-    (Health::NeedsAuthorization, "needs_authorization"),
-    (Health::Uncertain, "uncertain"),
-    (Health::Orphaned, "orphaned"),
-];
 
 /// An API token that opens some gateways only shows the grants of one of these at a time.
 fn may_read(caller: &Caller, filter: &GrantFilter) -> Result<(), BrokerError> {

@@ -7,6 +7,8 @@
 mod access;
 mod account;
 mod api_token;
+mod attempt;
+mod attempt_step;
 mod audit;
 mod audit_signature;
 mod audit_sweep;
@@ -15,6 +17,7 @@ mod authorize;
 mod bulk;
 mod cache;
 mod callback;
+mod callback_problem;
 mod caller;
 mod checked_facts;
 mod circuit;
@@ -58,6 +61,7 @@ mod service_grant;
 mod setup;
 mod state;
 mod step_up;
+mod tally;
 mod test_login;
 mod throttle;
 mod thrown_away;
@@ -65,11 +69,13 @@ mod user;
 
 pub use access::{Access, UpstreamHeader, UsedToken};
 pub use api_token::{CreatedApiToken, NewApiToken};
+pub use attempt::AttemptDetails;
 pub use audit::AuditExport;
 pub use audit_verify::{AuditEvidence, AuditProblem, AuditVerdict};
 pub use authorize::{BeganAuthorization, authorization_cookie_name};
 pub use bulk::{BulkOrder, BulkPreview};
-pub use callback::{Callback, CallbackProblem, Finished};
+pub use callback::{Callback, Finished};
+pub use callback_problem::CallbackProblem;
 pub use caller::{Caller, Credential};
 pub use cleanup::{CleanupOrder, CleanupOverview, StartedCleanup};
 pub use client_metadata::CLIENT_METADATA_PATH;
@@ -132,6 +138,7 @@ pub struct Broker {
     throttle: Arc<throttle::LoginThrottle>,
     key_turns: Arc<keys::KeyTurns>,
     last_used: Arc<last_used::LastUsed>,
+    counted: Arc<tally::Counted>,
     cleanup: Arc<cleanup_schedule::CleanupWatch>,
     grant_counts: Arc<grant_list::SharedCounts>,
     issuers_asked: Arc<issuer_change::AskedLately>,
@@ -167,6 +174,7 @@ impl Broker {
             throttle: Arc::default(),
             key_turns: Arc::default(),
             last_used: Arc::default(),
+            counted: Arc::default(),
             cleanup: Arc::default(),
             grant_counts: Arc::default(),
             issuers_asked: Arc::default(),

@@ -289,7 +289,7 @@ impl Broker {
         let fresh = Grant { ends_at: fresh.forecast(&settings.facts), ..fresh };
         let event = attempt.event(&fresh, "grant.refresh");
         let stored = self.storage().finish_refresh(&fresh, fresh.version, event).await;
-        attempt.count(if matches!(stored, Ok(true)) { "refreshed" } else { "not_stored" });
+        self.count(attempt, if matches!(stored, Ok(true)) { "refreshed" } else { "not_stored" });
         self.provider_answered(settings).await;
         if !stored? {
             return self.dropped(&fresh, gateway, attempt).await;

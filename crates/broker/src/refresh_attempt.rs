@@ -1,5 +1,6 @@
 //! One attempt at a refresh: what it is for, who asked, and what the time line and a client's error call it.
 
+use crate::Broker;
 use crate::refresh::Refreshed;
 use doorward_domain::{Actor, Entropy, Grant, GrantOwner, NewAuditEvent};
 use std::time::Duration;
@@ -88,11 +89,14 @@ impl Attempt {
     pub(crate) fn later(&self, problem: String, retry_after: Option<Duration>) -> Refreshed {
         Refreshed::Later { problem, retry_after, reference: Some(self.reference.clone()) }
     }
+}
 
+impl Broker {
     /// Counts how a refresh ended.
-    pub(crate) fn count(&self, result: &'static str) {
-        metrics::counter!("doorward_refreshes_total", "result" => result, "path" => self.path.word())
-            .increment(1);
+    pub(crate) fn count(&self, attempt: &Attempt, result: &'static str) {
+        let path = attempt.path.word();
+        metrics::counter!("doorward_refreshes_total", "result" => result, "path" => path).increment(1);
+        self.count_refresh(result == "refreshed");
     }
 }
 

@@ -31,7 +31,7 @@ impl Broker {
         tracing::warn!(grant = %grant.id, gateway = %gateway.slug, reference, %error, "a refresh failed");
         match error {
             TokenError::Refused { kind: RefusalKind::Grant, code, description } => {
-                attempt.count("refused");
+                self.count(attempt, "refused");
                 self.provider_answered(settings).await;
                 let why = format!("the provider refused the refresh token: {code}");
                 let grant = Grant { last_error: Some(why), provider_words: description, ..grant };
@@ -44,7 +44,7 @@ impl Broker {
                 }
             }
             TokenError::Refused { kind: RefusalKind::Registration, code, description } => {
-                attempt.count("registration");
+                self.count(attempt, "registration");
                 self.provider_answered(settings).await;
                 self.registration_refused(gateway, leave, &code).await?;
                 let why = format!("the provider refused our registration: {code}");
@@ -52,20 +52,20 @@ impl Broker {
                 self.later(grant, gateway, attempt, None).await
             }
             TokenError::Temporary { why, retry_after } => {
-                attempt.count("temporary");
+                self.count(attempt, "temporary");
                 self.blip(grant, gateway, settings, attempt, leave, (why, retry_after)).await
             }
             TokenError::NotSent { why } => {
-                attempt.count("not_sent");
+                self.count(attempt, "not_sent");
                 self.blip(grant, gateway, settings, attempt, leave, (why, None)).await
             }
             // Nothing was spent: the gateway's own client asked.
             TokenError::Unanswered { why } if grant.owner == GrantOwner::Service => {
-                attempt.count("unanswered");
+                self.count(attempt, "unanswered");
                 self.blip(grant, gateway, settings, attempt, leave, (why, None)).await
             }
             TokenError::Unanswered { why } => {
-                attempt.count("unanswered");
+                self.count(attempt, "unanswered");
                 self.provider_failed(settings, leave, None).await;
                 self.lost(grant, gateway, attempt, &why).await
             }

@@ -54,6 +54,7 @@ pub enum SweptKind {
     IdleGrants,
     OrphanedGrants,
     AuthorizationRequests,
+    AuthorizationAttempts,
     ConnectRequests,
     BrowserSessions,
     McpSessions,
@@ -141,6 +142,7 @@ impl SweptKind {
             Self::IdleGrants => "idle_grants",
             Self::OrphanedGrants => "orphaned_grants",
             Self::AuthorizationRequests => "authorization_requests",
+            Self::AuthorizationAttempts => "authorization_attempts",
             Self::ConnectRequests => "connect_requests",
             Self::BrowserSessions => "browser_sessions",
             Self::McpSessions => "mcp_sessions",
@@ -156,11 +158,12 @@ impl SweptKind {
     }
 
     /// Every kind, in the order in which a run sweeps.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::StaleGrants,
         Self::IdleGrants,
         Self::OrphanedGrants,
         Self::AuthorizationRequests,
+        Self::AuthorizationAttempts,
         Self::ConnectRequests,
         Self::BrowserSessions,
         Self::McpSessions,

@@ -32,6 +32,18 @@ pub enum TokenEndpointAuth {
     PrivateKeyJwt,
 }
 
+impl TokenEndpointAuth {
+    /// The word, as the database and REST have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Basic => "basic",
+            Self::Post => "post",
+            Self::None => "none",
+            Self::PrivateKeyJwt => "private_key_jwt",
+        }
+    }
+}
+
 /// A client registration. The secret is bound to the fingerprint it was given for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientRegistration {

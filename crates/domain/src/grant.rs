@@ -180,6 +180,18 @@ impl Health {
         Self::Uncertain,
         Self::Orphaned,
     ];
+
+    /// The word, as the database, REST and the metrics have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::ExpiringSoon => "expiring_soon",
+            Self::Expired => "expired",
+            Self::NeedsAuthorization => "needs_authorization",
+            Self::Uncertain => "uncertain",
+            Self::Orphaned => "orphaned",
+        }
+    }
 }
 
 /// The longest refresh margin.

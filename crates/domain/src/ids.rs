@@ -40,6 +40,8 @@ id! {
     GrantId,
     /// The pending browser round trip to an authorization server.
     AuthorizationRequestId,
+    /// One browser round trip, as the flow inspector shows it.
+    AuthorizationAttemptId,
     /// A link that asks one user to authorize one gateway.
     ConnectRequestId,
     /// Our client id and secret at one issuer for one gateway.

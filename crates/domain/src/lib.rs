@@ -5,6 +5,7 @@
 pub mod api_token;
 pub mod audit;
 pub mod audit_chain;
+pub mod authorization_attempt;
 pub mod authorization_request;
 pub mod bulk_job;
 pub mod catalog;
@@ -19,6 +20,7 @@ pub mod gateway;
 pub mod grant;
 pub mod grant_list;
 pub mod ids;
+pub mod likely_fix;
 pub mod notice;
 pub mod page;
 pub mod policy;
@@ -30,11 +32,16 @@ pub mod secret;
 pub mod session;
 pub mod setup_link;
 pub mod slug;
+pub mod tally;
 pub mod user;
 
 pub use api_token::{ApiToken, Audience};
 pub use audit::{Actor, AuditEvent, NewAuditEvent};
 pub use audit_chain::{AuditAnchor, AuditCheckpoint, AuditHash, AuditLink, ChainBreak, Hex, HexError};
+pub use authorization_attempt::{
+    AttemptFilter, AttemptGateway, AttemptProblem, AttemptState, AttemptStep, AuthorizationAttempt,
+    ExchangeProblem, Place, StepFact, StepKind, Words,
+};
 pub use authorization_request::{AuthorizationPurpose, AuthorizationRequest};
 pub use bulk_job::{BulkJob, BulkJobRow, BulkKind, BulkResult, GrantChoice, NewBulkJob};
 pub use catalog::{Catalog, CatalogItem, CatalogKind};
@@ -59,9 +66,10 @@ pub use grant_list::{
     GrantCounts, GrantFilter, GrantGateway, GrantSort, GrantSortColumn, GrantUser, ListedGrant,
 };
 pub use ids::{
-    ApiTokenId, AuditEventId, AuthorizationRequestId, BulkJobId, CleanupRunId, ClientRegistrationId,
-    ConnectRequestId, GatewayId, GrantId, UserId,
+    ApiTokenId, AuditEventId, AuthorizationAttemptId, AuthorizationRequestId, BulkJobId, CleanupRunId,
+    ClientRegistrationId, ConnectRequestId, GatewayId, GrantId, UserId,
 };
+pub use likely_fix::likely_fix;
 pub use notice::{Notice, NoticeCursor};
 pub use page::{Page, PageRequest};
 pub use policy::{CleanupPolicy, Policy};
@@ -79,4 +87,5 @@ pub use secret::{
 pub use session::{BrowserSession, McpSession};
 pub use setup_link::SetupLink;
 pub use slug::Slug;
+pub use tally::{Tallies, Tally, TallyKind, TallySeries, TallySpan};
 pub use user::{Permission, Role, User, UserState};

@@ -28,6 +28,7 @@ pub use client_assertion::{Assertion, BadPrivateKey, check_private_key};
 pub use client_auth::ClientCredentials;
 pub use discovery::{Discovered, Discovery, DiscoveryError, Metadata};
 pub use issuer::{IssuerMismatch, check_issuer};
+pub use provider_words::words_of_callback;
 pub use refusal::{RefusalKind, TokenError};
 pub use registration::{Registered, RegistrationError, application_type, offered_auth};
 pub use registration_removal::RemovedRegistration;

@@ -1,6 +1,12 @@
 //! A provider's own words, fit to be kept and shown to administrators: what is or could be a secret in them is
 //! withheld. Providers were seen to repeat in an error what they were sent (R39).
 
+use doorward_domain::StateToken;
+use secrecy::ExposeSecret;
+
+/// The longest prose that is kept, in characters.
+const WORDS_MAX: usize = 200;
+
 /// What stands in the place of a secret.
 const WITHHELD: &str = "[withheld]";
 
@@ -23,6 +29,13 @@ pub(crate) fn without_secrets(words: &str, sent: &[&str]) -> String {
         rest = &after[between..];
     }
     fit
+}
+
+/// What an answer to the callback says in prose (RFC 6749 §4.1.2.1), fit to be kept.
+pub fn words_of_callback(words: &str, state: Option<&StateToken>) -> String {
+    let sent: Vec<&str> = state.iter().map(|state| state.expose_secret()).collect();
+    let words: String = words.chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect();
+    without_secrets(&words, &sent)
 }
 
 /// The characters that tokens are made of (RFC 6750 §2.1).

@@ -2,6 +2,7 @@
 
 mod admin_audit;
 mod admin_keys;
+mod admin_oauth_attempts;
 mod admin_oauth_cleanup;
 mod admin_oauth_ended;
 mod admin_oauth_jobs;
@@ -9,6 +10,7 @@ mod admin_oauth_providers;
 mod admin_oauth_refresh;
 mod admin_oauth_revoke;
 mod admin_oauth_tokens;
+mod admin_tallies;
 mod admin_users;
 mod api_tokens;
 mod audit_file;
@@ -84,6 +86,7 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(admin_oauth_revoke::revoke_many))
         .routes(routes!(admin_oauth_revoke::reauthorize))
         .routes(routes!(admin_oauth_revoke::reauthorize_many))
+        .routes(routes!(admin_oauth_attempts::read))
         .routes(routes!(admin_oauth_ended::read))
         .routes(routes!(admin_oauth_refresh::refresh));
     // Lists that take query parameters.
@@ -93,8 +96,10 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(connections::disconnect))
         .routes(routes!(admin_oauth_tokens::read, admin_oauth_revoke::revoke))
         .routes(routes!(admin_oauth_jobs::read))
+        .routes(routes!(admin_oauth_attempts::list))
         .routes(routes!(admin_oauth_ended::list))
         .routes(routes!(admin_oauth_ended::export))
+        .routes(routes!(admin_tallies::read))
         .routes(routes!(admin_audit::list))
         .routes(routes!(admin_oauth_cleanup::show, admin_oauth_cleanup::run))
         .routes(routes!(admin_oauth_tokens::list))

@@ -172,8 +172,10 @@ impl App {
     /// Writes what is only in memory and closes the database.
     pub async fn close(&self) -> Result<(), StartError> {
         let flushed = self.state.broker.flush_last_used().await;
+        let counted = self.state.broker.flush_tallies().await;
         self.storage.close().await;
-        Ok(flushed?)
+        flushed?;
+        Ok(counted?)
     }
 }
 

@@ -23,6 +23,8 @@ const BULK_EVERY: Duration = Duration::from_secs(10);
 const SETTLE_EVERY: Duration = Duration::from_secs(2);
 /// How often grants are counted for the metrics.
 const GAUGE_EVERY: Duration = Duration::from_secs(15);
+/// How often what was counted for the plots is written.
+const TALLY_EVERY: Duration = Duration::from_secs(60);
 /// How often it is looked whether there is a notice to be told.
 const NOTICES_EVERY: Duration = Duration::from_secs(10);
 
@@ -58,6 +60,9 @@ pub(crate) fn start(app: &App, stop: &CancellationToken) {
     });
     every(GAUGE_EVERY, "count the grants for the metrics", broker, stop, |broker| async move {
         broker.gauge_grants().await
+    });
+    every(TALLY_EVERY, "write what was counted", broker, stop, |broker| async move {
+        broker.flush_tallies().await
     });
     every(FOLLOW_KEYS_EVERY, "look up the key that seals", broker, stop, |broker| async move {
         broker.follow_sealing_key().await

@@ -3,6 +3,9 @@
 //! A page is a struct with a template. What it shows comes from the same use cases as REST, so a page
 //! can do nothing that REST cannot.
 
+mod attempt;
+mod attempt_words;
+mod attempts;
 mod attention;
 mod audit;
 mod audit_filter;
@@ -38,11 +41,13 @@ mod oauth_tokens_ended;
 mod oauth_tokens_job;
 mod oauth_tokens_many;
 mod oauth_tokens_view;
+mod over_time;
 mod overview;
 mod page;
 mod parts;
 mod people;
 mod person;
+mod plot;
 mod receipt;
 mod role;
 #[cfg(test)]
@@ -141,6 +146,8 @@ fn operation() -> Router<AppState> {
         .route("/ui/cleanup/dry-run", post(cleanup_action::dry_run))
         .route("/ui/cleanup/held", post(cleanup_action::end_held))
         .route("/ui/cleanup/runs/{id}", get(cleanup_run::show))
+        .route("/ui/attempts", get(attempts::show))
+        .route("/ui/attempts/{id}", get(attempt::show))
         .route("/ui/audit", get(audit::show))
         .route("/ui/keys", get(keys::show))
         .route("/ui/keys/rotate", get(keys::ask_rotate).post(keys::rotate))

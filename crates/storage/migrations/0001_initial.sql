@@ -414,6 +414,30 @@ CREATE TABLE authorization_requests (
 CREATE INDEX authorization_requests_by_user ON authorization_requests (user_id, gateway_id);
 CREATE INDEX authorization_requests_by_end ON authorization_requests (expires_at);
 
+-- The flow inspector: each browser round trip, from the opening of its link to its end, for administrators and
+-- for 14 days. Facts are of known kinds, and those that stand for a secret have no room for a value.
+CREATE TABLE authorization_attempts (
+    id TEXT NOT NULL PRIMARY KEY,         -- also the id of its authorization request
+    reference TEXT NOT NULL UNIQUE,       -- what the page that its user was shown calls it
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    gateway_id TEXT REFERENCES gateways (id) ON DELETE CASCADE,
+    state TEXT NOT NULL,                  -- opened | set_out | connected | tested | other_account | denied | refused
+    started_at BIGINT NOT NULL,
+    steps BIGINT NOT NULL                 -- how many there are
+);
+CREATE INDEX authorization_attempts_by_start ON authorization_attempts (started_at, id);
+CREATE INDEX authorization_attempts_by_user ON authorization_attempts (user_id, gateway_id, started_at);
+CREATE INDEX authorization_attempts_by_gateway ON authorization_attempts (gateway_id, started_at, id);
+
+CREATE TABLE authorization_steps (
+    attempt_id TEXT NOT NULL REFERENCES authorization_attempts (id) ON DELETE CASCADE,
+    number BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    facts TEXT NOT NULL,                  -- JSON list
+    PRIMARY KEY (attempt_id, number)
+);
+
 -- Every run of cleanup, also those that found nothing.
 CREATE TABLE cleanup_runs (
     id TEXT NOT NULL PRIMARY KEY,
@@ -433,6 +457,17 @@ CREATE TABLE cleanup_runs (
     error TEXT
 );
 CREATE INDEX cleanup_runs_by_start ON cleanup_runs (started_at, id);
+
+-- What the plots are drawn from: counts by the hour, for a month. Of grants the last count of an hour stands; the
+-- others are added to by every process.
+CREATE TABLE tallies (
+    kind TEXT NOT NULL,                   -- grants | refreshes | calls
+    name TEXT NOT NULL,                   -- a health; refreshed | failed; a gateway's id
+    hour BIGINT NOT NULL,                 -- its beginning
+    count BIGINT NOT NULL,
+    PRIMARY KEY (kind, name, hour)
+);
+CREATE INDEX tallies_by_hour ON tallies (hour);
 
 -- The machine room ------------------------------------------------------------------------------
 

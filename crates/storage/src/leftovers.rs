@@ -28,6 +28,8 @@ macro_rules! leftovers {
 
 leftovers! {
     AuthorizationRequests: "authorization_requests", "id", "expires_at < $1";
+    // Their steps go with them.
+    AuthorizationAttempts: "authorization_attempts", "id", "started_at < $1";
     ConnectRequests: "connect_requests", "id", "expires_at < $1";
     BrowserSessions: "browser_sessions", "hash", "expires_at < $1 OR last_seen_at < $1";
     McpSessions: "mcp_sessions", "hash", "last_seen_at < $1";

@@ -193,13 +193,20 @@ impl TestApp {
 
     /// Registers and publishes the demo's MCP server under a slug.
     pub async fn register(&self, demo: &Demo, slug: &str) -> Arc<Gateway> {
+        self.register_asking_for(demo, slug, &[]).await
+    }
+
+    /// The same, asking for scopes; with `openid`, an ID token says whose account it is.
+    pub async fn register_asking_for(&self, demo: &Demo, slug: &str, scopes: &[&str]) -> Arc<Gateway> {
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        let oauth = OAuthInput { scopes, ..oauth_input(demo) };
         self.register_input(GatewayInput {
             slug: Some(slug.to_owned()),
             name: Some(slug.to_owned()),
             url: Some(demo.mcp_server.url().to_string()),
             state: Some(GatewayState::Published),
             catalog_sharing: None,
-            authorization: Some(AuthorizationInput::OAuth(Box::new(oauth_input(demo)))),
+            authorization: Some(AuthorizationInput::OAuth(Box::new(oauth))),
         })
         .await
     }

@@ -80,14 +80,19 @@ impl Browser {
         self.step(json!({ "do": "size", "width": width, "height": height })).await;
     }
 
-    /// What axe-core finds serious or critical: by all its rules, or by some.
-    pub async fn axe(&mut self, rules: Option<&[&str]>) -> Vec<Value> {
-        self.list(json!({ "do": "axe", "rules": rules })).await
+    /// What axe-core finds serious or critical.
+    pub async fn axe(&mut self) -> Vec<Value> {
+        self.list(json!({ "do": "axe" })).await
     }
 
     /// How many pixels the page is wider than the window.
     pub async fn overflow(&mut self) -> i64 {
         self.step(json!({ "do": "overflow" })).await.as_i64().unwrap_or(i64::MAX)
+    }
+
+    /// Milliseconds from the start of the navigation until the page that is open could be used.
+    pub async fn interactive(&mut self) -> f64 {
+        self.step(json!({ "do": "interactive" })).await.as_f64().unwrap_or(f64::MAX)
     }
 
     /// Where in the page, or in any answer since the browser forgot everything, one of these stands.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 fn problem(finished: Finished) -> CallbackProblem {
     match finished {
-        Finished::Refused { problem } => problem,
+        Finished::Refused { problem, .. } => problem,
         other => panic!("{other:?}"),
     }
 }
@@ -69,8 +69,8 @@ async fn a_callback_is_good_once_for_its_user_and_browser_and_for_ten_minutes() 
     let copy = |callback: &Callback| Callback {
         state: callback.state.clone(),
         code: callback.code.clone(),
-        error: None,
         iss: callback.iss.clone(),
+        ..Callback::default()
     };
     let began = world.broker.begin_authorization(&world.alice, "demo", None).await.unwrap();
     let callback = world.at_provider(&began, "allow").await;

@@ -149,6 +149,7 @@ impl Stage {
             state: query.remove("state").map(StateToken::new),
             code: query.remove("code").map(AuthorizationCode::new),
             error: query.remove("error"),
+            error_description: query.remove("error_description"),
             iss: query.remove("iss"),
         };
         Ok(self.broker.finish_authorization(caller, callback, Some(began.cookie)).await.unwrap())

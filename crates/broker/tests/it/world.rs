@@ -276,6 +276,7 @@ impl World {
             state: query.remove("state").map(StateToken::new),
             code: query.remove("code").map(AuthorizationCode::new),
             error: query.remove("error"),
+            error_description: query.remove("error_description"),
             iss: query.remove("iss"),
         }
     }

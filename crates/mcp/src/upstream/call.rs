@@ -59,6 +59,22 @@ impl Inner {
         {
             return Err(CallError::NotForwarded { method: call.method.to_owned() });
         }
+        let answer = self.answered(caller, gateway, client, call).await?;
+        // Lists are read for the catalog, not because somebody calls.
+        if !call.method.ends_with("/list") {
+            self.broker.called(gateway.id);
+        }
+        Ok(answer)
+    }
+
+    /// The answer, perhaps after agreeing anew with an upstream that has forgotten.
+    async fn answered(
+        &self,
+        caller: &Caller,
+        gateway: &Arc<Gateway>,
+        client: &ClientFacts,
+        call: UpstreamCall<'_>,
+    ) -> Result<UpstreamAnswer, CallError> {
         let mut exchange = Exchange::open(self, caller, gateway).await?;
         let link = self.link(&mut exchange, client).await?;
         let (era_is_wrong, _) = match self.attempt(&mut exchange, &link, client, call).await? {

@@ -11,7 +11,7 @@ use crate::ui::parts::Moment;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use doorward_domain::{AuditEvent, Page, PageRequest, Permission};
+use doorward_domain::{AuditEvent, Page, Permission};
 
 /// Actions that can be chosen: how they begin, and what they are about.
 const SUBJECTS: [(&str, &str); 10] = [
@@ -59,6 +59,8 @@ struct Row {
     facts: Vec<(String, String)>,
     /// Where the time line of the thing is.
     more: Option<String>,
+    /// Where the steps of the round trip are, of which this event tells the end.
+    attempt: Option<String>,
 }
 
 impl Row {
@@ -83,12 +85,20 @@ impl Row {
             what: sentence_of(event),
             action: event.action.clone(),
             facts,
+            attempt: event.reference.as_ref().filter(|_| of_attempt(&event.action)).map(|reference| {
+                crate::ui::words::href(crate::ui::attempts::LIST, &[("reference", reference.clone())])
+            }),
             more: event.subject.as_ref().map(|subject| {
                 let query = serde_urlencoded::to_string([("subject", subject)]).unwrap_or_default();
                 format!("/ui/audit?{query}")
             }),
         }
     }
+}
+
+/// Whether an event's reference is that of an authorization attempt.
+fn of_attempt(action: &str) -> bool {
+    action.starts_with("authorization.") || matches!(action, "grant.authorize" | "gateway.test_login")
 }
 
 impl AuditPage {
@@ -122,7 +132,7 @@ pub(super) async fn show(
     let caller = &session.caller;
     caller.require(Permission::ReadAudit)?;
     let asking = Asking::read(&state, caller, &asked).await?;
-    let request = PageRequest { cursor: asked.filled("cursor"), ..PageRequest::default() };
+    let request = asked.page();
     let events = match &asking.filter {
         Some(filter) => state.broker.audit_events(caller, filter, &request).await?,
         None => Page { items: Vec::new(), next_cursor: None },

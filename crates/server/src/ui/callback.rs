@@ -3,21 +3,30 @@
 
 use crate::extract::SessionCaller;
 use crate::state::AppState;
+use crate::ui::attempts;
 use crate::ui::error::PageError;
 use crate::ui::form::{Asked, Fields};
 use crate::ui::gateway_check;
 use crate::ui::message::Message;
 use crate::ui::page;
 use crate::ui::parts::Tone;
+use crate::ui::words::href;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use doorward_broker::{Callback, CallbackProblem, ConnectionStatus, Finished, authorization_cookie_name};
-use doorward_domain::{AuthorizationCode, ProviderAccount, SessionToken, Slug, StateToken};
+use doorward_domain::{AuthorizationCode, Permission, ProviderAccount, SessionToken, Slug, StateToken};
 use http::{HeaderMap, StatusCode, header};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Carries the provider's word from the callback to the page behind it, once. The URL carries a code of
-/// an allow list only, so that no link can put words into our page.
+/// Carries the provider's word and our reference from the callback to the page behind it, once. The URL carries
+/// a code of an allow list only, so that no link can put words into our page.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Flash {
+    detail: Option<String>,
+    reference: Option<String>,
+}
+
 const FLASH: &str = "doorward-flash";
 const FLASH_PURPOSE: &str = "ui/connect-problem";
 
@@ -44,7 +53,8 @@ pub(super) async fn receive(
                 gateway.name,
                 name(kept)
             );
-            (with_flash(&state, to_problem("other_account", Some(&gateway.slug)), &who), true)
+            let flash = Flash { detail: Some(who), reference: None };
+            (with_flash(&state, to_problem("other_account", Some(&gateway.slug)), &flash), true)
         }
         Ok(Finished::Tested { gateway, check }) => {
             let sealed = gateway_check::sealed_result(&state, &check);
@@ -58,10 +68,10 @@ pub(super) async fn receive(
             )
         }
         Ok(Finished::Denied { gateway }) => (to_problem("denied", Some(&gateway.slug)), true),
-        Ok(Finished::Refused { problem }) => {
+        Ok(Finished::Refused { problem, reference }) => {
             // Somebody else's round trip is still good in their own hands.
             let spent = !matches!(problem, CallbackProblem::OtherUser | CallbackProblem::OtherBrowser);
-            (refused(&state, &problem), spent)
+            (refused(&state, &problem, reference), spent)
         }
         Err(error) => {
             tracing::error!(%error, "an authorization could not be finished");
@@ -79,21 +89,20 @@ fn callback(asked: &Fields) -> Callback {
         state: asked.filled("state").map(StateToken::new),
         code: asked.filled("code").map(AuthorizationCode::new),
         error: asked.filled("error"),
+        error_description: asked.filled("error_description"),
         iss: asked.filled("iss"),
     }
 }
 
-fn refused(state: &AppState, problem: &CallbackProblem) -> Response {
+fn refused(state: &AppState, problem: &CallbackProblem, reference: String) -> Response {
     let (code, detail) = code_of(problem);
-    let response = to_problem(code, None);
-    match detail {
-        Some(detail) => with_flash(state, response, detail),
-        None => response,
-    }
+    let flash = Flash { detail: detail.map(str::to_owned), reference: Some(reference) };
+    with_flash(state, to_problem(code, None), &flash)
 }
 
-fn with_flash(state: &AppState, response: Response, detail: &str) -> Response {
-    let sealed = SessionToken::new(state.broker.seal_state(FLASH_PURPOSE, detail.as_bytes()));
+fn with_flash(state: &AppState, response: Response, flash: &Flash) -> Response {
+    let text = serde_json::to_vec(flash).unwrap_or_default();
+    let sealed = SessionToken::new(state.broker.seal_state(FLASH_PURPOSE, &text));
     with_cookie(response, state.facts.cookies.set(FLASH, &sealed, Duration::from_secs(60)))
 }
 
@@ -172,22 +181,34 @@ pub(super) async fn connected(
 /// `GET /ui/connect-problem?code=&gateway=`
 pub(super) async fn problem(
     State(state): State<AppState>,
+    session: Option<SessionCaller>,
     headers: HeaderMap,
     Asked(asked): Asked,
 ) -> Result<Response, PageError> {
     let cookies = state.facts.cookies;
     let opened = cookies.text(&headers, FLASH).and_then(|text| state.broker.open_state(FLASH_PURPOSE, text));
-    let detail = opened.and_then(|bytes| String::from_utf8(bytes).ok());
+    let flash: Flash = opened.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     let again = match Slug::parse(asked.text("gateway")) {
         Ok(slug) if asked.text("code") == "other_account" => (format!("/connect/{slug}"), "Sign in again"),
         Ok(slug) => (format!("/connect/{slug}"), "Start again"),
         Err(_) => ("/ui/connections".to_owned(), "My connections"),
     };
     let code = asked.text("code");
-    let page = message(state.facts.demo, code, detail, again).ok_or(PageError::NOT_FOUND)?;
+    let page = message(state.facts.demo, code, flash.detail, again).ok_or(PageError::NOT_FOUND)?;
+    let inspects = session.is_some_and(|session| session.caller.may(Permission::ReadAudit));
+    let page = with_reference(page, flash.reference, inspects);
     let status =
         if matches!(code, "denied" | "other_account") { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     Ok(with_cookie(page::with_status(status, &page), cookies.clear(FLASH)))
+}
+
+/// The page with the reference that leads an administrator to the steps of this attempt.
+fn with_reference(page: Message, reference: Option<String>, inspects: bool) -> Message {
+    let Some(reference) = reference else { return page };
+    if inspects {
+        return page.or(href(attempts::LIST, &[("reference", reference)]), "See it step by step");
+    }
+    page.line(format!("Your administrator finds what happened under the reference {reference}."))
 }
 
 fn message(demo: bool, code: &str, detail: Option<String>, again: (String, &'static str)) -> Option<Message> {

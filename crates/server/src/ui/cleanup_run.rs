@@ -90,6 +90,7 @@ pub(super) const fn swept(kind: SweptKind) -> &'static str {
         SweptKind::IdleGrants => "Grants that nobody used",
         SweptKind::OrphanedGrants => "Grants that were orphaned too long",
         SweptKind::AuthorizationRequests => "Authorizations that nobody finished",
+        SweptKind::AuthorizationAttempts => "Authorization attempts past their 14 days",
         SweptKind::ConnectRequests => "Connect links that have expired",
         SweptKind::BrowserSessions => "Browser sessions that have ended",
         SweptKind::McpSessions => "MCP sessions that have ended",

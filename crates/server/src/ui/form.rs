@@ -7,6 +7,7 @@ use crate::csrf;
 use crate::ui::error::PageError;
 use axum::extract::FromRequestParts;
 use doorward_broker::BrokerError;
+use doorward_domain::PageRequest;
 use http::StatusCode;
 use http::request::Parts;
 use serde::Deserialize;
@@ -40,6 +41,11 @@ impl Fields {
     /// A field that was filled in.
     pub(super) fn filled(&self, name: &str) -> Option<String> {
         Some(self.text(name)).filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
+    /// The page of a list that a URL asks for.
+    pub(super) fn page(&self) -> PageRequest {
+        PageRequest { cursor: self.filled("cursor"), ..PageRequest::default() }
     }
 
     /// Whether a box was ticked, or a button pressed.

@@ -49,6 +49,8 @@ struct Saved {
     badge: Badge,
     mcp_url: String,
     changed: Moment,
+    /// Whether people authorize it.
+    oauth: bool,
     actions: Vec<Action>,
 }
 
@@ -117,6 +119,7 @@ impl GatewayPage {
                 badge: Badge::gateway(gateway.state),
                 mcp_url: mcp_url.to_string(),
                 changed: Moment::exact(gateway.updated_at),
+                oauth: gateway.oauth().is_some(),
                 actions: actions(gateway.state),
             }),
             ..self
@@ -288,6 +291,7 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
             badge: Badge::gateway(gateway.state),
             mcp_url: "http://localhost:4444/gateways/github-mcp/mcp".into(),
             changed: Moment::exact(gateway.updated_at),
+            oauth: gateway.oauth().is_some(),
             actions: actions(gateway.state),
         }),
         ..page(gateway_form::of(gateway), None)

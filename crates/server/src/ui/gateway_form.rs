@@ -92,12 +92,7 @@ pub(super) fn of(gateway: &Gateway) -> Form {
 fn with_settings(form: Form, settings: &OAuthSettings) -> Form {
     let params = settings.authorize_params.iter();
     let params: Vec<String> = params.map(|(name, value)| format!("{name}={value}")).collect();
-    let auth = match settings.registration.token_endpoint_auth {
-        TokenEndpointAuth::Basic => "basic",
-        TokenEndpointAuth::Post => "post",
-        TokenEndpointAuth::None => "none",
-        TokenEndpointAuth::PrivateKeyJwt => "private_key_jwt",
-    };
+    let auth = settings.registration.token_endpoint_auth.as_str();
     let grant_type = match settings.grant_type {
         GrantType::AuthorizationCode => "authorization_code",
         GrantType::ClientCredentials => "client_credentials",

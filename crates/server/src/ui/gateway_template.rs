@@ -196,13 +196,7 @@ pub(super) fn with_template(
     let oauth = draft.oauth;
     let params: Vec<String> =
         oauth.authorize_params.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let auth = match oauth.token_endpoint_auth {
-        None => "",
-        Some(TokenEndpointAuth::Basic) => "basic",
-        Some(TokenEndpointAuth::Post) => "post",
-        Some(TokenEndpointAuth::None) => "none",
-        Some(TokenEndpointAuth::PrivateKeyJwt) => "private_key_jwt",
-    };
+    let auth = oauth.token_endpoint_auth.map_or("", TokenEndpointAuth::as_str);
     form.set("authorization.authorization_url", oauth.authorization_url.unwrap_or_default())
         .set("authorization.token_url", oauth.token_url.unwrap_or_default())
         .set("authorization.revocation_url", oauth.revocation_url.unwrap_or_default())

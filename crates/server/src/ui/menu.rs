@@ -45,6 +45,7 @@ const SERVERS: &[Entry] =
     &[Entry::for_those_who(Permission::ReadGateways, Here::Gateways, "/ui/gateways", "Gateways")];
 
 const OPERATION: &[Entry] = &[
+    Entry::for_those_who(Permission::ReadAudit, Here::Attempts, "/ui/attempts", "Attempts"),
     Entry::for_those_who(Permission::ReadAudit, Here::Audit, "/ui/audit", "Audit"),
     Entry::for_those_who(Permission::ReadCleanup, Here::Cleanup, "/ui/cleanup", "Cleanup"),
     Entry::for_those_who(Permission::ReadKeys, Here::Keys, "/ui/keys", "Keys"),

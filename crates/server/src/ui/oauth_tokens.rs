@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::response::Response;
 use doorward_domain::{
     AccessTokenStatus, Gateway, GrantCounts, GrantSort, GrantSortColumn, Health, ListedGrant, OAuthSettings,
-    PageRequest, Permission, Timestamp,
+    Permission, Timestamp,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -267,7 +267,7 @@ pub(super) async fn show(
 ) -> Result<Response, PageError> {
     let caller = &session.caller;
     let view = View::asked(&asked);
-    let request = PageRequest { cursor: view.cursor.clone(), ..PageRequest::default() };
+    let request = asked.page();
     let (counted, grants) = tokio::try_join!(
         state.broker.grant_counts(caller),
         state.broker.list_grants(caller, &view.filter, view.sort, &request)

@@ -10,7 +10,7 @@ use crate::ui::page::{self, Frame, Here};
 use crate::ui::parts::{Badge, Choice, Moment, Tab, host_of};
 use crate::ui::receipt;
 use crate::ui::time_line::{self, People};
-use crate::ui::words::{href, meant, word};
+use crate::ui::words::{href, meant, pages, word};
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
@@ -96,17 +96,13 @@ impl EndedListPage {
     fn new(
         frame: Frame,
         filter: &EndedFilter,
-        cursor: Option<&String>,
+        request: &PageRequest,
         gateways: &[Arc<Gateway>],
         ended: Page<EndedGrant>,
         people: &People,
         now: Timestamp,
     ) -> Self {
-        let at = |cursor: String| {
-            let mut parts = parts(filter);
-            parts.push(("cursor", cursor));
-            href(HERE, &parts)
-        };
+        let (first, next) = pages(HERE, &parts(filter), request, ended.next_cursor);
         let mut export = parts(filter);
         export.push(("format", "csv".to_owned()));
         let kept = parts(filter).into_iter();
@@ -120,8 +116,8 @@ impl EndedListPage {
             kept: kept.collect(),
             filtered: *filter != EndedFilter::default(),
             export: href("/admin/oauth/ended/export", &export),
-            first: cursor.map(|_| at(String::new())),
-            next: ended.next_cursor.map(at),
+            first,
+            next,
             rows: ended.items.into_iter().map(|ended| Row::new(ended, people, now)).collect(),
         }
     }
@@ -153,15 +149,14 @@ pub(super) async fn show(
     Asked(asked): Asked,
 ) -> Result<Response, PageError> {
     let caller = &session.caller;
-    let (filter, cursor) = (filter_of(&asked), asked.filled("cursor"));
-    let request = PageRequest { cursor: cursor.clone(), ..PageRequest::default() };
+    let (filter, request) = (filter_of(&asked), asked.page());
     let ended = state.broker.ended_grants(caller, &filter, &request).await?;
     let acted = ended.items.iter().filter_map(|ended| ended.actor.person());
     let people = state.broker.emails_of(caller, acted.collect()).await?;
     let gateways = state.broker.gateways(caller).await?;
     let frame = Frame::new(&state, &session, Here::OAuthTokens);
     let now = state.broker.clock().now();
-    let page = EndedListPage::new(frame, &filter, cursor.as_ref(), &gateways, ended, &people, now);
+    let page = EndedListPage::new(frame, &filter, &request, &gateways, ended, &people, now);
     Ok(page::page(&page))
 }
 
@@ -171,20 +166,12 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
     let page = |query: &str, items: Vec<EndedGrant>| {
         let asked: Fields = serde_urlencoded::from_str(query).unwrap();
         let gateways: Vec<_> = samples::gateways().into_iter().map(Arc::new).collect();
-        let (filter, cursor) = (filter_of(&asked), asked.filled("cursor"));
+        let (filter, request) = (filter_of(&asked), asked.page());
         let ended = Page { items, next_cursor: Some("n&xt".into()) };
         let frame = Frame::sample(Here::OAuthTokens);
-        EndedListPage::new(
-            frame,
-            &filter,
-            cursor.as_ref(),
-            &gateways,
-            ended,
-            &samples::emails(),
-            samples::NOW,
-        )
-        .render()
-        .unwrap()
+        EndedListPage::new(frame, &filter, &request, &gateways, ended, &samples::emails(), samples::NOW)
+            .render()
+            .unwrap()
     };
     let all = || Receipt::ALL.into_iter().map(samples::ended_grant).collect();
     vec![

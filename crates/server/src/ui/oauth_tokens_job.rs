@@ -13,7 +13,7 @@ use crate::ui::{receipt, words};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use doorward_domain::{BulkJob, BulkJobId, BulkJobRow, BulkKind, BulkResult, Page, PageRequest};
+use doorward_domain::{BulkJob, BulkJobId, BulkJobRow, BulkKind, BulkResult, Page};
 
 /// The order and a page of its grants.
 #[derive(Template)]
@@ -122,7 +122,7 @@ pub(super) async fn show(
     let caller = &session.caller;
     may_see(caller)?;
     let id: BulkJobId = crate::ui::id(&id)?;
-    let request = PageRequest { cursor: asked.filled("cursor"), ..PageRequest::default() };
+    let request = asked.page();
     let (job, rows) = state.broker.bulk_job(caller, id, &request).await?;
     let people = state.broker.emails_of(caller, job.actor.person().into_iter().collect()).await?;
     let frame = Frame::new(&state, &session, Here::OAuthTokens);

@@ -4,7 +4,10 @@ use crate::extract::SessionCaller;
 use crate::state::AppState;
 use crate::ui::attention::Watch;
 use crate::ui::error::PageError;
+use crate::ui::form::Asked;
+use crate::ui::over_time::OverTime;
 use crate::ui::page::{self, Frame, Here};
+use crate::ui::words::meant;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
@@ -26,6 +29,7 @@ struct Overview {
     mcp_url: String,
     /// For those who read all grants.
     watch: Option<Watch>,
+    over_time: Option<OverTime>,
 }
 
 /// One step of the checklist.
@@ -98,10 +102,11 @@ fn steps(facts: &Facts) -> Vec<Step> {
     steps
 }
 
-/// `GET /ui`
+/// `GET /ui?span=`
 pub(super) async fn show(
     State(state): State<AppState>,
     session: SessionCaller,
+    Asked(asked): Asked,
 ) -> Result<Response, PageError> {
     let caller = &session.caller;
     let frame = Frame::new(&state, &session, Here::Overview);
@@ -121,6 +126,8 @@ pub(super) async fn show(
         token: tokens > 0,
     });
     let watch = Watch::of(&state, caller, &gateways).await?;
+    let span = meant(asked.text("span")).unwrap_or_default();
+    let over_time = OverTime::of(&state, caller, span).await?;
     let mut mcp_url = state.facts.public_url.clone();
     mcp_url.set_path("mcp");
     Ok(page::page(&Overview {
@@ -140,12 +147,13 @@ pub(super) async fn show(
         steps,
         mcp_url: mcp_url.to_string(),
         watch,
+        over_time,
     }))
 }
 
 #[cfg(test)]
 pub(super) fn samples() -> Vec<(&'static str, String)> {
-    let page = |facts: &Facts, attention, watch| {
+    let page = |facts: &Facts, attention, watch: Option<Watch>| {
         let steps = steps(facts);
         let overview = Overview {
             frame: Frame::sample(Here::Overview),
@@ -156,6 +164,7 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
             open_steps: steps.iter().filter(|step| !step.done).count(),
             steps,
             mcp_url: "http://localhost:4444/mcp".into(),
+            over_time: watch.is_some().then(crate::ui::over_time::sample),
             watch,
         };
         overview.render().unwrap()

@@ -54,6 +54,7 @@ pub(crate) enum Here {
     TryATool,
     People,
     Gateways,
+    Attempts,
     Cleanup,
     Audit,
     Keys,
@@ -104,6 +105,11 @@ impl Frame {
     /// Whether the reader changes people.
     pub(super) fn manages_users(&self) -> bool {
         self.role.may(Permission::ManageUsers)
+    }
+
+    /// Whether the reader looks at what happened.
+    pub(super) fn reads_audit(&self) -> bool {
+        self.role.may(Permission::ReadAudit)
     }
 
     /// Whether the reader may anything beyond their own things.

@@ -14,7 +14,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use doorward_broker::UserEdit;
-use doorward_domain::{PageRequest, Permission, User, UserId, UserState};
+use doorward_domain::{Permission, User, UserId, UserState};
 
 /// The list.
 #[derive(Template)]
@@ -103,7 +103,7 @@ pub(super) async fn show(
     session: SessionCaller,
     Asked(asked): Asked,
 ) -> Result<Response, PageError> {
-    let request = PageRequest { cursor: asked.filled("cursor"), ..PageRequest::default() };
+    let request = asked.page();
     let people = state.broker.users(&session.caller, &request).await?;
     let you = session.caller.user.id;
     Ok(page::page(&PeoplePage {

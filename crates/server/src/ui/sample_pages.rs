@@ -6,6 +6,8 @@ use crate::ui::samples::CANARY;
 fn all() -> Vec<(&'static str, String)> {
     use crate::ui;
     [
+        ui::attempt::samples(),
+        ui::attempts::samples(),
         ui::audit::samples(),
         ui::cleanup::samples(),
         ui::cleanup_run::samples(),

@@ -16,7 +16,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 pub(super) use crate::ui::samples_grants::{
-    details, emails, event, failing_details, grant_counts, job, listed, listed_grants, time_line,
+    attempt_steps, attempts, details, emails, event, failing_details, grant_counts, job, listed,
+    listed_grants, time_line,
 };
 
 /// 2 Sep 2026, 09:14 UTC.

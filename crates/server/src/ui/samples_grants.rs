@@ -4,9 +4,11 @@ use crate::ui::samples::{NOW, ago, grant, oauth_gateway};
 use crate::ui::time_line::People;
 use doorward_broker::GrantDetails;
 use doorward_domain::{
-    AccessTokenStatus, Actor, AuditEvent, AuditHash, BulkJob, BulkJobRow, BulkKind, BulkResult, EndCause,
-    GatewayId, Grant, GrantCounts, GrantGateway, GrantId, GrantState, GrantUser, Health, ListedGrant,
-    ProviderAccount, ProviderEnd, ReauthorizationReason, Receipt, Removal, Timestamp, UserId,
+    AccessTokenStatus, Actor, AttemptGateway, AttemptProblem, AttemptState, AttemptStep, AuditEvent,
+    AuditHash, AuthorizationAttempt, BulkJob, BulkJobRow, BulkKind, BulkResult, EndCause, ExchangeProblem,
+    GatewayId, Grant, GrantCounts, GrantGateway, GrantId, GrantState, GrantUser, Health, ListedGrant, Place,
+    ProviderAccount, ProviderEnd, ReauthorizationReason, Receipt, Removal, StepFact, StepKind, Timestamp,
+    UserId, Words,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,60 @@ use uuid::Uuid;
 
 fn later(seconds: u64) -> Timestamp {
     NOW.plus(Duration::from_secs(seconds))
+}
+
+/// One of each state, the refused one first.
+pub(super) fn attempts() -> Vec<AuthorizationAttempt> {
+    let gateway = || AttemptGateway { id: GatewayId(Uuid::from_u128(1)), slug: "github-mcp".into() };
+    let attempt = |(number, state): (u128, AttemptState)| AuthorizationAttempt {
+        id: Uuid::from_u128(60 + number).into(),
+        reference: format!("9f0c3a71b2{number:02}"),
+        user_id: UserId(Uuid::from_u128(2)),
+        user_email: "<b>admin</b>@acme.example".into(),
+        gateway: (number != 6).then(gateway),
+        state,
+        started_at: ago(3_600),
+    };
+    let states = [
+        AttemptState::Refused,
+        AttemptState::Connected,
+        AttemptState::SetOut,
+        AttemptState::Opened,
+        AttemptState::OtherAccount,
+        AttemptState::Denied,
+        AttemptState::Refused,
+        AttemptState::Tested,
+    ];
+    (0..).zip(states).map(attempt).collect()
+}
+
+/// The steps of a refused attempt, or of one that went well.
+pub(super) fn attempt_steps(refused: bool) -> Vec<AttemptStep> {
+    let step = |seconds: u64, kind| AttemptStep::new(ago(3_600 - seconds), kind);
+    let endpoint = |url: &str| StepFact::Endpoint(Place::read(url));
+    let mut steps = vec![
+        step(0, StepKind::LinkOpened).with(StepFact::Client(Words::new("<b>admin"))),
+        step(4, StepKind::SentToProvider)
+            .with(endpoint("https://github.com/login/oauth/authorize?x=1"))
+            .with(StepFact::Scopes(vec![Words::new("repo"), Words::new("read:org")]))
+            .with(StepFact::State),
+        step(31, StepKind::CameBack).with(StepFact::State).with(StepFact::Code),
+        step(31, StepKind::CodeSent).with(endpoint("https://github.com/token")).with(StepFact::ClientSecret),
+    ];
+    if refused {
+        steps.push(
+            step(32, StepKind::NoTokens)
+                .with(StepFact::ExchangeProblem(ExchangeProblem::Refused))
+                .with(StepFact::ErrorCode(Words::new("invalid_client")))
+                .with(StepFact::ProviderWords(Words::new("<script>no"))),
+        );
+        let problem = StepFact::Problem(AttemptProblem::ExchangeFailed);
+        steps.push(step(32, StepKind::Refused).with(problem));
+    } else {
+        steps.push(step(32, StepKind::TokensCame).with(StepFact::AccessToken));
+        steps.push(step(33, StepKind::Stored).with(StepFact::Grant(GrantId(Uuid::from_u128(1)))));
+    }
+    steps
 }
 
 /// A grant that renews itself.

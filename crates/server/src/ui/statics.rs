@@ -1,11 +1,13 @@
 //! Style sheet, script and logo, embedded in the binary. Their URLs carry a hash of the content, so
-//! browsers may keep them for ever.
+//! browsers may keep them for ever. The sheet is put together from its parts: one request, in one order.
 
 use crate::ui::error::PageError;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::header;
 use rust_embed::{EmbeddedFile, RustEmbed};
+use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
 #[derive(RustEmbed)]
@@ -15,7 +17,30 @@ struct Files;
 /// How many hexadecimal digits of the hash stand in a URL.
 const HASH_DIGITS: usize = 12;
 
-static CSS: LazyLock<String> = LazyLock::new(|| url("app.css"));
+/// The style sheet's name in its URL.
+const SHEET_NAME: &str = "app.css";
+
+const SHEET: &str = concat!(
+    include_str!("../../styles/base.css"),
+    include_str!("../../styles/frame.css"),
+    include_str!("../../styles/parts.css"),
+    include_str!("../../styles/tables.css"),
+    include_str!("../../styles/closely.css"),
+    include_str!("../../styles/forms.css"),
+    include_str!("../../styles/operation.css"),
+    include_str!("../../styles/narrow.css"),
+);
+
+/// It tells one sheet from another; nobody is kept out by it.
+static SHEET_HASH: LazyLock<String> = LazyLock::new(|| {
+    let mut hasher = DefaultHasher::new();
+    SHEET.hash(&mut hasher);
+    let mut hash = format!("{:016x}", hasher.finish());
+    hash.truncate(HASH_DIGITS);
+    hash
+});
+
+static CSS: LazyLock<String> = LazyLock::new(|| format!("/ui/static/{}/{SHEET_NAME}", *SHEET_HASH));
 static JS: LazyLock<String> = LazyLock::new(|| url("app.js"));
 static ICON: LazyLock<String> = LazyLock::new(|| url("logo.svg"));
 
@@ -46,19 +71,25 @@ fn short_hash(file: &EmbeddedFile) -> String {
 
 /// `GET /ui/static/{hash}/{name}`. Another binary's hash gets this binary's file, and does not keep it.
 pub(super) async fn file(Path((hash, name)): Path<(String, String)>) -> Result<Response, PageError> {
-    let file = Files::get(&name).ok_or(PageError::NOT_FOUND)?;
+    let (content, own_hash) = if name == SHEET_NAME {
+        (Cow::Borrowed(SHEET.as_bytes()), SHEET_HASH.clone())
+    } else {
+        let file = Files::get(&name).ok_or(PageError::NOT_FOUND)?;
+        let hash = short_hash(&file);
+        (file.data, hash)
+    };
     let kind = match name.rsplit('.').next() {
         Some("css") => "text/css; charset=utf-8",
         Some("js") => "text/javascript; charset=utf-8",
         _ => "image/svg+xml",
     };
-    let keep = if hash == short_hash(&file) { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let keep = if hash == own_hash { "public, max-age=31536000, immutable" } else { "no-cache" };
     let headers = [
         (header::CONTENT_TYPE, kind),
         (header::CACHE_CONTROL, keep),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
     ];
-    Ok((headers, file.data.into_owned()).into_response())
+    Ok((headers, content.into_owned()).into_response())
 }
 
 #[cfg(test)]
@@ -80,5 +111,13 @@ mod tests {
         let other = get("/ui/static/000000000000/app.css").await.unwrap();
         assert_eq!(other.headers()[header::CACHE_CONTROL], "no-cache");
         assert!(get("/ui/static/x/passwd").await.is_none());
+    }
+
+    #[test]
+    fn the_sheet_is_whole() {
+        assert!(
+            SHEET.starts_with("/* One sheet") && SHEET.contains(".plots") && SHEET.contains("@media print")
+        );
+        assert_eq!(SHEET.matches('{').count(), SHEET.matches('}').count());
     }
 }

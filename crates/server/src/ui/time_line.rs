@@ -19,6 +19,8 @@ pub(super) struct Entry {
     pub(super) at: Moment,
     pub(super) by: String,
     pub(super) reference: Option<String>,
+    /// What the reference leads to.
+    pub(super) leads_to: &'static str,
 }
 
 /// Newest first, as they come.
@@ -58,6 +60,7 @@ fn entry(event: &AuditEvent, people: &People) -> Entry {
         at: Moment::exact(event.at),
         by: by(&event.actor, people),
         reference: event.reference.clone(),
+        leads_to: if event.action == "grant.authorize" { "/ui/attempts" } else { "/ui/audit" },
     }
 }
 

@@ -1,5 +1,6 @@
 //! The domain's words as URLs and forms spell them: the same as in REST.
 
+use doorward_domain::PageRequest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -27,6 +28,22 @@ pub(super) fn query(parts: &[(&str, String)]) -> String {
 pub(super) fn href(path: &str, parts: &[(&str, String)]) -> String {
     let query = query(parts);
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+/// Where the first and the next page of a list are, for those who are not on it, and where there is one. The view
+/// stands in the address.
+pub(super) fn pages(
+    path: &str,
+    view: &[(&'static str, String)],
+    request: &PageRequest,
+    next_cursor: Option<String>,
+) -> (Option<String>, Option<String>) {
+    let next = next_cursor.map(|cursor| {
+        let mut parts = view.to_vec();
+        parts.push(("cursor", cursor));
+        href(path, &parts)
+    });
+    (request.cursor.as_ref().map(|_| href(path, view)), next)
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@
 //   expect {text} (waits until the page shows it) · expect_url {prefix}
 //   url · title · text {selector?} · content · cookies · screenshot {path}
 //   size {width, height} · scheme {scheme} · new_context (a browser without cookies)
-//   problems (console errors, CSP reports) · axe {rules?} (what axe-core finds serious or critical)
+//   problems (console errors, CSP reports) · axe (what axe-core finds serious or critical)
 //   overflow (how far the page is wider than the window) · leaks {values} (where in the page or in any answer
 //   of this context one of them stands) · requests (the URLs that this context has asked for)
+//   interactive (milliseconds from the click to the moment when the page can be used)
 //   picture {name} (a screenshot into the folder DOORWARD_SCREENSHOTS, if it is set)
 // A line of results: { ok: true, results: [...] } or { ok: false, failed_step, error, url, text }.
 //
@@ -75,10 +76,9 @@ async function leaks(values) {
 }
 
 // The policy of the pages forbids scripts from elsewhere; the debugger's own are not subject to it.
-async function audit(rules) {
+async function audit() {
   await page.evaluate(axe);
-  const { violations } = await page.evaluate(
-    (only) => globalThis.axe.run(document, { resultTypes: ["violations"], ...(only && { runOnly: only }) }), rules);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
   const bad = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
   return bad.map(({ id, help, nodes }) => ({ id, help, where: nodes.slice(0, 5).map((node) => node.html.slice(0, 160)) }));
 }
@@ -108,9 +108,11 @@ async function run(step) {
     case "screenshot": return page.screenshot({ path: step.path, fullPage: true }).then(() => step.path);
     case "size": return page.setViewportSize({ width: step.width, height: step.height });
     case "scheme": return page.emulateMedia({ colorScheme: step.scheme });
-    case "axe": return audit(step.rules);
+    case "axe": return audit();
     case "overflow":
       return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    case "interactive":
+      return page.evaluate(() => performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd);
     case "leaks": return leaks(step.values);
     case "requests": return requests;
     case "picture": return picture(step.name);

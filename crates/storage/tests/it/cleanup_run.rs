@@ -3,6 +3,7 @@
 use crate::samples::*;
 use crate::stage::Stage;
 use doorward_domain::*;
+use doorward_storage::BegunAttempt;
 use std::time::Duration;
 
 fn run(trigger: CleanupTrigger, started_at: Timestamp) -> CleanupRun {
@@ -118,6 +119,13 @@ async fn what_was_left_behind_is_counted_and_swept_a_few_rows_at_a_time(stage: &
             grant.id
         ))
         .await;
+    let attempt = BegunAttempt {
+        id: Entropy.id(NOW),
+        reference: "a1b2".into(),
+        user_id: ada.id,
+        gateway_id: Some(hub.id),
+    };
+    storage.open_attempt(&attempt, &AttemptStep::new(NOW, StepKind::LinkOpened)).await.unwrap();
     stage.clock.advance(Duration::from_secs(400 * 86_400));
     for kind in SweptKind::ALL[3..].iter().filter(|kind| **kind != SweptKind::AuditEvents) {
         if *kind != SweptKind::ClientRegistrations {

@@ -96,6 +96,8 @@ async fn an_unknown_query_parameter_is_named_on_every_route() {
         "/health",
         "/admin/users",
         "/admin/audit",
+        "/admin/oauth/attempts",
+        "/admin/tallies",
     ] {
         let refused = admin.get(&format!("{path}?colour=red")).await;
         let (field, sentence) = refused.problem();
@@ -118,6 +120,7 @@ async fn unknown_ids_routes_and_methods_are_a_problem_each() {
     for path in [
         format!("/gateways/{id}"),
         format!("/admin/users/{id}"),
+        format!("/admin/oauth/attempts/{id}"),
         format!("/oauth/status/{id}"),
         "/nothing".into(),
         "/gateways/a/b".into(),

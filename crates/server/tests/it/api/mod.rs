@@ -2,11 +2,13 @@
 
 mod admin_audit;
 mod admin_keys;
+mod admin_oauth_attempts;
 mod admin_oauth_cleanup;
 mod admin_oauth_providers;
 mod admin_oauth_refresh;
 mod admin_oauth_revoke;
 mod admin_oauth_tokens;
+mod admin_tallies;
 mod admin_users;
 mod api_tokens;
 mod audited;

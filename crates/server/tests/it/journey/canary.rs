@@ -144,7 +144,9 @@ impl Stage {
         let browser = self.app.browser(&self.alice).await;
         let out = set_out(&browser, "typed", None).await;
         let state = out.url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-        let query = format!("state={state}&error=server_error&error_description={PROVIDER}");
+        // What it was sent, and what looks like a code of somebody.
+        let said = format!("{state}+and+eyJ0{PROVIDER}4711+are+what+it+says");
+        let query = format!("state={state}&error=server_error&error_description={said}");
         let location = format!("{}/oauth/callback?{query}", self.app.origin).parse().unwrap();
         let (answer, place) = come_back(&browser, &location, &out.binding).await;
         self.saw(&answer);
@@ -176,6 +178,8 @@ impl Stage {
             "/ui/tokens",
             "/ui/connect-a-client",
             "/ui/people",
+            "/ui/attempts",
+            "/admin/oauth/attempts?limit=200",
             "/nowhere",
         ]
         .map(str::to_owned)
@@ -188,6 +192,11 @@ impl Stage {
                 format!("/ui/gateways/{id}"),
             ]);
             paths.push(format!("/connect/{}", gateway.slug));
+        }
+        let attempts = admin.get("/admin/oauth/attempts?limit=200").await.json["items"].clone();
+        for attempt in attempts.as_array().unwrap() {
+            let id = attempt["id"].as_str().unwrap();
+            paths.extend([format!("/admin/oauth/attempts/{id}"), format!("/ui/attempts/{id}")]);
         }
         for path in paths {
             for client in [&admin, &own, &boss, &hers] {

@@ -1,5 +1,6 @@
 //! S9 and S10: a template fills the form of a gateway, with a script and without; Custom leaves it to the person.
 
+use super::look_closely;
 use doorward_testkit::app::{PASSWORD, TestApp};
 use doorward_testkit::browser::Browser;
 use serde_json::Value;
@@ -112,7 +113,7 @@ async fn s10_custom_lets_every_field_be_typed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn s9_choosing_a_provider_fills_the_form_in_a_browser() {
+async fn s9_s10_choosing_a_provider_fills_the_form_in_a_browser_and_custom_leaves_it_to_the_person() {
     let app = TestApp::start().await;
     let mut browser = Browser::start().await;
     browser.open(&format!("{}/ui/gateways/new", app.origin)).await;
@@ -124,9 +125,29 @@ async fn s9_choosing_a_provider_fills_the_form_in_a_browser() {
     browser.check("[name=authorization][value=oauth]").await;
     browser.select("[name='authorization.provider_template']", "github").await;
     browser.expect("Filled in for GitHub").await;
+    look_closely(&mut browser, "story-s9").await;
     browser.fill("[name='authorization.client_id']", "acme").await;
     browser.fill("[name='authorization.client_secret']", "a-secret").await;
     browser.click("button[value=draft]").await;
     browser.expect("Address for clients").await;
+
+    browser.open(&format!("{}/ui/gateways/new", app.origin)).await;
+    browser.fill("[name=url]", "http://127.0.0.1:9/mcp").await;
+    browser.check("[name=authorization][value=oauth]").await;
+    browser.select("[name='authorization.provider_template']", "custom").await;
+    browser.expect("Every field is yours to type").await;
+    for (field, value) in [
+        ("name", "Our own"),
+        ("authorization.client_id", "acme"),
+        ("authorization.client_secret", "a-secret"),
+        ("authorization.authorization_url", "http://127.0.0.1:9/authorize"),
+        ("authorization.token_url", "http://127.0.0.1:9/token"),
+    ] {
+        browser.fill(&format!("[name='{field}']"), value).await;
+    }
+    look_closely(&mut browser, "story-s10").await;
+    browser.click("button[value=draft]").await;
+    browser.expect("Address for clients").await;
+    assert!(browser.text().await.contains("Our own"));
     assert_eq!(browser.problems().await, Vec::<Value>::new());
 }

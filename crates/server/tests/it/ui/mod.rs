@@ -1,6 +1,7 @@
 //! The pages, over HTTP and in a real browser.
 
 mod access;
+mod attempts;
 mod audit;
 mod callback;
 mod cleanup;
@@ -20,9 +21,21 @@ mod stories;
 mod try_tool;
 
 use doorward_testkit::app::TestApp;
+use doorward_testkit::browser::Browser;
 use doorward_testkit::client::Answer;
 use reqwest::header::{COOKIE, SET_COOKIE};
 use reqwest::{Client, Method};
+
+/// Looks at the page that is open in light and dark, wide and narrow: nothing scrolls sideways. Keeps pictures
+/// under a name where `DOORWARD_SCREENSHOTS` names a folder; `scripts/story-pictures.mjs` makes one of the four.
+async fn look_closely(browser: &mut Browser, name: &str) {
+    for (scheme, width) in [("dark", 400), ("light", 400), ("dark", 1_440), ("light", 1_440)] {
+        browser.scheme(scheme).await;
+        browser.size(width, 900).await;
+        assert_eq!(browser.overflow().await, 0, "{name} ({scheme}, {width})");
+        browser.picture(&format!("{name}-{scheme}-{width}")).await;
+    }
+}
 
 /// A form of somebody who has not signed in: the page's own token and cookie, and the answer.
 async fn anonymous_form(app: &TestApp, page: &str, action: &str, fields: &[(&str, &str)]) -> Answer {

@@ -1,6 +1,8 @@
 //! The stories that an administrator walks in a real browser (docs: the numbers are those of the issue).
 
+use super::look_closely;
 use crate::journey::walk;
+use doorward_demo::Demo;
 use doorward_domain::{Audience, GrantOwner};
 use doorward_testkit::app::{ADMINISTRATOR, PASSWORD, TestApp};
 use doorward_testkit::browser::Browser;
@@ -20,7 +22,7 @@ async fn s1_to_s4_an_administrator_sees_looks_closer_revokes_one_and_then_many()
     let app = TestApp::start().await;
     let demo = app.demo().await;
     demo.authorization_server.faults().canary("canary-of-s1");
-    let gateway = app.register(&demo, "demo").await;
+    let gateway = app.register_asking_for(&demo, "demo", &["openid", "notes"]).await;
     let (alice, bob) = (app.user("alice").await, app.user("bob").await);
     app.connect(&alice, "demo", &demo, "alice").await;
     app.connect(&bob, "demo", &demo, "bob").await;
@@ -37,10 +39,13 @@ async fn s1_to_s4_an_administrator_sees_looks_closer_revokes_one_and_then_many()
     browser.click("nav a[href='/ui/oauth-tokens']").await;
     browser.expect("alice@test.example").await;
     browser.expect("renews itself").await;
+    look_closely(&mut browser, "story-s1").await;
     browser.click(&format!("td a[href^='/ui/oauth-tokens/{grant}']")).await;
     browser.expect("Authorized in the browser").await;
+    look_closely(&mut browser, "story-s2").await;
     browser.click(&format!("a[href='/ui/oauth-tokens/{grant}/revoke']")).await;
     browser.expect("alice@test.example").await;
+    look_closely(&mut browser, "story-s3").await;
     assert_eq!(call(&alice).await, "alice", "a question ends nothing");
     browser.click("main form .button.danger").await;
     browser.expect("Blocked here now").await;
@@ -53,6 +58,7 @@ async fn s1_to_s4_an_administrator_sees_looks_closer_revokes_one_and_then_many()
     browser.fill("[name=reason]", "the server is going away").await;
     browser.click("main form .button.danger").await;
     browser.expect_url(&format!("{}/ui/oauth-tokens/jobs/", app.origin)).await;
+    look_closely(&mut browser, "story-s3-many").await;
     assert!(call(&bob).await.contains("is not connected"));
     assert_eq!(browser.leaks(&["canary-of-s1"]).await, Vec::<Value>::new());
     assert_eq!(browser.problems().await, Vec::<Value>::new());
@@ -77,6 +83,7 @@ async fn s7_old_tokens_are_counted_and_swept_from_the_page_of_cleanup() {
     browser.expect("OAUTH_TOKEN_RETENTION_DAYS").await;
     browser.click("form[action='/ui/cleanup/dry-run'] button").await;
     browser.expect("alice@test.example at demo").await;
+    look_closely(&mut browser, "story-s7").await;
     assert!(is_there().await, "a dry run changes nothing");
 
     browser.open(&format!("{}/ui/cleanup", app.origin)).await;
@@ -88,5 +95,63 @@ async fn s7_old_tokens_are_counted_and_swept_from_the_page_of_cleanup() {
     browser.open(&format!("{}/ui/audit?action=cleanup.", app.origin)).await;
     browser.expect("Cleanup ran").await;
     assert_eq!(browser.leaks(&["canary-of-s7"]).await, Vec::<Value>::new());
+    assert_eq!(browser.problems().await, Vec::<Value>::new());
+}
+
+/// Signs in at the demo's authorization server, whose page is open, as one of its accounts.
+async fn consent(browser: &mut Browser, demo: &Demo, name: &str) {
+    let accounts = demo.authorization_server.accounts();
+    let account = accounts.iter().find(|account| account.name == name).expect("the account exists");
+    browser.check(&format!("[name=username][value={name}]")).await;
+    browser.fill("[name=password]", &account.password).await;
+    browser.click("button[value=allow]").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s13_the_account_behind_a_token_is_shown_and_another_one_takes_its_place_only_by_the_users_word() {
+    let app = TestApp::start().await;
+    let demo = app.demo().await;
+    demo.authorization_server.faults().canary("canary-of-s13");
+    let gateway = app.register_asking_for(&demo, "demo", &["openid"]).await;
+    let root = app.administrator().id;
+    let account = async || {
+        let grant = app.app.storage().grant_of(GrantOwner::User(root), gateway.id).await.unwrap().unwrap();
+        grant.account.expect("the ID token says whose it is").subject
+    };
+    let mut browser = Browser::start().await;
+    sign_in(&app, &mut browser).await;
+    browser.open(&format!("{}/connect/demo", app.origin)).await;
+    browser.click("main button.primary").await;
+    consent(&mut browser, &demo, "alice").await;
+    browser.expect("You connected it as alice").await;
+    browser.open(&format!("{}/ui/oauth-tokens", app.origin)).await;
+    browser.click("td a.row-link").await;
+    browser.expect("What is known of it").await;
+    assert!(browser.text().await.contains("as alice"), "{}", browser.text().await);
+
+    browser.open(&format!("{}/connect/demo", app.origin)).await;
+    browser.expect("Connected as").await;
+    browser.click("main button.primary").await;
+    consent(&mut browser, &demo, "bob").await;
+    browser.expect("That is another account").await;
+    let asked = browser.text().await;
+    assert!(asked.contains("as bob") && asked.contains("connected as alice"), "{asked}");
+    look_closely(&mut browser, "story-s13").await;
+    assert_eq!(account().await, "alice", "nothing has changed before its user says so");
+    browser.click("a[href$='account=other']").await;
+    browser.expect("takes the place of alice").await;
+    browser.click("main button.primary").await;
+    consent(&mut browser, &demo, "bob").await;
+    browser.expect("You connected it as bob").await;
+    assert_eq!(account().await, "bob");
+    browser.open(&format!("{}/ui/oauth-tokens", app.origin)).await;
+    browser.click("td a.row-link").await;
+    browser.expect("What is known of it").await;
+    assert!(browser.text().await.contains("as bob"));
+    // The provider's own answers hold its codes; ours hold none.
+    let ours = format!(" in {}/", app.origin);
+    let leaks = browser.leaks(&["canary-of-s13"]).await;
+    let leaks = leaks.iter().filter(|leak| leak.as_str().is_some_and(|leak| leak.contains(&ours)));
+    assert_eq!(leaks.collect::<Vec<_>>(), Vec::<&Value>::new());
     assert_eq!(browser.problems().await, Vec::<Value>::new());
 }
