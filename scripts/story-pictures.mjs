@@ -15,20 +15,28 @@ if (!folder) {
   process.exit(2);
 }
 
-const picture = async (name, width, height) => {
+// Where on a long page the story happens, in pixels of the screenshots: wide, narrow.
+const from = { "story-s9": [760, 1180], "story-s10": [760, 1180] };
+
+const picture = async (name, width, height, top) => {
   const png = await readFile(join(folder, `${name}.png`), "base64");
-  return `<div style="width:${width}px;height:${height}px"><img width="${width}" src="data:image/png;base64,${png}"></div>`;
+  const image = `<img style="margin-top:-${top}px" width="${width}" src="data:image/png;base64,${png}">`;
+  return `<div style="width:${width}px;height:${height}px">${image}</div>`;
 };
-const row = async (story, scheme) =>
-  `<p>${await picture(`${story}-${scheme}-1440`, 800, 500)}${await picture(`${story}-${scheme}-400`, 222, 500)}</p>`;
+const row = async (story, scheme) => {
+  const [wide, narrow] = from[story] ?? [0, 0];
+  const left = await picture(`${story}-${scheme}-1440`, 800, 500, (wide * 800) / 1440);
+  return `<section>${left}${await picture(`${story}-${scheme}-400`, 222, 500, (narrow * 222) / 400)}</section>`;
+};
 
 const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
-const page = await browser.newPage({ viewport: { width: 1060, height: 1040 } });
+const page = await browser.newPage({ viewport: { width: 1058, height: 600 } });
 const stories = (await readdir(folder)).filter((name) => /^story-.*-light-1440\.png$/.test(name));
 for (const story of stories.map((name) => name.replace("-light-1440.png", ""))) {
   await page.setContent(`<style>
     body { margin: 12px; background: #cfcac3; }
-    p { display: flex; gap: 12px; margin: 0 0 12px; }
+    section { display: flex; gap: 12px; width: 1034px; }
+    section + section { margin-top: 12px; }
     div { overflow: hidden; border-radius: 6px; }
     img { display: block; }
   </style>${await row(story, "light")}${await row(story, "dark")}`);

@@ -84,7 +84,9 @@ async function audit() {
 }
 
 async function picture(name) {
-  if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
+  if (!pictures) return;
+  await page.evaluate(() => globalThis.scrollTo(0, 0));
+  await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
 }
 
 async function run(step) {
