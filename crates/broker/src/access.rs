@@ -12,6 +12,7 @@ use doorward_domain::{
     AccessToken, Gateway, GatewayAuthorization, Grant, GrantId, GrantOwner, GrantState, GrantType,
     HeaderSecret, ReauthorizationReason, StaticHeader, Timestamp, UserId,
 };
+use doorward_oauth::TokenProof;
 use doorward_vault::Place;
 use http::{HeaderName, HeaderValue, header};
 use secrecy::ExposeSecret;
@@ -46,6 +47,8 @@ pub struct UpstreamHeader {
     pub value: HeaderValue,
     /// Which token it is; none for a static header.
     pub used: Option<UsedToken>,
+    /// Shows with each request that the token is ours, where it is bound to a key (RFC 9449).
+    pub proof: Option<TokenProof>,
 }
 
 /// Which token of which grant was sent, without the token.
@@ -135,7 +138,7 @@ impl Broker {
             return Ok(unusable_header());
         };
         value.set_sensitive(true);
-        let header = UpstreamHeader { name, value, used: None };
+        let header = UpstreamHeader { name, value, used: None, proof: None };
         self.keep((user, gateway), header.clone(), (None, None), stamp);
         Ok(Access::Header(header))
     }
@@ -229,13 +232,21 @@ impl Broker {
                 return Ok(must_authorize(None));
             }
         };
-        let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())) else {
+        let key = match gateway.oauth().map(|settings| self.open_dpop_key(settings)).transpose() {
+            Ok(key) => key.flatten(),
+            Err(crate::secret::SecretError::Seal(error)) => return Err(error.into()),
+            Err(_) => return Ok(must_authorize(None)),
+        };
+        // RFC 6750 §2.1, RFC 9449 §7.1.
+        let scheme = if key.is_some() { "DPoP" } else { "Bearer" };
+        let Ok(mut value) = HeaderValue::from_str(&format!("{scheme} {}", token.expose_secret())) else {
             tracing::warn!(grant = %grant.id, "the provider gave an access token that no header can carry");
             return Ok(must_authorize(None));
         };
         value.set_sensitive(true);
         let used = UsedToken { grant: grant.id, number: grant.refresh_number };
-        let header = UpstreamHeader { name: header::AUTHORIZATION, value, used: Some(used) };
+        let proof = key.map(|key| TokenProof::new(Arc::new(key), &token));
+        let header = UpstreamHeader { name: header::AUTHORIZATION, value, used: Some(used), proof };
         self.keep((user, gateway), header.clone(), (renew_at(grant), grant.tokens.expires_at), stamp);
         Ok(Access::Header(header))
     }

@@ -61,6 +61,7 @@ impl Broker {
             kind: same_client.map_or(RegistrationKind::PreRegistered, |kept| kept.kind),
             client_id,
             client_secret,
+            dpop_key: same_client.and_then(|kept| kept.dpop_key.clone()),
             handle: same_client.and_then(|kept| kept.handle.clone()),
             fingerprint,
             token_endpoint_auth,
@@ -124,7 +125,11 @@ impl Broker {
         let offered = || doorward_oauth::offered_auth(found.token_endpoint_auth_methods.as_deref());
         let token_endpoint_auth = typed.token_endpoint_auth.or_else(|| gives_secret.then(offered));
         let typed = ClientInput { client_id, token_endpoint_auth, ..typed.clone() };
-        self.typed_registration(&typed, found.issuer.clone(), fingerprint, kept)
+        let registration = self.typed_registration(&typed, found.issuer.clone(), fingerprint, kept)?;
+        let new_key =
+            || self.parts.vault.seal(&Place::dpop_key(registration.id), &doorward_oauth::new_dpop_key());
+        let dpop_key = found.dpop.then(|| registration.dpop_key.clone().unwrap_or_else(new_key));
+        Ok(ClientRegistration { dpop_key, ..registration })
     }
 
     /// A registration that nobody types: our metadata document's address where the server reads such documents, or
@@ -191,6 +196,9 @@ impl Broker {
             fingerprint,
             token_endpoint_auth: registered.auth,
             assertion_kid: None,
+            dpop_key: found
+                .dpop
+                .then(|| self.parts.vault.seal(&Place::dpop_key(id), &doorward_oauth::new_dpop_key())),
             handle: registered
                 .handle
                 .as_ref()

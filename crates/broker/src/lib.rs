@@ -100,6 +100,9 @@ pub use user::{NewUser, UserEdit};
 /// The hash under which a random token of ours is stored.
 pub use doorward_vault::hash_token;
 
+/// The header by which a request shows that its token is ours (RFC 9449).
+pub use doorward_oauth::DPOP;
+
 use cache::Caches;
 use doorward_domain::{Change, Clock, Entropy, GatewayId, Policy, UserId};
 use doorward_oauth::{OAuthClient, ProviderTemplates};

@@ -72,6 +72,7 @@ impl Broker {
                     client_id: &revocation.client_id,
                     client_secret: opened.client_secret.as_ref(),
                     auth: revocation.token_endpoint_auth,
+                    dpop: None,
                 },
                 refresh_token: opened.refresh_token.as_ref(),
                 access_token: opened.access_token.as_ref(),

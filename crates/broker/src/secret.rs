@@ -4,10 +4,10 @@
 
 use crate::Broker;
 use doorward_domain::{
-    ClientRegistrationId, ClientSecret, Fingerprint, Gateway, OAuthSettings, RegistrationHandle, Sealed,
-    TokenEndpointAuth,
+    ClientRegistrationId, ClientSecret, DpopKey, Fingerprint, Gateway, OAuthSettings, RegistrationHandle,
+    Sealed, TokenEndpointAuth,
 };
-use doorward_oauth::{Assertion, BadPrivateKey, ClientCredentials};
+use doorward_oauth::{Assertion, BadPrivateKey, ClientCredentials, ProofKey};
 use doorward_vault::{OpenError, Place};
 
 /// Why a secret is not used.
@@ -26,6 +26,7 @@ pub(crate) enum SecretError {
 pub(crate) struct OpenedClient<'a> {
     settings: &'a OAuthSettings,
     proof: Option<ClientSecret>,
+    dpop: Option<ProofKey>,
 }
 
 /// Who shows itself where.
@@ -43,6 +44,7 @@ impl OpenedClient<'_> {
             client_id: &self.settings.registration.client_id,
             client_secret: self.proof.as_ref(),
             auth: self.settings.registration.token_endpoint_auth,
+            dpop: self.dpop.as_ref(),
         }
     }
 }
@@ -82,7 +84,15 @@ impl Broker {
             assertion_kid: registration.assertion_kid.as_deref(),
             audience: settings.issuer.as_deref().unwrap_or(settings.token_url.as_str()),
         };
-        Ok(OpenedClient { settings, proof: self.proof_of(secret, &shown)? })
+        let (proof, dpop) = (self.proof_of(secret, &shown)?, self.open_dpop_key(settings)?);
+        Ok(OpenedClient { settings, proof, dpop })
+    }
+
+    /// The key that a gateway's tokens are bound to, where they are (RFC 9449). It signs, and never leaves.
+    pub(crate) fn open_dpop_key(&self, settings: &OAuthSettings) -> Result<Option<ProofKey>, SecretError> {
+        let Some(sealed) = &settings.registration.dpop_key else { return Ok(None) };
+        let key: DpopKey = self.parts.vault.open(&Place::dpop_key(settings.registration.id), sealed)?;
+        Ok(Some(ProofKey::new(&key, self.parts.clock.clone(), self.parts.entropy)?))
     }
 
     /// By which a dynamic registration is removed. It holds the address that it was given for, and is sent there alone.

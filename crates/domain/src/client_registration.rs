@@ -56,6 +56,9 @@ pub struct ClientRegistration {
     pub client_secret: Option<Sealed>,
     /// With `private_key_jwt`: what the server calls the key (`kid` of the assertions).
     pub assertion_kid: Option<String>,
+    /// The key that this client's tokens are bound to (RFC 9449), where the upstream wants that; sealed at
+    /// `client_registrations/dpop_key/{id}`.
+    pub dpop_key: Option<Sealed>,
     /// By which a dynamic registration is removed; sealed at `client_registrations/handle/{id}`.
     pub handle: Option<Sealed>,
     /// What the secret was given for; it is used nowhere else.

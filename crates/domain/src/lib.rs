@@ -81,8 +81,8 @@ pub use provider_revocation::ProviderRevocation;
 pub use provider_telling::{RevocationMethod, RevocationReach, Telling, may_be_told, telling};
 pub use sealed::{KeyId, Sealed, TokenHash};
 pub use secret::{
-    AccessToken, ApiTokenPlain, AuthorizationCode, ClientSecret, HeaderSecret, Password, PkceVerifier,
-    RefreshToken, RegistrationHandle, SessionToken, StateToken,
+    AccessToken, ApiTokenPlain, AuthorizationCode, ClientSecret, DpopKey, HeaderSecret, Password,
+    PkceVerifier, RefreshToken, RegistrationHandle, SessionToken, StateToken,
 };
 pub use session::{BrowserSession, McpSession};
 pub use setup_link::SetupLink;

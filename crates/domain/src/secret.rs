@@ -44,6 +44,8 @@ secret! {
     RefreshToken,
     /// Our client secret at an authorization server (RFC 6749 §2.3.1).
     ClientSecret,
+    /// The private key by which we show that tokens are ours, in PEM (RFC 9449 §2).
+    DpopKey,
     /// Address and access token, a line each, by which a dynamic registration is removed (RFC 7592 §2).
     RegistrationHandle,
     /// A one-time authorization code (RFC 6749 §1.3.1).

@@ -84,6 +84,7 @@ pub(crate) mod samples {
                 client_secret: None,
                 assertion_kid: None,
                 handle: None,
+                dpop_key: None,
                 fingerprint: Fingerprint(String::new()),
                 token_endpoint_auth: TokenEndpointAuth::None,
             },
@@ -120,8 +121,12 @@ mod tests {
     use secrecy::ExposeSecret;
     use std::sync::{Arc, Mutex};
 
-    const PUBLIC: ClientCredentials<'_> =
-        ClientCredentials { client_id: "client", client_secret: None, auth: TokenEndpointAuth::None };
+    const PUBLIC: ClientCredentials<'_> = ClientCredentials {
+        client_id: "client",
+        client_secret: None,
+        auth: TokenEndpointAuth::None,
+        dpop: None,
+    };
 
     #[tokio::test]
     async fn code_and_refresh_requests_carry_what_the_rfcs_ask_for() {

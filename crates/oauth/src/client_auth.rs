@@ -1,5 +1,6 @@
 //! How the client authenticates at the token endpoint (RFC 6749 §2.3).
 
+use crate::dpop::ProofKey;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use doorward_domain::{ClientSecret, TokenEndpointAuth};
@@ -19,6 +20,8 @@ pub struct ClientCredentials<'a> {
     /// With `private_key_jwt` the signed assertion, never the key.
     pub client_secret: Option<&'a ClientSecret>,
     pub auth: TokenEndpointAuth,
+    /// What the tokens are to be bound to (RFC 9449 §5).
+    pub dpop: Option<&'a ProofKey>,
 }
 
 impl<'a> ClientCredentials<'a> {
@@ -65,7 +68,7 @@ mod tests {
 
     fn applied(auth: TokenEndpointAuth, secret: Option<&ClientSecret>) -> (String, HeaderMap) {
         let (mut parameters, mut headers) = (Parameters::new(), HeaderMap::new());
-        ClientCredentials { client_id: "gw:odd id", client_secret: secret, auth }
+        ClientCredentials { client_id: "gw:odd id", client_secret: secret, auth, dpop: None }
             .apply(&mut parameters, &mut headers);
         (form(&parameters), headers)
     }

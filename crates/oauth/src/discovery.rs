@@ -36,6 +36,8 @@ pub struct Discovered {
     /// None: the server did not say.
     pub token_endpoint_auth_methods: Option<Vec<String>>,
     pub client_id_metadata_document_supported: bool,
+    /// The upstream wants tokens that are bound to a key of ours, and the server can bind them (RFC 9449).
+    pub dpop: bool,
 }
 
 /// What an authorization server says of itself, checked (RFC 8414).
@@ -107,6 +109,7 @@ impl OAuthClient {
             iss_promised: server.iss_promised,
             token_endpoint_auth_methods: server.token_endpoint_auth_methods,
             client_id_metadata_document_supported: server.client_id_metadata_document_supported,
+            dpop: server.can_bind && (challenge.dpop || resource.wants_bound_tokens),
         })))
     }
 

@@ -50,6 +50,7 @@ impl Provider {
                 client_id: "c",
                 client_secret: Some(&secret),
                 auth: TokenEndpointAuth::Basic,
+                dpop: None,
             },
             refresh_token,
             access_token,

@@ -3,6 +3,7 @@
 
 use crate::client::OAuthClient;
 use crate::client_auth::{ClientCredentials, Parameters, form};
+use crate::dpop::{DPOP, nonce_of};
 use crate::refusal::TokenError;
 use crate::token_response;
 use bytes::Bytes;
@@ -10,8 +11,8 @@ use doorward_domain::{
     AuthorizationCode, OAuthSettings, PkceVerifier, RefreshToken, SendResource, Timestamp, TokenBody,
     TokenSet,
 };
-use doorward_outbound::OutboundRequest;
-use http::{HeaderMap, HeaderValue, Method, header};
+use doorward_outbound::{OutboundRequest, OutboundResponse};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 use url::Url;
@@ -107,12 +108,30 @@ impl OAuthClient {
         client.apply(&mut parameters, &mut headers);
         let (body, kind) = written(&parameters, settings.facts.token_body);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        let request =
-            OutboundRequest { method: Method::POST, url: url.clone(), headers, body: Bytes::from(body) };
-        let answer = self.outbound.call(request).await.map_err(|error| TokenError::unanswered(&error))?;
+        let body = Bytes::from(body);
+        let request = |proof: Option<HeaderValue>| {
+            let mut headers = headers.clone();
+            headers.extend(proof.map(|proof| (DPOP, proof)));
+            OutboundRequest { method: Method::POST, url: url.clone(), headers, body: body.clone() }
+        };
+        let proof = |nonce| client.dpop.and_then(|key| key.proof(&Method::POST, url, nonce));
+        let unanswered = |error| TokenError::unanswered(&error);
+        let mut answer = self.outbound.call(request(proof(None))).await.map_err(unanswered)?;
+        // RFC 9449 §8: the server has looked at nothing but the proof, and wants something of its own in it.
+        if let Some(again) = wanted_nonce(&answer).and_then(|nonce| proof(Some(nonce))) {
+            answer = self.outbound.call(request(Some(again))).await.map_err(unanswered)?;
+        }
         tracing::debug!(host = url.host_str(), status = answer.status.as_u16(), "token endpoint answered");
-        token_response::read(&answer, &settings.facts, now).map_err(|error| error.fit_to_keep(&sent))
+        let read = token_response::read(&answer, &settings.facts, client.dpop.is_some(), now);
+        read.map_err(|error| error.fit_to_keep(&sent))
     }
+}
+
+/// What the token endpoint wants in a proof before it looks at the request.
+fn wanted_nonce(answer: &OutboundResponse) -> Option<&str> {
+    let body: Value = serde_json::from_slice(&answer.body).ok()?;
+    let asks = answer.status == StatusCode::BAD_REQUEST && body["error"] == "use_dpop_nonce";
+    nonce_of(&answer.headers).filter(|_| asks)
 }
 
 /// The body of a token request, and its content type.

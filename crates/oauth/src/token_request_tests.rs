@@ -8,7 +8,7 @@ use http::Uri;
 use std::sync::{Arc, Mutex};
 
 const PUBLIC: ClientCredentials<'_> =
-    ClientCredentials { client_id: "c", client_secret: None, auth: TokenEndpointAuth::None };
+    ClientCredentials { client_id: "c", client_secret: None, auth: TokenEndpointAuth::None, dpop: None };
 const NOW: Timestamp = Timestamp::from_millis(0);
 
 type Seen = Arc<Mutex<Vec<String>>>;

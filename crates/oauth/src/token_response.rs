@@ -24,10 +24,11 @@ const DESCRIPTION_MAX: usize = 200;
 /// No token lives longer than this: beyond it the number is taken for "no known end".
 const LIFETIME_MAX: u64 = 100 * 366 * 24 * 3_600;
 
-/// Turns an answer into a token set, or into what its failure means.
+/// Turns an answer into a token set, or into what its failure means. `bound`: to a key of ours (RFC 9449).
 pub(crate) fn read(
     answer: &OutboundResponse,
     facts: &ProviderFacts,
+    bound: bool,
     now: Timestamp,
 ) -> Result<TokenSet, TokenError> {
     let Some(members) = members(&answer.body, facts.token_response_format) else {
@@ -48,8 +49,16 @@ pub(crate) fn read(
         return Err(unreadable("no access_token in the answer"));
     };
     // RFC 6749 §5.1 requires token_type; some leave it out. What it names must be ours to send.
-    if text(&members, "token_type").is_some_and(|kind| !is_bearer(kind, facts)) {
-        return Err(unreadable("the token is not of type Bearer"));
+    let kind = text(&members, "token_type");
+    match kind {
+        // RFC 9449 §5: an unbound token instead of a bound one is not taken.
+        _ if bound && !kind.is_some_and(|kind| kind.eq_ignore_ascii_case("dpop")) => {
+            return Err(unreadable("the token is not bound to our key (DPoP)"));
+        }
+        Some(kind) if !bound && !is_bearer(kind, facts) => {
+            return Err(unreadable("the token is not of type Bearer"));
+        }
+        Some(_) | None => {}
     }
     let separator = facts.scope_separator_response;
     Ok(TokenSet {

@@ -23,7 +23,7 @@ fn tokens(body: &str) -> TokenSet {
 }
 
 fn tokens_by(facts: &ProviderFacts, body: &str) -> TokenSet {
-    read(&answer(200, body), facts, NOW).unwrap()
+    read(&answer(200, body), facts, false, NOW).unwrap()
 }
 
 #[test]
@@ -48,11 +48,14 @@ fn the_facts_say_where_things_stand_and_what_a_form_is() {
     assert_eq!(set.expires_at, Some(NOW.plus(Duration::from_secs(60))));
     let flat = tokens_by(&facts, r#"{"ok":true,"access_token":"b","token_type":"user"}"#);
     assert_eq!(flat.access_token.expose_secret(), "b", "a refresh answers at the usual place");
-    assert!(read(&answer(200, r#"{"access_token":"b"}"#), &facts, NOW).is_err(), "without ok it is none");
+    assert!(
+        read(&answer(200, r#"{"access_token":"b"}"#), &facts, false, NOW).is_err(),
+        "without ok it is none"
+    );
     let form = ProviderFacts { token_response_format: TokenResponseFormat::Form, ..ProviderFacts::default() };
     let odd = "access_token=a&scope=repo, user&note=<b>";
     assert_eq!(tokens_by(&form, odd).scopes.unwrap(), ["repo", "user"]);
-    assert!(read(&answer(200, odd), &BOOK, NOW).is_err());
+    assert!(read(&answer(200, odd), &BOOK, false, NOW).is_err());
 }
 
 #[test]
@@ -60,7 +63,7 @@ fn tokens_beside_an_error_are_kept_unless_the_facts_say_that_the_error_counts() 
     let both = r#"{"access_token":"a","error":"invalid_grant"}"#;
     assert_eq!(tokens(both).access_token.expose_secret(), "a");
     let facts = ProviderFacts { error_in_200: ErrorIn200::Error, ..ProviderFacts::default() };
-    assert!(matches!(read(&answer(200, both), &facts, NOW), Err(TokenError::Refused { .. })));
+    assert!(matches!(read(&answer(200, both), &facts, false, NOW), Err(TokenError::Refused { .. })));
 }
 
 #[test]
@@ -90,7 +93,7 @@ fn answers_are_read_as_providers_send_them() {
 #[test]
 fn r20_a_lifetime_is_a_number_or_there_is_none() {
     let with = |value: &str| {
-        read(&answer(200, &format!(r#"{{"access_token":"a","expires_in":{value}}}"#)), &BOOK, NOW)
+        read(&answer(200, &format!(r#"{{"access_token":"a","expires_in":{value}}}"#)), &BOOK, false, NOW)
     };
     assert_eq!(with("0").unwrap().expires_at, Some(NOW));
     assert_eq!(with("null").unwrap().expires_at, None);
@@ -117,7 +120,8 @@ fn a_jwt_tells_its_end_and_an_id_token_its_account() {
 
 #[test]
 fn r13_r14_r17_a_failure_means_what_the_table_says() {
-    let kind_of = |status: u16, body: &str| match read(&answer(status, body), &BOOK, NOW).unwrap_err() {
+    let kind_of = |status: u16, body: &str| match read(&answer(status, body), &BOOK, false, NOW).unwrap_err()
+    {
         TokenError::Refused { kind: RefusalKind::Grant, .. } => "grant",
         TokenError::Refused { kind: RefusalKind::Registration, .. } => "registration",
         TokenError::Temporary { retry_after, .. } => {
@@ -169,7 +173,7 @@ fn r13_r14_r17_a_failure_means_what_the_table_says() {
 #[test]
 fn r39_errors_show_no_secret_and_no_control_characters() {
     let body = "{\"error\":\"invalid_grant\\u0000\",\"error_description\":\"a\\u001b[31mb\",\"refresh_token\":\"canary\"}";
-    let error = read(&answer(400, body), &BOOK, NOW).unwrap_err();
+    let error = read(&answer(400, body), &BOOK, false, NOW).unwrap_err();
     assert_eq!(
         error,
         TokenError::Refused {
@@ -191,12 +195,23 @@ proptest! {
             headers: HeaderMap::new(),
             body: Bytes::from(body),
         };
-        let _ = read(&answer, &BOOK, NOW);
+        let _ = read(&answer, &BOOK, false, NOW);
     }
 
     #[test]
     fn any_lifetime_at_all_is_read_without_a_panic(lifetime in any::<f64>(), digits in "[0-9]{0,30}") {
-        let _ = read(&answer(200, &format!(r#"{{"access_token":"a.b.c","expires_in":{lifetime}}}"#)), &BOOK, NOW);
-        let _ = read(&answer(200, &format!(r#"{{"access_token":"a.b.c","expires_in":"{digits}"}}"#)), &BOOK, NOW);
+        let _ = read(&answer(200, &format!(r#"{{"access_token":"a.b.c","expires_in":{lifetime}}}"#)), &BOOK, false, NOW);
+        let _ = read(&answer(200, &format!(r#"{{"access_token":"a.b.c","expires_in":"{digits}"}}"#)), &BOOK, false, NOW);
     }
+}
+
+#[test]
+fn a_token_that_was_to_be_bound_to_our_key_and_is_not_is_none() {
+    let bound = |kind: &str| {
+        read(&answer(200, &format!(r#"{{"access_token":"a","token_type":"{kind}"}}"#)), &BOOK, true, NOW)
+    };
+    assert!(bound("DPoP").is_ok() && bound("dpop").is_ok());
+    assert!(bound("Bearer").is_err());
+    assert!(read(&answer(200, r#"{"access_token":"a"}"#), &BOOK, true, NOW).is_err());
+    assert!(read(&answer(200, r#"{"access_token":"a","token_type":"DPoP"}"#), &BOOK, false, NOW).is_err());
 }

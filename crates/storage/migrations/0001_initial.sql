@@ -163,6 +163,8 @@ CREATE TABLE client_registrations (
     client_secret_key_id TEXT,
     handle BYTEA,                         -- dynamic: address and access token to remove it with
     handle_key_id TEXT,
+    dpop_key BYTEA,                       -- what its tokens are bound to, where the upstream wants that
+    dpop_key_key_id TEXT,
     fingerprint TEXT NOT NULL,            -- what the secret was given for
     token_endpoint_auth TEXT NOT NULL,    -- basic | post | none | private_key_jwt
     assertion_kid TEXT,                -- with private_key_jwt: what the server calls the key

@@ -17,6 +17,8 @@ pub(crate) struct ClientRegistrationRow {
     client_secret_key_id: Option<String>,
     handle: Option<Vec<u8>>,
     handle_key_id: Option<String>,
+    dpop_key: Option<Vec<u8>>,
+    dpop_key_key_id: Option<String>,
     registration_fingerprint: Option<String>,
     token_endpoint_auth: Option<String>,
     assertion_kid: Option<String>,
@@ -25,7 +27,7 @@ pub(crate) struct ClientRegistrationRow {
 macro_rules! registration_columns {
     () => {
         "r.id AS registration_id, r.issuer AS registration_issuer, r.kind AS registration_kind, r.client_id, \
-         r.client_secret, r.client_secret_key_id, r.handle, r.handle_key_id, r.fingerprint AS registration_fingerprint, \
+         r.client_secret, r.client_secret_key_id, r.handle, r.handle_key_id, r.dpop_key, r.dpop_key_key_id, r.fingerprint AS registration_fingerprint, \
          r.token_endpoint_auth, r.assertion_kid"
     };
 }
@@ -44,6 +46,7 @@ impl ClientRegistrationRow {
             kind: row.word("kind", &kind)?,
             client_id: row.required("client_id", self.client_id)?,
             client_secret: row.sealed("client_secret", self.client_secret, self.client_secret_key_id)?,
+            dpop_key: row.sealed("dpop_key", self.dpop_key, self.dpop_key_key_id)?,
             handle: row.sealed("handle", self.handle, self.handle_key_id)?,
             fingerprint: Fingerprint(row.required("fingerprint", self.registration_fingerprint)?),
             token_endpoint_auth: row.word("token_endpoint_auth", &auth)?,
@@ -74,13 +77,15 @@ pub(crate) async fn put(
         execute,
         sqlx::query(
             "INSERT INTO client_registrations (id, gateway_id, issuer, kind, client_id, client_secret, \
-             client_secret_key_id, fingerprint, token_endpoint_auth, assertion_kid, handle, handle_key_id) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+             client_secret_key_id, fingerprint, token_endpoint_auth, assertion_kid, handle, handle_key_id, dpop_key, \
+             dpop_key_key_id) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
              ON CONFLICT (id) DO UPDATE SET issuer = excluded.issuer, kind = excluded.kind, \
              client_id = excluded.client_id, client_secret = excluded.client_secret, \
              client_secret_key_id = excluded.client_secret_key_id, fingerprint = excluded.fingerprint, \
              token_endpoint_auth = excluded.token_endpoint_auth, assertion_kid = excluded.assertion_kid, \
-             handle = excluded.handle, handle_key_id = excluded.handle_key_id"
+             handle = excluded.handle, handle_key_id = excluded.handle_key_id, dpop_key = excluded.dpop_key, \
+             dpop_key_key_id = excluded.dpop_key_key_id"
         )
         .bind(&current)
         .bind(gateway.to_string())
@@ -94,6 +99,8 @@ pub(crate) async fn put(
         .bind(registration.assertion_kid.as_deref().map(text))
         .bind(bytes_of(registration.handle.as_ref()))
         .bind(key_of(registration.handle.as_ref()))
+        .bind(bytes_of(registration.dpop_key.as_ref()))
+        .bind(key_of(registration.dpop_key.as_ref()))
     )?;
     Ok(())
 }

@@ -15,11 +15,12 @@ impl Place {
     /// Table and column of every sealed value in the database. Those of the two outboxes
     /// (`provider_revocations`, `registration_removals`) hold bytes that keep the place they were sealed for: their
     /// grant's tokens, their registration's secret and handle.
-    pub const ALL_COLUMNS: [(&'static str, &'static str); 10] = [
+    pub const ALL_COLUMNS: [(&'static str, &'static str); 11] = [
         ("grants", "access_token"),
         ("grants", "refresh_token"),
         ("client_registrations", "client_secret"),
         ("client_registrations", "handle"),
+        ("client_registrations", "dpop_key"),
         ("gateways", "static_header"),
         ("authorization_requests", "pkce_verifier"),
         ("provider_revocations", "access_token"),
@@ -50,6 +51,11 @@ impl Place {
     /// By which a dynamic registration is removed.
     pub fn registration_handle(id: ClientRegistrationId) -> Self {
         Self::new("client_registrations", "handle", &id)
+    }
+
+    /// The key that a client's tokens are bound to.
+    pub fn dpop_key(id: ClientRegistrationId) -> Self {
+        Self::new("client_registrations", "dpop_key", &id)
     }
 
     /// The value of a gateway's static header.
@@ -101,14 +107,15 @@ mod tests {
             Place::grant_refresh_token(id.into()),
             Place::client_secret(id.into()),
             Place::registration_handle(id.into()),
+            Place::dpop_key(id.into()),
             Place::static_header(id.into()),
             Place::pkce_verifier(id.into()),
         ];
         // What waits in the outbox is sealed as it was in its first place: a grant's tokens, a registration's secret.
-        assert_eq!(places.each_ref().map(Place::column), Place::ALL_COLUMNS[..6]);
+        assert_eq!(places.each_ref().map(Place::column), Place::ALL_COLUMNS[..7]);
         assert_eq!(places[0].to_string(), format!("grants/access_token/{id}"));
         let of_row = |(table, column)| Place::of_row(table, column, &id.to_string());
-        let homes = [0, 1, 2, 3, 4, 5, 0, 1, 2, 3].map(|home: usize| Some(places[home].clone()));
+        let homes = [0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3].map(|home: usize| Some(places[home].clone()));
         assert_eq!(Place::ALL_COLUMNS.map(of_row), homes);
         assert_eq!(of_row(("users", "email")), None);
     }

@@ -4,7 +4,7 @@
 use super::answer::CallError;
 use super::{Inner, Link};
 use bytes::Bytes;
-use doorward_broker::{Access, Caller, StepUp, UpstreamHeader, wanted_scopes};
+use doorward_broker::{Access, Caller, DPOP, StepUp, UpstreamHeader, wanted_scopes};
 use doorward_domain::Gateway;
 use doorward_outbound::{OutboundError, OutboundRequest};
 use http::{HeaderMap, Method, Response, StatusCode};
@@ -19,6 +19,8 @@ pub(super) struct Exchange<'a> {
     pub(super) gateway: &'a Arc<Gateway>,
     pub(super) header: Option<UpstreamHeader>,
     refusals: u8,
+    /// The upstream wanted something of its own in the proof, and got it.
+    gave_nonce: bool,
 }
 
 impl<'a> Exchange<'a> {
@@ -30,7 +32,7 @@ impl<'a> Exchange<'a> {
     ) -> Result<Self, CallError> {
         let access = inner.broker.access(caller, gateway).await?;
         let header = header_of(access, gateway)?;
-        Ok(Self { inner, caller, gateway, header, refusals: 0 })
+        Ok(Self { inner, caller, gateway, header, refusals: 0, gave_nonce: false })
     }
 
     /// Sends one message. `limit`: until the headers of the answer are there.
@@ -45,6 +47,9 @@ impl<'a> Exchange<'a> {
             let answered = self.inner.outbound.stream_within(request, limit).await;
             let response = answered.map_err(|error| unreachable_error(self.gateway, &error))?;
             let status = response.status();
+            if self.wants_nonce(&response) {
+                continue;
+            }
             // Some servers answer 401 where a scope is missing.
             if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
                 && let Some(wanted) = wanted_scopes(response.headers())
@@ -57,6 +62,16 @@ impl<'a> Exchange<'a> {
             }
             self.renew().await?;
         }
+    }
+
+    /// Notes what the upstream wants in the next proof; whether this request is to be sent again with it, once
+    /// (RFC 9449 §9).
+    fn wants_nonce(&mut self, response: &Response<Incoming>) -> bool {
+        let Some(proof) = self.header.as_ref().and_then(|header| header.proof.as_ref()) else { return false };
+        let is_new = proof.note_nonce(response.headers());
+        let again = is_new && response.status() == StatusCode::UNAUTHORIZED && !self.gave_nonce;
+        self.gave_nonce |= again;
+        again
     }
 
     fn note_use(&self, status: StatusCode) {
@@ -157,6 +172,8 @@ fn request_to(
 ) -> OutboundRequest {
     if let Some(credential) = credential {
         headers.insert(credential.name.clone(), credential.value.clone());
+        let proof = credential.proof.as_ref().and_then(|proof| proof.header(&Method::POST, &gateway.url));
+        headers.extend(proof.map(|proof| (DPOP, proof)));
     }
     OutboundRequest { method: Method::POST, url: gateway.url.clone(), headers, body }
 }

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, header};
 
-/// What a Bearer challenge said.
+/// What a Bearer challenge said, or a DPoP one where no other is there.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Challenge {
     /// Where the protected resource's metadata is.
@@ -11,15 +11,19 @@ pub struct Challenge {
     pub scopes: Option<Vec<String>>,
     /// Why a token was refused, e.g. `insufficient_scope` (RFC 6750 §3.1).
     pub error: Option<String>,
+    /// Only tokens that are bound to a key are taken (RFC 9449 §7.1).
+    pub dpop: bool,
 }
 
-/// Reads the first Bearer challenge among the headers.
+/// Reads the first Bearer challenge among the headers, else the first DPoP one.
 pub fn read(headers: &HeaderMap) -> Challenge {
-    let values = headers.get_all(header::WWW_AUTHENTICATE).iter();
-    let Some(parameters) = values.filter_map(|value| value.to_str().ok()).find_map(bearer) else {
+    let values = || headers.get_all(header::WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    let bearer = values().find_map(|value| of_scheme(value, "bearer"));
+    let dpop = bearer.is_none();
+    let Some(parameters) = bearer.or_else(|| values().find_map(|value| of_scheme(value, "dpop"))) else {
         return Challenge::default();
     };
-    let mut challenge = Challenge::default();
+    let mut challenge = Challenge { dpop, ..Challenge::default() };
     for (name, value) in parameters {
         match name.to_ascii_lowercase().as_str() {
             "resource_metadata" => challenge.resource_metadata = Some(value),
@@ -31,15 +35,15 @@ pub fn read(headers: &HeaderMap) -> Challenge {
     challenge
 }
 
-/// The parameters after `Bearer`, wherever it stands among the schemes of one header.
-fn bearer(value: &str) -> Option<Vec<(String, String)>> {
+/// The parameters after a scheme, wherever it stands among the schemes of one header.
+fn of_scheme(value: &str, scheme: &str) -> Option<Vec<(String, String)>> {
     let lower = value.to_ascii_lowercase();
-    let at = lower.match_indices("bearer").map(|(at, _)| at).find(|&at| {
+    let at = lower.match_indices(scheme).map(|(at, _)| at).find(|&at| {
         let before = value[..at].trim_end();
-        let after = value[at + 6..].chars().next();
+        let after = value[at + scheme.len()..].chars().next();
         (before.is_empty() || before.ends_with(',')) && after.is_none_or(char::is_whitespace)
     })?;
-    Some(parameters(&value[at + 6..]))
+    Some(parameters(&value[at + scheme.len()..]))
 }
 
 /// `name=token` and `name="quoted"`, separated by commas, until something else comes.

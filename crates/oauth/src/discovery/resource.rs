@@ -12,6 +12,8 @@ pub(super) struct ProtectedResource {
     pub(super) resource: String,
     pub(super) authorization_server: String,
     pub(super) scopes: Option<Vec<String>>,
+    /// RFC 9728 §2, `dpop_bound_access_tokens_required`.
+    pub(super) wants_bound_tokens: bool,
 }
 
 #[derive(Deserialize)]
@@ -20,6 +22,8 @@ struct Document {
     #[serde(default)]
     authorization_servers: Vec<String>,
     scopes_supported: Option<Vec<String>>,
+    #[serde(default)]
+    dpop_bound_access_tokens_required: bool,
 }
 
 impl OAuthClient {
@@ -49,6 +53,7 @@ impl OAuthClient {
             resource: upstream.to_string(),
             authorization_server: origin(upstream),
             scopes: None,
+            wants_bound_tokens: false,
         })
     }
 
@@ -81,6 +86,7 @@ fn checked(upstream: &Url, document: Document) -> Result<ProtectedResource, Disc
         resource: document.resource,
         authorization_server,
         scopes: document.scopes_supported,
+        wants_bound_tokens: document.dpop_bound_access_tokens_required,
     })
 }
 

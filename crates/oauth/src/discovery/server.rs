@@ -17,6 +17,8 @@ pub(super) struct AuthorizationServer {
     pub(super) iss_promised: bool,
     pub(super) token_endpoint_auth_methods: Option<Vec<String>>,
     pub(super) client_id_metadata_document_supported: bool,
+    /// It binds tokens to keys by the algorithm that we sign with (RFC 9449 §5.1).
+    pub(super) can_bind: bool,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +36,8 @@ struct Document {
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     client_id_metadata_document_supported: bool,
+    #[serde(default)]
+    dpop_signing_alg_values_supported: Vec<String>,
 }
 
 impl OAuthClient {
@@ -100,6 +104,7 @@ fn checked(expected: &str, document: Document) -> Result<AuthorizationServer, Di
         iss_promised: document.authorization_response_iss_parameter_supported,
         token_endpoint_auth_methods: document.token_endpoint_auth_methods_supported,
         client_id_metadata_document_supported: document.client_id_metadata_document_supported,
+        can_bind: document.dpop_signing_alg_values_supported.iter().any(|algorithm| algorithm == "ES256"),
         issuer,
     })
 }

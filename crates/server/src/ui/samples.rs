@@ -81,6 +81,7 @@ fn oauth(host: &str, scopes: &[&str]) -> GatewayAuthorization {
             client_secret: Some(sealed()),
             assertion_kid: None,
             handle: None,
+            dpop_key: None,
             fingerprint: Fingerprint(String::new()),
             token_endpoint_auth: TokenEndpointAuth::Post,
         },

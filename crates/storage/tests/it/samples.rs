@@ -111,6 +111,7 @@ pub(crate) fn oauth(upstream: &Url) -> OAuthSettings {
             client_secret: Some(sealed("client secret")),
             assertion_kid: None,
             handle: None,
+            dpop_key: None,
             fingerprint: Fingerprint("to be computed".into()),
             token_endpoint_auth: TokenEndpointAuth::Basic,
         },

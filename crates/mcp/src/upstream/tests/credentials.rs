@@ -46,6 +46,7 @@ pub(crate) async fn oauth_gateway(house: &House, upstream: &Upstream, provider: 
             client_secret: None,
             assertion_kid: None,
             handle: None,
+            dpop_key: None,
             fingerprint,
             token_endpoint_auth: TokenEndpointAuth::None,
         },
