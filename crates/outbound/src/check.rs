@@ -17,6 +17,10 @@ pub enum Refusal {
     Fragment { host: String },
     #[error("the URL at {host} is too long or holds a character that HTTP cannot send")]
     Malformed { host: String },
+    #[error(
+        "{host} is a private name, which a proxy would resolve unchecked; to reach it directly, use the setting {setting}"
+    )]
+    NameThroughProxy { host: String, setting: String },
     #[error("{host} leads to {address}, {what}; to allow it, use the setting {setting}")]
     Address { host: String, address: IpAddr, what: &'static str, setting: String },
 }

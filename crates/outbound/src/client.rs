@@ -4,8 +4,9 @@ use crate::check::{self, Refusal};
 use crate::connector::{Connector, root_cause};
 use crate::error::OutboundError;
 use crate::policy::EgressPolicy;
+use crate::proxy::OutboundProxy;
 use crate::resolver::Resolver;
-use crate::tls;
+use crate::tls::{self, ExtraRoots};
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -85,6 +86,17 @@ impl Outbound {
         Self::with_roots(policy, request_timeout, tls::system_roots())
     }
 
+    /// As [`Outbound::new`], perhaps through a proxy, and trusting further roots beside the machine's.
+    pub fn through(
+        policy: EgressPolicy,
+        request_timeout: Duration,
+        proxy: Option<OutboundProxy>,
+        extra: ExtraRoots,
+    ) -> Result<Self, OutboundError> {
+        let roots = extra.beside(tls::system_roots());
+        Self::built(policy, request_timeout, roots, Resolver::System, proxy)
+    }
+
     /// As [`Outbound::new`], but trusts other roots.
     pub fn with_roots(
         policy: EgressPolicy,
@@ -101,10 +113,20 @@ impl Outbound {
         roots: RootCertStore,
         resolver: Resolver,
     ) -> Result<Self, OutboundError> {
+        Self::built(policy, request_timeout, roots, resolver, None)
+    }
+
+    fn built(
+        policy: EgressPolicy,
+        request_timeout: Duration,
+        roots: RootCertStore,
+        resolver: Resolver,
+        proxy: Option<OutboundProxy>,
+    ) -> Result<Self, OutboundError> {
         let tls =
             tls::client_config(roots).map_err(|error| OutboundError::Setup { why: error.to_string() })?;
         let policy = Arc::new(policy);
-        let connector = Connector::new(policy.clone(), resolver, tls, CONNECT_WITHIN);
+        let connector = Connector::new(policy.clone(), resolver, proxy, tls, CONNECT_WITHIN);
         Ok(Self::over(policy, request_timeout, connector))
     }
 

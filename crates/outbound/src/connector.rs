@@ -1,8 +1,10 @@
 //! The connector: resolves, checks every address, and connects only to one that passed. The address is
-//! never looked up a second time between the check and the connection (no DNS rebinding).
+//! never looked up a second time between the check and the connection (no DNS rebinding). Through a forward proxy,
+//! see `proxy.rs`.
 
 use crate::check::Refusal;
 use crate::policy::EgressPolicy;
+use crate::proxy::{self, OutboundProxy};
 use crate::resolver::Resolver;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -35,6 +37,8 @@ pub(crate) enum ConnectError {
     NoAddress,
     #[error("no connection: {0}")]
     Tcp(String),
+    #[error("no way through the proxy: {0}")]
+    Proxy(String),
     #[error("the TLS handshake failed: {0}")]
     Handshake(String),
     #[error("no connection in time")]
@@ -46,6 +50,7 @@ pub(crate) enum ConnectError {
 struct GuardedTcp {
     policy: Arc<EgressPolicy>,
     resolver: Resolver,
+    proxy: Option<OutboundProxy>,
 }
 
 /// TCP to a checked address, TLS over it for https, all within the time limit.
@@ -60,6 +65,7 @@ impl Connector {
     pub(crate) fn new(
         policy: Arc<EgressPolicy>,
         resolver: Resolver,
+        proxy: Option<OutboundProxy>,
         tls: ClientConfig,
         limit: Duration,
     ) -> Self {
@@ -67,7 +73,7 @@ impl Connector {
             .with_tls_config(tls)
             .https_or_http()
             .enable_all_versions()
-            .wrap_connector(GuardedTcp { policy, resolver });
+            .wrap_connector(GuardedTcp { policy, resolver, proxy });
         Self { https, limit }
     }
 }
@@ -104,6 +110,12 @@ impl Service<Uri> for GuardedTcp {
     fn call(&mut self, target: Uri) -> Self::Future {
         let guard = self.clone();
         Box::pin(async move {
+            if let Some(proxy) = &guard.proxy
+                && let Some(mut tunnel) = proxy.tunnel(&target, &guard.resolver)
+            {
+                guard.check_through(proxy, &target)?;
+                return tunnel.call(target).await.map_err(|error| proxy::no_tunnel(&error));
+            }
             let addresses = guard.checked_addresses(&target).await?;
             let stream =
                 connect_first(&addresses).await.map_err(|error| ConnectError::Tcp(error.to_string()))?;
@@ -115,6 +127,18 @@ impl Service<Uri> for GuardedTcp {
 }
 
 impl GuardedTcp {
+    /// Judges a target that the proxy resolves: an address as ever, a name by its form.
+    fn check_through(&self, proxy: &OutboundProxy, target: &Uri) -> Result<(), Refusal> {
+        let host = target.host().unwrap_or_default();
+        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) => self
+                .policy
+                .judge(address)
+                .map_err(|forbidden| Refusal::of_address(&self.policy, host, forbidden)),
+            Err(_) => proxy.check_name(host),
+        }
+    }
+
     /// The addresses of the target that may be connected to; at least one.
     async fn checked_addresses(&self, target: &Uri) -> Result<Vec<SocketAddr>, ConnectError> {
         let host = target.host().unwrap_or_default();
@@ -149,7 +173,7 @@ impl GuardedTcp {
 
 /// The first connection that stands. Addresses are tried in order, each a moment after the one before
 /// (RFC 8305 §5), so that a dead IPv6 route does not cost the whole time limit.
-async fn connect_first(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
+pub(crate) async fn connect_first(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
     let mut waiting = addresses.iter();
     let mut trying = FuturesUnordered::new();
     loop {

@@ -12,7 +12,7 @@ use doorward_broker::{Broker, BrokerError, BrokerParts, NewPerson};
 use doorward_domain::{Clock, Entropy, KeyId};
 use doorward_mcp::{McpParts, McpService};
 use doorward_oauth::{OAuthClient, TemplateError};
-use doorward_outbound::{Outbound, OutboundError};
+use doorward_outbound::{Outbound, OutboundError, OutboundProxy};
 use doorward_storage::{Storage, StorageError};
 use doorward_vault::{KeyRingError, RingFileError, Vault};
 use secrecy::ExposeSecret;
@@ -28,6 +28,7 @@ pub struct App {
     webhook: Option<Webhook>,
     directory: DataDir,
     keeps_ring: bool,
+    proxy: Option<OutboundProxy>,
 }
 
 /// Why the start stops. One clear sentence each.
@@ -84,7 +85,12 @@ impl App {
             // On SQLite this process is alone, so nobody is at work on these. Replicas find them under the lease.
             storage.recover_interrupted_refreshes(clock.now()).await?;
         }
-        let outbound = Outbound::new(settings.egress.clone(), settings.request_timeout)?;
+        let outbound = Outbound::through(
+            settings.egress.clone(),
+            settings.request_timeout,
+            settings.proxy.clone(),
+            settings.extra_roots.clone(),
+        )?;
         let to_webhook = outbound.clone();
         let broker = Broker::new(BrokerParts {
             storage: storage.clone(),
@@ -116,9 +122,10 @@ impl App {
         let webhook = webhook.transpose().map_err(StartError::Webhook)?;
         let checkpoints = Checkpoints::new(settings.audit_checkpoint_file.clone());
         let keeps_ring = settings.key_ring.is_none();
+        let proxy = settings.proxy.clone();
         let facts = Arc::new(facts(settings));
         let state = AppState { broker, catalogs, trial, facts };
-        Ok(Self { state, mcp, storage, vault, checkpoints, webhook, directory, keeps_ring })
+        Ok(Self { state, mcp, storage, vault, checkpoints, webhook, directory, keeps_ring, proxy })
     }
 
     /// Every route, ready to serve.
@@ -144,6 +151,11 @@ impl App {
     /// Whether the key ring is one that Doorward generated and keeps in the data directory.
     pub(crate) fn keeps_ring(&self) -> bool {
         self.keeps_ring
+    }
+
+    /// The forward proxy of outbound calls.
+    pub(crate) fn proxy(&self) -> Option<&OutboundProxy> {
+        self.proxy.as_ref()
     }
 
     /// The data directory, which this process holds.

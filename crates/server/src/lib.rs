@@ -20,6 +20,7 @@ mod router;
 pub mod settings;
 mod state;
 mod telemetry;
+pub mod tls;
 mod ui;
 mod webhook;
 

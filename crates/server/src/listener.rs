@@ -1,4 +1,4 @@
-//! Listening, serving and stopping: HTTP/1.1 and HTTP/2 on every address, each request with its peer,
+//! Listening, serving and stopping: HTTP/1.1 and HTTP/2 on every address, with or without TLS, each request with its peer,
 //! a time limit for slow headers, and an end that lets answers finish.
 
 use crate::extract::Peer;
@@ -11,8 +11,10 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -35,6 +37,16 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Serves on one listener until `stop`, then lets answers finish for a while.
 pub fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> JoinHandle<()> {
+    serve_over(listener, None, router, stop)
+}
+
+/// As [`serve`], over TLS where there is an acceptor.
+pub fn serve_over(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         let connections = GracefulShutdown::new();
         loop {
@@ -43,7 +55,9 @@ pub fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> 
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => connection(stream, peer, router.clone(), connections.watcher()),
+                Ok((stream, peer)) => {
+                    connection(stream, peer, tls.clone(), router.clone(), connections.watcher());
+                }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -58,24 +72,42 @@ pub fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> 
     })
 }
 
-fn connection(stream: TcpStream, peer: SocketAddr, router: Router, watcher: Watcher) {
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    watcher: Watcher,
+) {
     // Answers are small and wait for nothing: without this, Nagle's algorithm would delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot switch off delays on a connection");
     }
     tokio::spawn(async move {
-        let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
-            request.extensions_mut().insert(Peer(peer));
-            router.clone().oneshot(request.map(Body::new))
-        });
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
-        builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!(%error, "a connection broke");
+        let Some(tls) = tls else { return requests(stream, peer, router, watcher).await };
+        match tokio::time::timeout(HEADERS_WITHIN, tls.accept(stream)).await {
+            Ok(Ok(stream)) => requests(stream, peer, router, watcher).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
         }
     });
+}
+
+async fn requests<S>(stream: S, peer: SocketAddr, router: Router, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        router.clone().oneshot(request.map(Body::new))
+    });
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "a connection broke");
+    }
 }
 
 #[cfg(test)]

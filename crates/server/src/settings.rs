@@ -10,8 +10,9 @@ pub use raw::RawSettings;
 
 pub(crate) use environment::Environment;
 
+use crate::tls::TlsFiles;
 use doorward_domain::{Password, Policy};
-use doorward_outbound::EgressPolicy;
+use doorward_outbound::{EgressPolicy, ExtraRoots, OutboundProxy};
 use ipnet::IpNet;
 use secrecy::SecretString;
 use std::net::SocketAddr;
@@ -32,7 +33,13 @@ pub struct Settings {
     /// Becomes the first administrator while there is none.
     pub administrator: Option<AdministratorSetting>,
     pub egress: EgressPolicy,
+    /// The company's forward proxy.
+    pub proxy: Option<OutboundProxy>,
+    /// Authorities that are trusted beside the machine's.
+    pub extra_roots: ExtraRoots,
     pub trusted_proxies: Vec<IpNet>,
+    /// TLS of our own; none: a proxy in front has it, or this is loopback.
+    pub tls: Option<TlsFiles>,
     /// On loopback.
     pub metrics_listen: SocketAddr,
     /// Own provider templates, which add to or replace the shipped ones.

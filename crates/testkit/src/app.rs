@@ -10,7 +10,7 @@ use doorward_demo::{AuthorizationServerOptions, Demo};
 use doorward_domain::{
     Audience, ClientSecret, Clock, Entropy, Gateway, GatewayState, Password, Policy, Role, UserId,
 };
-use doorward_outbound::EgressPolicy;
+use doorward_outbound::{EgressPolicy, ExtraRoots};
 use doorward_server::settings::{AdministratorSetting, DatabaseSetting, LogFormat, WebhookSetting};
 use doorward_server::{App, Settings, listener};
 use secrecy::{ExposeSecret, SecretString};
@@ -59,6 +59,8 @@ pub struct TestAppOptions {
     pub key_ring: Option<String>,
     /// Where the client ID metadata document is said to be; none: under the public URL.
     pub client_metadata_url: Option<url::Url>,
+    /// What else differs; the last word.
+    pub adjust: Option<Box<dyn FnOnce(&mut Settings) + Send>>,
 }
 
 /// Somebody with an account, and the means to act as them without a network.
@@ -94,6 +96,9 @@ impl TestApp {
             settings.key_ring = Some(SecretString::from(KEY_RING));
         }
         settings.key_ring = options.key_ring.map(SecretString::from).or(settings.key_ring);
+        if let Some(adjust) = options.adjust {
+            adjust(&mut settings);
+        }
         let app = App::build(settings, clock.clone(), Entropy).await.expect("the app starts");
         let stop = CancellationToken::new();
         drop(listener::serve(listening, app.router(), stop.clone()));
@@ -275,7 +280,10 @@ pub fn settings(directory: &TempDir, origin: &str) -> Settings {
         key_ring: None,
         administrator: None,
         egress: EgressPolicy::parse("127.0.0.1", "127.0.0.1").expect("these settings are right"),
+        proxy: None,
+        extra_roots: ExtraRoots::default(),
         trusted_proxies: Vec::new(),
+        tls: None,
         providers_dir: None,
         client_metadata_url: None,
         metrics_listen: loopback,

@@ -2,11 +2,13 @@
 
 pub mod app;
 pub mod browser;
+pub mod certificates;
 pub mod client;
 pub mod glewlwyd;
 pub mod mcp_client;
 pub mod oidc_provider;
 pub mod postgres;
 pub mod provider;
+pub mod proxies;
 pub mod revoke_load;
 pub mod rig;

@@ -72,6 +72,7 @@ async fn examine(app: &App, out: &Out) -> Result<(), CommandError> {
     let caller = operator();
     let mut findings = vec![database(app).await, files(app)];
     findings.extend(key_place(app));
+    findings.extend(proxy(app));
     findings.extend(keys(app, &caller).await?);
     findings.extend(cleanup(app, &caller).await?);
     findings.extend(providers(app, &caller).await?);
@@ -127,6 +128,16 @@ fn key_place(app: &App) -> Option<Finding> {
         // PostgreSQL: there is no file of ours.
         (Ok(_), Err(_)) => None,
     }
+}
+
+/// Through a proxy the guard sees names, not the addresses behind them.
+fn proxy(app: &App) -> Option<Finding> {
+    let proxy = app.proxy()?;
+    Some(Finding::Advice(format!(
+        "outbound calls go through {}, which resolves names itself: whether a public name leads inside cannot be seen \
+         from here, so let the proxy refuse private addresses",
+        proxy.host()
+    )))
 }
 
 async fn keys(app: &App, caller: &Caller) -> Result<Vec<Finding>, CommandError> {

@@ -3,6 +3,7 @@
 use super::{CommandError, control};
 use crate::app::{App, StartError};
 use crate::settings::Settings;
+use crate::tls::Tls;
 use crate::{jobs, listener, metrics_listener};
 use std::io;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 /// Bound listeners: whoever has them can say where to go before anything is served.
 pub(super) struct Listeners {
     public: Vec<TcpListener>,
+    tls: Option<Tls>,
     metrics: TcpListener,
 }
 
@@ -35,7 +37,8 @@ impl Listeners {
                 "DOORWARD_LISTEN: no address is available here",
             ));
         }
-        Ok(Self { public, metrics: listener::bind(settings.metrics_listen).await? })
+        let tls = settings.tls.clone().map(Tls::load).transpose().map_err(io::Error::other)?;
+        Ok(Self { public, tls, metrics: listener::bind(settings.metrics_listen).await? })
     }
 }
 
@@ -51,7 +54,11 @@ pub(super) async fn until_stopped(app: &Arc<App>, listeners: Listeners) -> Resul
     let mut serving =
         vec![listener::serve(listeners.metrics, metrics_listener::router(handle), stop.clone())];
     for public in listeners.public {
-        serving.push(listener::serve(public, router.clone(), stop.clone()));
+        let acceptor = listeners.tls.as_ref().map(Tls::acceptor);
+        serving.push(listener::serve_over(public, acceptor, router.clone(), stop.clone()));
+    }
+    if let Some(tls) = listeners.tls {
+        serving.push(tokio::spawn(tls.follow(stop.clone())));
     }
     let commands = control::bind(app.directory()).map_err(StartError::from)?;
     serving.push(control::serve(commands, Arc::clone(app), stop.clone()));

@@ -5,9 +5,10 @@ use super::policy::RawPolicy;
 use super::{
     AdministratorSetting, DatabaseSetting, Environment, LogFormat, SettingError, Settings, WebhookSetting,
 };
+use crate::tls::TlsFiles;
 use clap::Args;
 use doorward_domain::Password;
-use doorward_outbound::EgressPolicy;
+use doorward_outbound::{EgressPolicy, ExtraRoots, OutboundProxy};
 use secrecy::SecretString;
 use std::path::PathBuf;
 
@@ -33,9 +34,21 @@ pub struct RawSettings {
     /// Hosts that outbound calls may reach over plain http, separated by commas
     #[arg(long, global = true, env = "DOORWARD_ALLOW_HTTP_HOSTS", value_name = "HOSTS")]
     pub allow_http_hosts: Option<String>,
+    /// What is reached without DOORWARD_OUTBOUND_PROXY: hosts, domains, networks, separated by commas
+    #[arg(long, global = true, env = "DOORWARD_NO_PROXY", value_name = "HOSTS")]
+    pub no_proxy: Option<String>,
+    /// Certificates of authorities that are trusted beside the machine's, as PEM
+    #[arg(long, global = true, env = "DOORWARD_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<String>,
     /// Proxies whose X-Forwarded-For counts: networks, separated by commas
     #[arg(long, global = true, env = "DOORWARD_TRUSTED_PROXIES", value_name = "NETWORKS")]
     pub trusted_proxies: Option<String>,
+    /// The certificate chain to serve TLS with, as PEM; read again when it changes [default: no TLS]
+    #[arg(long, global = true, env = "DOORWARD_TLS_CERT_FILE", value_name = "FILE")]
+    pub tls_cert_file: Option<String>,
+    /// Its private key, as PEM
+    #[arg(long, global = true, env = "DOORWARD_TLS_KEY_FILE", value_name = "FILE")]
+    pub tls_key_file: Option<String>,
     /// Where Prometheus reads /metrics; on loopback [default: 127.0.0.1:4445]
     #[arg(long, global = true, env = "DOORWARD_METRICS_LISTEN", value_name = "ADDRESS")]
     pub metrics_listen: Option<String>,
@@ -81,7 +94,13 @@ impl RawSettings {
                 &given(&self.allow_http_hosts, ""),
             )
             .map_err(|error| wrong("outbound settings", error))?,
+            proxy: proxy(&given(&self.no_proxy, ""), environment)?,
+            extra_roots: match given(&self.ca_file, "") {
+                file if file.is_empty() => ExtraRoots::default(),
+                file => ExtraRoots::read(file.as_ref()).map_err(|error| wrong("DOORWARD_CA_FILE", error))?,
+            },
             trusted_proxies: parse::networks("DOORWARD_TRUSTED_PROXIES", &given(&self.trusted_proxies, ""))?,
+            tls: tls(given(&self.tls_cert_file, ""), given(&self.tls_key_file, ""))?,
             metrics_listen: parse::metrics_listen(&given(&self.metrics_listen, "127.0.0.1:4445"))?,
             providers_dir: self.providers_dir.filter(|path| !path.trim().is_empty()).map(PathBuf::from),
             client_metadata_url: self
@@ -121,6 +140,27 @@ fn database(environment: &Environment) -> Result<DatabaseSetting, SettingError> 
             "use a postgres:// URL, or leave it out for SQLite in the data directory",
         )),
     }
+}
+
+/// Both or neither.
+fn tls(certificate: String, key: String) -> Result<Option<TlsFiles>, SettingError> {
+    match (certificate.is_empty(), key.is_empty()) {
+        (true, true) => Ok(None),
+        (false, false) => Ok(Some(TlsFiles { certificate: certificate.into(), key: key.into() })),
+        (false, true) => {
+            Err(wrong("DOORWARD_TLS_KEY_FILE", "DOORWARD_TLS_CERT_FILE is set, so set this too"))
+        }
+        (true, false) => {
+            Err(wrong("DOORWARD_TLS_CERT_FILE", "DOORWARD_TLS_KEY_FILE is set, so set this too"))
+        }
+    }
+}
+
+/// The URL is not repeated: it may hold a password.
+fn proxy(no_proxy: &str, environment: &Environment) -> Result<Option<OutboundProxy>, SettingError> {
+    let name = "DOORWARD_OUTBOUND_PROXY";
+    let parsed = environment.secret(name)?.map(|url| OutboundProxy::parse(&url, no_proxy));
+    parsed.transpose().map_err(|error| wrong(name, error))
 }
 
 /// Both or neither: an unsigned notice could be anybody's.
@@ -214,6 +254,34 @@ mod tests {
         assert!(check(&[secret]).unwrap_err().to_string().starts_with("DOORWARD_WEBHOOK_URL: "));
         let wrong = check(&[("DOORWARD_WEBHOOK_URL", "canary"), secret]).unwrap_err().to_string();
         assert!(wrong.starts_with("DOORWARD_WEBHOOK_URL: ") && !wrong.contains("canary"), "{wrong}");
+    }
+
+    #[test]
+    fn a_proxy_prints_no_password_and_a_wrong_one_is_not_repeated() {
+        let settings = check(&[("DOORWARD_OUTBOUND_PROXY", "http://u:canary@proxy.example:3128")]).unwrap();
+        assert_eq!(settings.proxy.as_ref().map(OutboundProxy::host), Some("proxy.example"));
+        assert!(!format!("{settings:?}").contains("canary"));
+        let wrong =
+            check(&[("DOORWARD_OUTBOUND_PROXY", "https://u:canary@proxy.example")]).unwrap_err().to_string();
+        assert!(wrong.starts_with("DOORWARD_OUTBOUND_PROXY: give") && !wrong.contains("canary"), "{wrong}");
+        let no_roots = RawSettings { ca_file: Some("/nowhere/ca.pem".to_owned()), ..RawSettings::default() };
+        assert!(told(no_roots).starts_with("DOORWARD_CA_FILE: cannot read /nowhere/ca.pem"));
+    }
+
+    #[test]
+    fn tls_needs_a_certificate_and_its_key() {
+        let with = |certificate: Option<&str>, key: Option<&str>| {
+            let text = |text: Option<&str>| text.map(str::to_owned);
+            RawSettings {
+                tls_cert_file: text(certificate),
+                tls_key_file: text(key),
+                ..RawSettings::default()
+            }
+        };
+        let both = with(Some("c.pem"), Some("k.pem")).check(&Environment::default()).unwrap();
+        assert_eq!(both.tls, Some(TlsFiles { certificate: "c.pem".into(), key: "k.pem".into() }));
+        assert!(told(with(Some("c.pem"), None)).starts_with("DOORWARD_TLS_KEY_FILE: "));
+        assert!(told(with(None, Some("k.pem"))).starts_with("DOORWARD_TLS_CERT_FILE: "));
     }
 
     #[test]

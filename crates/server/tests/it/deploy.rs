@@ -121,3 +121,17 @@ async fn r28_a_server_that_just_started_has_run_cleanup_and_shows_it_also_at_zer
     }
     assert!(running.stop().0);
 }
+
+#[test]
+fn the_systemd_unit_sets_only_what_is_a_setting_and_holds_no_secret() {
+    let (unit, documented) = (text("deploy/systemd/doorward.service"), text("docs/settings.md"));
+    let set: Vec<&str> = unit.lines().filter_map(|line| line.strip_prefix("Environment=")).collect();
+    assert!(set.len() >= 3, "{set:?}");
+    for setting in set {
+        let (name, value) = setting.split_once('=').unwrap();
+        assert!(documented.contains(&format!("`{name}`")), "{name} is no setting");
+        let secret =
+            ["KEY_RING", "PASSWORD", "SECRET", "DATABASE_URL"].iter().any(|word| name.contains(word));
+        assert!(!secret || (name.ends_with("_FILE") && value.starts_with("%d/")), "{setting}");
+    }
+}

@@ -15,4 +15,6 @@ mod deploy;
 mod house;
 mod journey;
 mod program;
+mod proxies;
+mod tls;
 mod ui;
