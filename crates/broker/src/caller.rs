@@ -1,7 +1,6 @@
 //! Who is asking. Without a caller there is no way to a use case; no setting makes one up.
 
 use crate::{Broker, BrokerError};
-use doorward_domain::session::BROWSER_SESSION_IDLE;
 use doorward_domain::{
     Actor, ApiToken, ApiTokenPlain, Audience, Permission, SessionToken, TokenHash, User, UserState,
 };
@@ -97,7 +96,7 @@ impl Broker {
         let hash = doorward_vault::hash_token(plain);
         let now = self.now();
         let Some(session) = self.storage().browser_session(hash).await? else { return Ok(None) };
-        if now >= session.expires_at || now >= session.last_seen_at.plus(BROWSER_SESSION_IDLE) {
+        if !session.lives(now) {
             return Ok(None);
         }
         let Some(user) = self.active_user(session.user_id).await? else { return Ok(None) };
@@ -128,9 +127,7 @@ impl Broker {
             }
             Credential::BrowserSession(hash) => {
                 let found = self.storage().browser_session(*hash).await?;
-                found.is_some_and(|found| {
-                    now < found.expires_at && now < found.last_seen_at.plus(BROWSER_SESSION_IDLE)
-                })
+                found.is_some_and(|found| found.lives(now))
             }
             Credential::CommandLine => true,
         };

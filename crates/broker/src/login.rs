@@ -70,6 +70,8 @@ impl Broker {
         let (session, hash) = self.new_token();
         let now = self.now();
         let row = BrowserSession {
+            id: self.parts.entropy.id(now),
+            address: address.clone(),
             hash,
             user_id: user.id,
             created_at: now,

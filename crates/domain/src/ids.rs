@@ -52,6 +52,8 @@ id! {
     AuditEventId,
     /// One bulk revocation, or bulk force of re-authorization.
     BulkJobId,
+    /// A login in a browser.
+    BrowserSessionId,
     /// One run of cleanup.
     CleanupRunId,
 }

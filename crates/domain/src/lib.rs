@@ -66,8 +66,8 @@ pub use grant_list::{
     GrantCounts, GrantFilter, GrantGateway, GrantSort, GrantSortColumn, GrantUser, ListedGrant,
 };
 pub use ids::{
-    ApiTokenId, AuditEventId, AuthorizationAttemptId, AuthorizationRequestId, BulkJobId, CleanupRunId,
-    ClientRegistrationId, ConnectRequestId, GatewayId, GrantId, UserId,
+    ApiTokenId, AuditEventId, AuthorizationAttemptId, AuthorizationRequestId, BrowserSessionId, BulkJobId,
+    CleanupRunId, ClientRegistrationId, ConnectRequestId, GatewayId, GrantId, UserId,
 };
 pub use likely_fix::likely_fix;
 pub use notice::{Notice, NoticeCursor};

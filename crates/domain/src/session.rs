@@ -1,7 +1,7 @@
 //! A login in a browser, and a legacy MCP client's protocol session. Two different things.
 
 use crate::clock::Timestamp;
-use crate::ids::{ApiTokenId, UserId};
+use crate::ids::{ApiTokenId, BrowserSessionId, UserId};
 use crate::sealed::TokenHash;
 use std::time::Duration;
 
@@ -17,11 +17,21 @@ pub const MCP_SESSION_IDLE: Duration = Duration::from_secs(24 * 3_600);
 /// A login in a browser. The cookie's value is stored as a hash only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrowserSession {
+    pub id: BrowserSessionId,
     pub hash: TokenHash,
     pub user_id: UserId,
+    /// Where the login came from.
+    pub address: Option<String>,
     pub created_at: Timestamp,
     pub last_seen_at: Timestamp,
     pub expires_at: Timestamp,
+}
+
+impl BrowserSession {
+    /// Whether its cookie still opens anything.
+    pub fn lives(&self, now: Timestamp) -> bool {
+        now < self.expires_at && now < self.last_seen_at.plus(BROWSER_SESSION_IDLE)
+    }
 }
 
 /// A legacy MCP client's protocol session, bound to the user and the API token that opened it.

@@ -14,6 +14,7 @@ mod admin_tallies;
 mod admin_users;
 mod api_tokens;
 mod audit_file;
+mod browser_sessions;
 mod catalog;
 mod client_metadata;
 mod connections;
@@ -69,6 +70,8 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(connections::authorize))
         .routes(routes!(api_tokens::list, api_tokens::create))
         .routes(routes!(api_tokens::end))
+        .routes(routes!(browser_sessions::list))
+        .routes(routes!(browser_sessions::end))
         .routes(routes!(gateways::read, gateways::update, gateways::delete))
         .routes(routes!(gateways::refresh));
     // For administrators: the audience `admin`.
@@ -83,6 +86,8 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(admin_keys::rotate))
         .routes(routes!(admin_keys::retire))
         .routes(routes!(admin_users::reset_link))
+        .routes(routes!(browser_sessions::list_of))
+        .routes(routes!(browser_sessions::end_any))
         .routes(routes!(admin_oauth_revoke::revoke_many))
         .routes(routes!(admin_oauth_revoke::reauthorize))
         .routes(routes!(admin_oauth_revoke::reauthorize_many))

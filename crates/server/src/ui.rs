@@ -56,6 +56,7 @@ mod sample_pages;
 mod samples;
 #[cfg(test)]
 mod samples_grants;
+mod sessions;
 mod setup;
 mod statics;
 mod time_line;
@@ -121,8 +122,11 @@ fn access() -> Router<AppState> {
         .route("/ui/connect-a-client", get(connect_client::show).post(connect_client::create))
         .route("/ui/try", get(try_tool::show))
         .route("/ui/try/{slug}", get(try_tool::ask).post(try_tool::call))
+        .route("/ui/sessions", get(sessions::show))
+        .route("/ui/sessions/{id}/end", get(sessions::ask).post(sessions::end))
         .route("/ui/people", get(people::show))
         .route("/ui/people/new", get(person::show).post(person::create))
+        .route("/ui/people/{id}/sessions", get(sessions::show_of))
         .route("/ui/people/{id}/role", get(role::show).post(role::change))
         .route("/ui/people/{id}/{verb}", get(people::ask).post(people::perform))
 }

@@ -70,7 +70,9 @@ CREATE TABLE setup_links (
 
 CREATE TABLE browser_sessions (
     hash BYTEA NOT NULL PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,              -- what people name it by: the hash is shown to nobody
     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    address TEXT,                         -- where the login came from
     created_at BIGINT NOT NULL,
     last_seen_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL

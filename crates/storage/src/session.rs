@@ -6,22 +6,35 @@ use crate::row::{BY_HASH, RowName, text};
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use doorward_domain::session::MCP_SESSION_IDLE;
-use doorward_domain::{BrowserSession, McpSession, NewAuditEvent, Timestamp, TokenHash, UserId};
+use doorward_domain::{
+    BrowserSession, BrowserSessionId, McpSession, NewAuditEvent, Timestamp, TokenHash, UserId,
+};
+
+macro_rules! browser_columns {
+    () => {
+        "id, hash, user_id, address, created_at, last_seen_at, expires_at"
+    };
+}
 
 #[derive(sqlx::FromRow)]
 struct BrowserSessionRow {
+    id: String,
+    hash: Vec<u8>,
     user_id: String,
+    address: Option<String>,
     created_at: i64,
     last_seen_at: i64,
     expires_at: i64,
 }
 
 impl BrowserSessionRow {
-    fn into_session(self, hash: TokenHash) -> Result<BrowserSession, StorageError> {
-        let row = RowName { table: "browser_sessions", id: BY_HASH };
+    fn into_session(self) -> Result<BrowserSession, StorageError> {
+        let row = RowName { table: "browser_sessions", id: &self.id };
         Ok(BrowserSession {
-            hash,
+            id: row.parse("id", &self.id)?,
+            hash: row.hash("hash", &self.hash)?,
             user_id: row.parse("user_id", &self.user_id)?,
+            address: self.address,
             created_at: Timestamp::from_millis(self.created_at),
             last_seen_at: Timestamp::from_millis(self.last_seen_at),
             expires_at: Timestamp::from_millis(self.expires_at),
@@ -72,11 +85,13 @@ impl Storage {
             tx,
             execute,
             sqlx::query(
-                "INSERT INTO browser_sessions (hash, user_id, created_at, last_seen_at, expires_at) \
-                 VALUES ($1, $2, $3, $4, $5)"
+                "INSERT INTO browser_sessions (hash, id, user_id, address, created_at, last_seen_at, expires_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)"
             )
             .bind(session.hash.0.as_slice())
+            .bind(session.id.to_string())
             .bind(session.user_id.to_string())
+            .bind(session.address.as_deref().map(text))
             .bind(session.created_at.millis())
             .bind(session.last_seen_at.millis())
             .bind(session.expires_at.millis())
@@ -91,12 +106,49 @@ impl Storage {
             self,
             "read a login",
             fetch_optional,
-            sqlx::query_as::<_, BrowserSessionRow>(
-                "SELECT user_id, created_at, last_seen_at, expires_at FROM browser_sessions WHERE hash = $1"
-            )
+            sqlx::query_as::<_, BrowserSessionRow>(concat!(
+                "SELECT ",
+                browser_columns!(),
+                " FROM browser_sessions WHERE hash = $1"
+            ))
             .bind(hash.0.as_slice())
         )?;
-        row.map(|row| row.into_session(hash)).transpose()
+        row.map(BrowserSessionRow::into_session).transpose()
+    }
+
+    /// A login by the id that people name it by.
+    pub async fn browser_session_by_id(
+        &self,
+        id: BrowserSessionId,
+    ) -> Result<Option<BrowserSession>, StorageError> {
+        let row = read!(
+            self,
+            "look for a login",
+            fetch_optional,
+            sqlx::query_as::<_, BrowserSessionRow>(concat!(
+                "SELECT ",
+                browser_columns!(),
+                " FROM browser_sessions WHERE id = $1"
+            ))
+            .bind(id.to_string())
+        )?;
+        row.map(BrowserSessionRow::into_session).transpose()
+    }
+
+    /// Every login of a person, the last used first. Some may have ended.
+    pub async fn browser_sessions_of(&self, user: UserId) -> Result<Vec<BrowserSession>, StorageError> {
+        let rows = read!(
+            self,
+            "list the logins of a person",
+            fetch_all,
+            sqlx::query_as::<_, BrowserSessionRow>(concat!(
+                "SELECT ",
+                browser_columns!(),
+                " FROM browser_sessions WHERE user_id = $1 ORDER BY last_seen_at DESC, id"
+            ))
+            .bind(user.to_string())
+        )?;
+        rows.into_iter().map(BrowserSessionRow::into_session).collect()
     }
 
     /// Notes that a login was used.

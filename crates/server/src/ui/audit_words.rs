@@ -84,6 +84,7 @@ pub(super) fn plain(action: &str) -> &str {
         "login" => "Signed in",
         "logout" => "Signed out",
         "login.refused" => "A sign-in was refused",
+        "session.end" => "Ended a browser session",
         "user.create" => "Created a person",
         "user.update" => "Changed a person",
         "user.password_reset" => "Chose a new password",

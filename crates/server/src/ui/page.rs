@@ -59,6 +59,7 @@ pub(crate) enum Here {
     Audit,
     Keys,
     Connections,
+    Sessions,
 }
 
 /// What surrounds a signed-in page.
@@ -163,6 +164,7 @@ impl Note {
             "disabled" => "Disabled: nobody can use it now, and nothing was deleted.",
             "drafted" => "It is a draft again: only administrators can use it.",
             "deleted" => "Deleted.",
+            "session-ended" => "Ended: that browser has to sign in again.",
             "ended" => "The token has ended: whatever used it is refused from now on.",
             "person-disabled" => "Disabled: their sessions and API tokens have ended.",
             "key-rotated" => "A new key seals. What older keys hold is being sealed anew.",

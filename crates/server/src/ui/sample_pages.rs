@@ -34,6 +34,7 @@ fn all() -> Vec<(&'static str, String)> {
         ui::people::samples(),
         ui::person::samples(),
         ui::role::samples(),
+        ui::sessions::samples(),
         ui::setup::samples(),
         ui::token::samples(),
         ui::tokens::samples(),

@@ -172,6 +172,8 @@ pub(crate) fn api_token(user: UserId) -> ApiToken {
 
 pub(crate) fn browser_session(user: UserId) -> BrowserSession {
     BrowserSession {
+        id: Entropy.id(NOW),
+        address: Some("192.0.2.7".into()),
         hash: hash(),
         user_id: user,
         created_at: NOW,

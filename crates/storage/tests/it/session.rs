@@ -24,9 +24,14 @@ async fn a_person_is_signed_out_everywhere_and_nobody_else(stage: &Stage) {
     let storage = &stage.storage;
     let ada = stored_user(storage, "ada@example.com").await;
     let bob = stored_user(storage, "bob@example.com").await;
-    for user in [ada.id, ada.id, bob.id] {
-        storage.insert_browser_session(&browser_session(user), event("login")).await.unwrap();
+    let logins = [ada.id, ada.id, bob.id].map(browser_session);
+    for login in &logins {
+        storage.insert_browser_session(login, event("login")).await.unwrap();
     }
+    storage.touch_browser_session(logins[1].hash, later(5)).await.unwrap();
+    let listed = storage.browser_sessions_of(ada.id).await.unwrap();
+    assert_eq!(listed.iter().map(|login| login.id).collect::<Vec<_>>(), [logins[1].id, logins[0].id]);
+    assert_eq!(storage.browser_session_by_id(logins[2].id).await.unwrap().as_ref(), Some(&logins[2]));
     assert_eq!(storage.end_browser_sessions_of(ada.id, event("logout")).await.unwrap(), 2);
     assert_eq!(stage.number("SELECT count(*) FROM browser_sessions").await, 1);
 }

@@ -162,6 +162,8 @@ impl Stage {
         let setup = app.app.broker().create_reset_link(&app.administrator().caller, alice.id).await.unwrap();
         let setup = format!("{}?{}", setup.path(), setup.query().unwrap());
         let grant = grant_of(&app, &alice, &notes).await;
+        let sessions = root.get("/sessions").await.json["items"].clone();
+        let session = sessions[0]["id"].as_str().expect("root is signed in").to_owned();
         let (attempt, refused_attempt) = attempts(&app, &alice, &short).await;
         use_some(&app, app.administrator()).await;
         let every_health =
@@ -181,6 +183,9 @@ impl Stage {
             ("connect-a-client", "/ui/connect-a-client?gateway=notes".into()),
             ("try", "/ui/try".into()),
             ("try-tool", "/ui/try/notes?tool=add".into()),
+            ("sessions", "/ui/sessions".into()),
+            ("session-end", format!("/ui/sessions/{session}/end")),
+            ("sessions-of", format!("/ui/people/{}/sessions", alice.id)),
             ("people", "/ui/people".into()),
             ("person-new", "/ui/people/new".into()),
             ("person-disable", format!("/ui/people/{}/disable", alice.id)),

@@ -16,6 +16,7 @@ mod oauth_tokens;
 mod pages;
 mod people;
 mod routes;
+mod sessions;
 mod signing_in;
 mod stories;
 mod try_tool;

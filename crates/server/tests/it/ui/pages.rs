@@ -3,7 +3,7 @@
 use super::outsider;
 use doorward_testkit::app::TestApp;
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "/ui",
     "/ui/connections",
     "/ui/tokens",
@@ -11,6 +11,7 @@ const PAGES: [&str; 12] = [
     "/ui/connect-a-client",
     "/ui/oauth-tokens",
     "/ui/oauth-tokens/ended",
+    "/ui/sessions",
     "/ui/people",
     "/ui/people/new",
     "/ui/gateways",

@@ -1,0 +1,88 @@
+//! Where a person is signed in, and ending it: one's own, or somebody's by an administrator.
+
+use crate::{Broker, BrokerError, Caller, Credential};
+use doorward_domain::{BrowserSession, BrowserSessionId, Permission, User, UserId};
+
+/// A login that lives. Its hash is for no answer.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    pub session: BrowserSession,
+    /// It is the one that asks.
+    pub here: bool,
+}
+
+impl Broker {
+    /// Where the caller is signed in, the last used first.
+    pub async fn own_browser_sessions(&self, caller: &Caller) -> Result<Vec<SignedIn>, BrokerError> {
+        self.living_sessions(caller, caller.user.id).await
+    }
+
+    /// Where somebody is signed in.
+    pub async fn browser_sessions_of(
+        &self,
+        caller: &Caller,
+        user: UserId,
+    ) -> Result<(User, Vec<SignedIn>), BrokerError> {
+        caller.require(Permission::ReadUsers)?;
+        let user = self.storage().user(user).await?.ok_or(BrokerError::NotFound { what: "person" })?;
+        let sessions = self.living_sessions(caller, user.id).await?;
+        Ok((user, sessions))
+    }
+
+    /// One login: one's own, or anybody's for those who manage people.
+    pub async fn browser_session(
+        &self,
+        caller: &Caller,
+        id: BrowserSessionId,
+    ) -> Result<BrowserSession, BrokerError> {
+        let found = self.storage().browser_session_by_id(id).await?;
+        let found = found.filter(|session| session.lives(self.now()));
+        let seen = |session: &BrowserSession| {
+            session.user_id == caller.user.id || caller.may(Permission::ManageUsers)
+        };
+        found.filter(seen).ok_or(BrokerError::NotFound { what: "browser session" })
+    }
+
+    /// Ends a login of the caller's own, at once.
+    pub async fn end_own_browser_session(
+        &self,
+        caller: &Caller,
+        id: BrowserSessionId,
+    ) -> Result<(), BrokerError> {
+        let session = self.browser_session(caller, id).await?;
+        if session.user_id != caller.user.id {
+            return Err(BrokerError::NotFound { what: "browser session" });
+        }
+        self.end_session(caller, &session).await
+    }
+
+    /// Ends anybody's login, at once.
+    pub async fn end_any_browser_session(
+        &self,
+        caller: &Caller,
+        id: BrowserSessionId,
+    ) -> Result<(), BrokerError> {
+        caller.require(Permission::ManageUsers)?;
+        let session = self.browser_session(caller, id).await?;
+        self.end_session(caller, &session).await
+    }
+
+    async fn end_session(&self, caller: &Caller, session: &BrowserSession) -> Result<(), BrokerError> {
+        let event = caller.event("session.end").subject(session.id).concerning(session.user_id);
+        if self.storage().end_browser_session(session.hash, event).await? {
+            return Ok(());
+        }
+        Err(BrokerError::NotFound { what: "browser session" })
+    }
+
+    async fn living_sessions(&self, caller: &Caller, user: UserId) -> Result<Vec<SignedIn>, BrokerError> {
+        let now = self.now();
+        let own = match &caller.credential {
+            Credential::BrowserSession(hash) => Some(*hash),
+            Credential::ApiToken(_) | Credential::CommandLine => None,
+        };
+        let sessions = self.storage().browser_sessions_of(user).await?.into_iter();
+        let living = sessions.filter(|session| session.lives(now));
+        Ok(living.map(|session| SignedIn { here: own == Some(session.hash), session }).collect())
+    }
+}
