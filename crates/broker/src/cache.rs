@@ -3,7 +3,7 @@
 
 use crate::access::CachedAccess;
 use crate::directory::Directory;
-use doorward_domain::{ApiToken, Change, GatewayId, TokenHash, User, UserId};
+use doorward_domain::{ApiToken, Change, GatewayId, GroupId, TokenHash, User, UserId};
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Caches {
     pub(crate) api_tokens: ReadThrough<TokenHash, Arc<ApiToken>>,
     pub(crate) users: ReadThrough<UserId, Arc<User>>,
+    /// The groups that a person is in.
+    pub(crate) groups: ReadThrough<UserId, Arc<[GroupId]>>,
     pub(crate) directory: ReadThrough<(), Arc<Directory>>,
     pub(crate) access: ReadThrough<(UserId, GatewayId), Arc<CachedAccess>>,
 }
@@ -27,6 +29,7 @@ impl Caches {
             }
             Change::User(id) => {
                 self.users.invalidate(id);
+                self.groups.invalidate(id);
                 self.access.invalidate_all();
             }
             // The feed carries ids, the cache is keyed by hash; ending a token is rare.

@@ -136,7 +136,10 @@ impl Broker {
         Ok(shown_lives && user.is_some_and(is_same))
     }
 
-    async fn active_user(&self, id: doorward_domain::UserId) -> Result<Option<Arc<User>>, BrokerError> {
+    pub(crate) async fn active_user(
+        &self,
+        id: doorward_domain::UserId,
+    ) -> Result<Option<Arc<User>>, BrokerError> {
         let storage = self.storage();
         let load = async { Ok::<_, BrokerError>(storage.user(id).await?.map(Arc::new)) };
         let user = self.caches.users.get_or_load(&id, storage.feed_is_fresh(), load).await?;

@@ -1,7 +1,7 @@
 //! All gateways, in memory: there are tens of them, and every call looks one up.
 
 use crate::{Broker, BrokerError, Caller};
-use doorward_domain::{Gateway, GatewayId, GatewayState, Permission, Slug};
+use doorward_domain::{Gateway, GatewayId, GatewayState, GroupId, Permission, Slug, User, UserId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -35,18 +35,24 @@ impl Directory {
 }
 
 /// Whether a caller may look at a gateway's settings: whoever sees it, and those who read all of them.
-fn reads(caller: &Caller, gateway: &Gateway) -> bool {
+fn reads(caller: &Caller, groups: &[GroupId], gateway: &Gateway) -> bool {
     let token_allows = caller.api_token().is_none_or(|token| token.allows(gateway.id));
-    sees(caller, gateway) || (caller.may(Permission::ReadGateways) && token_allows)
+    sees(caller, groups, gateway) || (caller.may(Permission::ReadGateways) && token_allows)
 }
 
-/// Whether a caller sees a gateway at all.
-fn sees(caller: &Caller, gateway: &Gateway) -> bool {
-    let by_state = match gateway.state {
-        GatewayState::Published => true,
-        GatewayState::Draft | GatewayState::Disabled => caller.may(Permission::ManageGateways),
+/// Whether a gateway is for a person who is in these groups: the one rule for lists, calls and pages. What
+/// follows from it for grants stands in the storage's `orphan.rs`.
+fn is_for(user: &User, groups: &[GroupId], gateway: &Gateway) -> bool {
+    let is_named = match gateway.state {
+        GatewayState::Published => gateway.access.admits(user.id, groups),
+        GatewayState::Draft | GatewayState::Disabled => false,
     };
-    by_state && caller.api_token().is_none_or(|token| token.allows(gateway.id))
+    is_named || user.role.may(Permission::ManageGateways)
+}
+
+/// Whether a caller sees a gateway at all: it is for them, and for the API token they came with.
+fn sees(caller: &Caller, groups: &[GroupId], gateway: &Gateway) -> bool {
+    is_for(&caller.user, groups, gateway) && caller.api_token().is_none_or(|token| token.allows(gateway.id))
 }
 
 impl Broker {
@@ -60,17 +66,34 @@ impl Broker {
         Ok(directory.unwrap_or_default())
     }
 
-    /// The gateways that a caller sees, by slug: published ones, and for those who manage them all.
+    /// The groups that a person is in.
+    pub(crate) async fn groups_of(&self, user: UserId) -> Result<Arc<[GroupId]>, BrokerError> {
+        let storage = self.storage();
+        let load = async { Ok::<_, BrokerError>(Some(storage.groups_of(user).await?.into())) };
+        let groups = self.caches.groups.get_or_load(&user, storage.feed_is_fresh(), load).await?;
+        Ok(groups.unwrap_or_default())
+    }
+
+    /// Whether somebody who began to use a gateway may still use it.
+    pub async fn may_use(&self, user: UserId, gateway: GatewayId) -> Result<bool, BrokerError> {
+        let Some(user) = self.active_user(user).await? else { return Ok(false) };
+        let (directory, groups) = (self.directory().await?, self.groups_of(user.id).await?);
+        let usable = directory.get(gateway).filter(|gateway| gateway.state != GatewayState::Disabled);
+        Ok(usable.is_some_and(|gateway| is_for(&user, &groups, gateway)))
+    }
+
+    /// The gateways that a caller sees, by slug: published ones that are for them, and for those who manage
+    /// gateways all.
     pub async fn gateways(&self, caller: &Caller) -> Result<Vec<Arc<Gateway>>, BrokerError> {
-        let directory = self.directory().await?;
-        Ok(directory.by_slug.iter().filter(|gateway| sees(caller, gateway)).cloned().collect())
+        let (directory, groups) = (self.directory().await?, self.groups_of(caller.user.id).await?);
+        Ok(directory.by_slug.iter().filter(|gateway| sees(caller, &groups, gateway)).cloned().collect())
     }
 
     /// The gateways that a caller may look at, by slug: for those who read settings, drafts and disabled ones
     /// too. To look is not to use.
     pub async fn readable_gateways(&self, caller: &Caller) -> Result<Vec<Arc<Gateway>>, BrokerError> {
-        let directory = self.directory().await?;
-        Ok(directory.by_slug.iter().filter(|gateway| reads(caller, gateway)).cloned().collect())
+        let (directory, groups) = (self.directory().await?, self.groups_of(caller.user.id).await?);
+        Ok(directory.by_slug.iter().filter(|gateway| reads(caller, &groups, gateway)).cloned().collect())
     }
 
     /// One gateway that the caller may look at.
@@ -79,8 +102,8 @@ impl Broker {
         caller: &Caller,
         id: GatewayId,
     ) -> Result<Arc<Gateway>, BrokerError> {
-        let directory = self.directory().await?;
-        let found = directory.get(id).filter(|gateway| reads(caller, gateway));
+        let (directory, groups) = (self.directory().await?, self.groups_of(caller.user.id).await?);
+        let found = directory.get(id).filter(|gateway| reads(caller, &groups, gateway));
         found.cloned().ok_or(BrokerError::NotFound { what: "gateway" })
     }
 
@@ -93,18 +116,18 @@ impl Broker {
 
     /// One gateway that the caller sees.
     pub async fn gateway(&self, caller: &Caller, id: GatewayId) -> Result<Arc<Gateway>, BrokerError> {
-        let directory = self.directory().await?;
-        let found = directory.get(id).filter(|gateway| sees(caller, gateway));
+        let (directory, groups) = (self.directory().await?, self.groups_of(caller.user.id).await?);
+        let found = directory.get(id).filter(|gateway| sees(caller, &groups, gateway));
         found.cloned().ok_or(BrokerError::NotFound { what: "gateway" })
     }
 
     /// One gateway that the caller sees, by slug.
     pub async fn gateway_by_slug(&self, caller: &Caller, slug: &str) -> Result<Arc<Gateway>, BrokerError> {
-        let directory = self.directory().await?;
+        let (directory, groups) = (self.directory().await?, self.groups_of(caller.user.id).await?);
         let found = Slug::parse(slug)
             .ok()
             .and_then(|slug| directory.get_by_slug(&slug).cloned())
-            .filter(|gateway| sees(caller, gateway));
+            .filter(|gateway| sees(caller, &groups, gateway));
         found.ok_or(BrokerError::NotFound { what: "gateway" })
     }
 }

@@ -76,6 +76,7 @@ impl Broker {
             name,
             url,
             state: input.state.unwrap_or(GatewayState::Draft),
+            access: self.checked_access(input.access.unwrap_or_default()).await?,
             authorization,
             catalog_sharing: input.catalog_sharing.unwrap_or(CatalogSharing::PerUser),
             created_at: now,
@@ -154,6 +155,9 @@ impl Broker {
             after.url = self.checked_upstream(url)?;
         }
         after.state = input.state.unwrap_or(after.state);
+        if let Some(access) = input.access {
+            after.access = self.checked_access(access).await?;
+        }
         after.catalog_sharing = input.catalog_sharing.unwrap_or(after.catalog_sharing);
         after.updated_at = self.now();
         match input.authorization {
@@ -336,5 +340,9 @@ fn update_event(caller: &Caller, before: &Gateway, after: &Gateway) -> NewAuditE
         }
         _ => caller.event("gateway.update"),
     };
-    event.subject(after.id).detail("slug", &after.slug)
+    let event = event.subject(after.id).detail("slug", &after.slug);
+    if before.access == after.access {
+        return event;
+    }
+    event.detail("access_before", before.access.to_string()).detail("access", after.access.to_string())
 }

@@ -4,7 +4,7 @@
 use crate::BrokerError;
 use doorward_domain::gateway::PROTOCOL_PARAMETERS;
 use doorward_domain::{
-    CatalogSharing, ClientSecret, GatewayState, GrantType, HeaderSecret, ProviderFacts, Slug,
+    AccessList, CatalogSharing, ClientSecret, GatewayState, GrantType, HeaderSecret, ProviderFacts, Slug,
     TokenEndpointAuth, may_be_told,
 };
 use http::{HeaderName, HeaderValue};
@@ -31,6 +31,7 @@ pub struct GatewayInput {
     pub name: Option<String>,
     pub url: Option<String>,
     pub state: Option<GatewayState>,
+    pub access: Option<AccessList>,
     pub catalog_sharing: Option<CatalogSharing>,
     pub authorization: Option<AuthorizationInput>,
 }

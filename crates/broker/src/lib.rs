@@ -5,6 +5,7 @@
 //! and MCP reach the database through here, with a [`Caller`] in hand.
 
 mod access;
+mod access_list;
 mod account;
 mod api_token;
 mod attempt;
@@ -38,6 +39,7 @@ mod gateway_check;
 mod gateway_input;
 mod grant;
 mod grant_list;
+mod group;
 mod issuer_change;
 mod keys;
 mod last_used;

@@ -7,7 +7,7 @@ use crate::ids::{ApiTokenId, ConnectRequestId, GatewayId, GrantId, UserId};
 pub enum Change {
     /// A gateway was created, edited or deleted.
     Gateway(GatewayId),
-    /// A person was created, edited or deleted.
+    /// A person was created, edited or deleted, or joined or left a group.
     User(UserId),
     /// An API token was created or ended.
     ApiToken(ApiTokenId),

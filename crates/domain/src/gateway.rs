@@ -1,5 +1,6 @@
 //! A gateway: a registered upstream MCP server, and how users are authorized at it.
 
+use crate::access_list::AccessList;
 use crate::client_registration::ClientRegistration;
 use crate::clock::Timestamp;
 use crate::ids::GatewayId;
@@ -17,7 +18,7 @@ use url::Url;
 pub enum GatewayState {
     /// For administrators only, until published.
     Draft,
-    /// For everyone who may use it.
+    /// For everyone on its access list.
     Published,
     /// For nobody; its grants are orphaned.
     Disabled,
@@ -41,6 +42,8 @@ pub struct Gateway {
     pub name: String,
     pub url: Url,
     pub state: GatewayState,
+    /// Who may use it once it is published.
+    pub access: AccessList,
     pub authorization: GatewayAuthorization,
     pub catalog_sharing: CatalogSharing,
     pub created_at: Timestamp,

@@ -36,6 +36,8 @@ id! {
     GatewayId,
     /// A person.
     UserId,
+    /// People who are given access together.
+    GroupId,
     /// One user's standing permission at one gateway.
     GrantId,
     /// The pending browser round trip to an authorization server.

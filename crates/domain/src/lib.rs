@@ -2,6 +2,7 @@
 //!
 //! Absent here, on purpose: async, I/O, SQL, HTTP types, and serde on a secret.
 
+pub mod access_list;
 pub mod api_token;
 pub mod audit;
 pub mod audit_chain;
@@ -19,6 +20,7 @@ pub mod entropy;
 pub mod gateway;
 pub mod grant;
 pub mod grant_list;
+pub mod group;
 pub mod ids;
 pub mod likely_fix;
 pub mod notice;
@@ -35,6 +37,7 @@ pub mod slug;
 pub mod tally;
 pub mod user;
 
+pub use access_list::AccessList;
 pub use api_token::{ApiToken, Audience};
 pub use audit::{Actor, AuditEvent, NewAuditEvent};
 pub use audit_chain::{AuditAnchor, AuditCheckpoint, AuditHash, AuditLink, ChainBreak, Hex, HexError};
@@ -65,9 +68,10 @@ pub use grant::{
 pub use grant_list::{
     GrantCounts, GrantFilter, GrantGateway, GrantSort, GrantSortColumn, GrantUser, ListedGrant,
 };
+pub use group::Group;
 pub use ids::{
     ApiTokenId, AuditEventId, AuthorizationAttemptId, AuthorizationRequestId, BrowserSessionId, BulkJobId,
-    CleanupRunId, ClientRegistrationId, ConnectRequestId, GatewayId, GrantId, UserId,
+    CleanupRunId, ClientRegistrationId, ConnectRequestId, GatewayId, GrantId, GroupId, UserId,
 };
 pub use likely_fix::likely_fix;
 pub use notice::{Notice, NoticeCursor};

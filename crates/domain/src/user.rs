@@ -40,9 +40,9 @@ pub enum Permission {
     ReadKeys,
     /// Rotate and retire keys.
     ManageKeys,
-    /// See people.
+    /// See people and groups.
     ReadUsers,
-    /// Create and change people.
+    /// Create and change people and groups.
     ManageUsers,
     /// Read the audit trail.
     ReadAudit,

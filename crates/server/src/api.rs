@@ -1,6 +1,8 @@
 //! REST: one file per subject. A handler extracts, calls one use case, and answers with an allow list.
 
+mod access_body;
 mod admin_audit;
+mod admin_groups;
 mod admin_keys;
 mod admin_oauth_attempts;
 mod admin_oauth_cleanup;
@@ -88,6 +90,8 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(admin_users::reset_link))
         .routes(routes!(browser_sessions::list_of))
         .routes(routes!(browser_sessions::end_any))
+        .routes(routes!(admin_groups::read, admin_groups::update, admin_groups::delete))
+        .routes(routes!(admin_groups::join, admin_groups::leave))
         .routes(routes!(admin_oauth_revoke::revoke_many))
         .routes(routes!(admin_oauth_revoke::reauthorize))
         .routes(routes!(admin_oauth_revoke::reauthorize_many))
@@ -98,6 +102,8 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
     let lists = OpenApiRouter::new()
         .routes(routes!(gateways::list, gateways::create))
         .routes(routes!(admin_users::list, admin_users::create))
+        .routes(routes!(admin_groups::list, admin_groups::create))
+        .routes(routes!(admin_groups::members))
         .routes(routes!(connections::disconnect))
         .routes(routes!(admin_oauth_tokens::read, admin_oauth_revoke::revoke))
         .routes(routes!(admin_oauth_jobs::read))

@@ -3,6 +3,7 @@
 //! A page is a struct with a template. What it shows comes from the same use cases as REST, so a page
 //! can do nothing that REST cannot.
 
+mod access_list;
 mod attempt;
 mod attempt_words;
 mod attempts;
@@ -22,12 +23,15 @@ mod disconnect;
 mod error;
 mod form;
 mod gateway;
+mod gateway_access;
 mod gateway_action;
 mod gateway_check;
 mod gateway_discovery;
 mod gateway_form;
 mod gateway_template;
 mod gateways;
+mod group;
+mod groups;
 mod health;
 mod keys;
 mod login;
@@ -105,6 +109,7 @@ fn servers() -> Router<AppState> {
         .route("/ui/gateways", get(gateways::show))
         .route("/ui/gateways/new", get(gateway::show_new).post(gateway::create))
         .route("/ui/gateways/{id}", get(gateway::show).post(gateway::update))
+        .route("/ui/gateways/{id}/access", get(gateway_access::show).post(gateway_access::save))
         .route("/ui/gateways/{id}/check", get(gateway_check::ask).post(gateway_check::perform))
         .route("/ui/gateways/{id}/test", get(gateway_check::ask_test).post(gateway_check::begin_test))
         .route("/ui/gateways/{id}/tested", get(gateway_check::tested))
@@ -129,6 +134,11 @@ fn access() -> Router<AppState> {
         .route("/ui/people/{id}/sessions", get(sessions::show_of))
         .route("/ui/people/{id}/role", get(role::show).post(role::change))
         .route("/ui/people/{id}/{verb}", get(people::ask).post(people::perform))
+        .route("/ui/groups", get(groups::show))
+        .route("/ui/groups/new", get(groups::show_new).post(groups::create))
+        .route("/ui/groups/{id}", get(group::show).post(group::update))
+        .route("/ui/groups/{id}/delete", get(group::ask_delete).post(group::delete))
+        .route("/ui/groups/{id}/members/{user}/remove", get(group::ask_remove).post(group::remove))
 }
 
 fn authorizations() -> Router<AppState> {

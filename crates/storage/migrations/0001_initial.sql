@@ -119,6 +119,7 @@ CREATE TABLE gateways (
     name_key TEXT NOT NULL,               -- lower case: what is searched
     url TEXT NOT NULL,
     state TEXT NOT NULL,                  -- draft | published | disabled
+    access TEXT NOT NULL,                 -- everyone | listed: those in access_rules
     catalog_sharing TEXT NOT NULL,        -- per_user | shared
     authorization_kind TEXT NOT NULL,     -- none | static_header | oauth
     static_header_name TEXT,
@@ -173,16 +174,16 @@ CREATE TABLE client_registrations (
     UNIQUE (gateway_id, issuer)
 );
 
--- Who may use a gateway, beyond its state (a later issue).
+-- The access lists of gateways: who may use those that are not for everyone.
 CREATE TABLE access_rules (
-    id TEXT NOT NULL PRIMARY KEY,
     gateway_id TEXT NOT NULL REFERENCES gateways (id) ON DELETE CASCADE,
     group_id TEXT REFERENCES groups (id) ON DELETE CASCADE,
     user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
-    created_at BIGINT NOT NULL,
     CHECK ((group_id IS NULL) <> (user_id IS NULL))
 );
 CREATE INDEX access_rules_by_gateway ON access_rules (gateway_id);
+CREATE INDEX access_rules_by_group ON access_rules (group_id);
+CREATE INDEX access_rules_by_user ON access_rules (user_id);
 
 -- One catalog per gateway and user; an empty user_key is the shared one.
 CREATE TABLE catalogs (

@@ -1,5 +1,6 @@
 //! Gateways, with their OAuth settings and client registration: one thing in the domain, two tables here.
 
+use crate::access_list::{self, AccessOf};
 use crate::client_registration;
 use crate::cursor::Slice;
 use crate::ended_grant::{End, GrantsOf, end_grants};
@@ -40,6 +41,7 @@ impl Storage {
         if !insert(&mut tx, gateway).await? {
             return Ok(Inserted::Conflict);
         }
+        access_list::put(&mut tx, AccessOf::Gateway(gateway.id), &gateway.access).await?;
         put_settings(&mut tx, gateway).await?;
         tx.change(Change::Gateway(gateway.id));
         tx.audit(audit);
@@ -121,6 +123,7 @@ impl Storage {
             return Ok(GatewayUpdate { outcome, parked: 0 });
         }
         update(&mut tx, gateway).await?;
+        access_list::put(&mut tx, AccessOf::Gateway(gateway.id), &gateway.access).await?;
         put_settings(&mut tx, gateway).await?;
         let parked = match park {
             // Tokens fit no gateway without a secret, and no fingerprint is empty.
@@ -133,7 +136,7 @@ impl Storage {
         if locked.as_ref().is_some_and(|locked| locked.schedules_otherwise(gateway)) {
             settle(&mut tx, Settled::Gateway(gateway.id)).await?;
         }
-        if locked.is_some_and(|locked| locked.state != word(gateway.state)) {
+        if locked.is_some_and(|locked| locked.may_orphan(gateway)) {
             settle_orphans(&mut tx, Settled::Gateway(gateway.id), &audit.actor).await?;
         }
         tx.change(Change::Gateway(gateway.id));
@@ -192,12 +195,18 @@ impl Storage {
 #[derive(sqlx::FromRow)]
 pub(crate) struct LockedGateway {
     pub(crate) state: String,
+    access: String,
     version: i64,
     replay_safe: bool,
     keep_alive: bool,
 }
 
 impl LockedGateway {
+    /// Whether somebody may lose access by an edit, or get it back.
+    fn may_orphan(&self, edited: &Gateway) -> bool {
+        self.state != word(edited.state) || self.access == "listed" || edited.access.is_narrowed()
+    }
+
     /// Whether the background refreshes grants at other times from now on.
     fn schedules_otherwise(&self, edited: &Gateway) -> bool {
         let oauth = edited.oauth();
@@ -212,7 +221,7 @@ pub(crate) async fn lock(tx: &mut Tx, id: GatewayId) -> Result<Option<LockedGate
         tx,
         fetch_optional,
         sqlx::query_as::<_, LockedGateway>(
-            "UPDATE gateways SET version = version WHERE id = $1 RETURNING state, version, replay_safe, keep_alive"
+            "UPDATE gateways SET version = version WHERE id = $1 RETURNING state, access, version, replay_safe, keep_alive"
         )
         .bind(id.to_string())
     )
@@ -223,10 +232,10 @@ async fn insert(tx: &mut Tx, gateway: &Gateway) -> Result<bool, StorageError> {
         tx,
         execute,
         sqlx::query(
-            "INSERT INTO gateways (id, slug, name, name_key, url, state, catalog_sharing, authorization_kind, \
+            "INSERT INTO gateways (id, slug, name, name_key, url, state, access, catalog_sharing, authorization_kind, \
              iss_promised, scopes, authorize_params, scope_ceiling, refused_scopes, facts, replay_safe, \
              revocation_method, revocation_reach, keep_alive, grant_type, created_at, updated_at, version) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, 'none', FALSE, '[]', '{}', '[]', '[]', '{}', FALSE, 'rfc7009', 'this_grant', FALSE, 'authorization_code', $8, $9, 1) \
+             VALUES ($1, $2, $3, $4, $5, $6, 'everyone', $7, 'none', FALSE, '[]', '{}', '[]', '[]', '{}', FALSE, 'rfc7009', 'this_grant', FALSE, 'authorization_code', $8, $9, 1) \
              ON CONFLICT (slug) DO NOTHING"
         )
         .bind(gateway.id.to_string())

@@ -1,5 +1,6 @@
 //! A gateway as columns: its own, and those of its client registration.
 
+use crate::access_list;
 use crate::client_registration::ClientRegistrationRow;
 use crate::error::StorageError;
 use crate::row::RowName;
@@ -15,6 +16,9 @@ pub(crate) struct GatewayRow {
     name: String,
     url: String,
     state: String,
+    access: String,
+    access_groups: Option<String>,
+    access_users: Option<String>,
     catalog_sharing: String,
     authorization_kind: String,
     static_header_name: Option<String>,
@@ -49,7 +53,9 @@ pub(crate) struct GatewayRow {
 macro_rules! select_gateways {
     () => {
         concat!(
-            "SELECT g.id, g.slug, g.name, g.url, g.state, g.catalog_sharing, g.authorization_kind, \
+            "SELECT g.id, g.slug, g.name, g.url, g.state, ",
+            $crate::access_list::access_columns!("gateway_id", "g"),
+            ", g.catalog_sharing, g.authorization_kind, \
              g.static_header_name, g.static_header, g.static_header_key_id, g.static_header_fingerprint, \
              g.grant_type, g.authorization_url, g.token_url, g.revocation_url, g.issuer, g.iss_promised, g.resource, \
              g.scopes, g.authorize_params, g.scope_ceiling, g.refused_scopes, g.facts, g.provider_template, g.keep_alive, \
@@ -71,6 +77,11 @@ impl GatewayRow {
             name: std::mem::take(&mut self.name),
             url: row.parse("url", &self.url)?,
             state: row.word("state", &self.state)?,
+            access: access_list::of_columns(
+                row,
+                &self.access,
+                (self.access_groups.as_deref(), self.access_users.as_deref()),
+            )?,
             catalog_sharing: row.word("catalog_sharing", &self.catalog_sharing)?,
             created_at: Timestamp::from_millis(self.created_at),
             updated_at: Timestamp::from_millis(self.updated_at),

@@ -18,6 +18,7 @@ mod row;
 mod sql;
 mod transaction;
 
+mod access_list;
 mod api_token;
 mod audit;
 mod audit_anchor;
@@ -46,6 +47,7 @@ mod grant_refresh;
 mod grant_row;
 mod grant_status;
 mod grant_walk;
+mod group;
 mod key_check;
 mod lease;
 mod leftovers;

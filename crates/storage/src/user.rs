@@ -20,7 +20,7 @@ use doorward_domain::{
 #[must_use]
 pub enum Inserted {
     Yes,
-    /// The e-mail address or slug is taken; nothing was written.
+    /// The e-mail address, slug or name is taken; nothing was written.
     Conflict,
 }
 
@@ -40,9 +40,10 @@ macro_rules! columns {
         "id, email, name, role, state, password_hash, created_at, updated_at, version"
     };
 }
+pub(crate) use columns;
 
 #[derive(sqlx::FromRow)]
-struct UserRow {
+pub(crate) struct UserRow {
     id: String,
     email: String,
     name: String,
@@ -55,7 +56,7 @@ struct UserRow {
 }
 
 impl UserRow {
-    fn into_user(self) -> Result<User, StorageError> {
+    pub(crate) fn into_user(self) -> Result<User, StorageError> {
         let row = RowName { table: "users", id: &self.id };
         Ok(User {
             id: row.parse("id", &self.id)?,

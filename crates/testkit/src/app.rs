@@ -210,6 +210,7 @@ impl TestApp {
             name: Some(slug.to_owned()),
             url: Some(demo.mcp_server.url().to_string()),
             state: Some(GatewayState::Published),
+            access: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(oauth))),
         })

@@ -118,6 +118,7 @@ impl Stage {
             name: Some("Vendor".to_owned()),
             url: Some("http://127.0.0.1:9/mcp".to_owned()),
             state: Some(GatewayState::Published),
+            access: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(oauth))),
         };

@@ -240,6 +240,7 @@ impl World {
             name: Some("Demo".into()),
             url: Some(self.demo.mcp_server.url().to_string()),
             state: Some(GatewayState::Published),
+            access: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(self.oauth_input()))),
         }

@@ -141,6 +141,12 @@ impl Inner {
                 runs.cut(*user, *gateway);
             }
         }));
+        let weak = Arc::downgrade(self);
+        self.storage.on_change(Box::new(move |change| {
+            if let Some(inner) = weak.upgrade() {
+                inner.cut_who_may_no_more(change);
+            }
+        }));
         let annotations = self.annotations.clone();
         self.storage.on_change(Box::new(move |change| {
             if let Change::Catalog { gateway, user } = change {
@@ -155,6 +161,32 @@ impl Inner {
                 inner.drop_links(user, gateway);
             }
         }));
+    }
+
+    /// Where a gateway needs no grant, none ends when its user loses access: what runs there is looked at anew.
+    fn cut_who_may_no_more(self: &Arc<Self>, change: &Change) {
+        let running = match *change {
+            Change::Gateway(edited) => self.runs.of(|_, gateway| gateway == edited),
+            Change::User(edited) => self.runs.of(|user, _| user == edited),
+            _ => return,
+        };
+        if running.is_empty() {
+            return;
+        }
+        let inner = Arc::clone(self);
+        // A listener must not wait.
+        tokio::spawn(async move {
+            for (user, gateway) in running {
+                let may = inner.broker.may_use(user, gateway).await;
+                if may
+                    .inspect_err(|error| tracing::warn!(%error, "what runs is cut unasked"))
+                    .unwrap_or(false)
+                {
+                    continue;
+                }
+                inner.runs.cut(user, gateway);
+            }
+        });
     }
 
     /// A session that was opened with one provider account must not serve another.

@@ -58,6 +58,11 @@ impl Runs {
         }
     }
 
+    /// Who runs something at a gateway, of those whom a condition picks.
+    pub(super) fn of(&self, picked: impl Fn(UserId, GatewayId) -> bool) -> Vec<(UserId, GatewayId)> {
+        self.lock().keys().filter(|(user, gateway)| picked(*user, *gateway)).copied().collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Running>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -136,6 +141,7 @@ mod tests {
         let other = runs.begin(Entropy.id(now), gateway);
         drop(second);
         assert_eq!(runs.lock().len(), 2);
+        assert_eq!((runs.of(|of, _| of == user).len(), runs.of(|_, at| at == gateway).len()), (1, 2));
         runs.cut(user, gateway);
         assert!(first.cut.is_cancelled() && !other.cut.is_cancelled());
         let later = runs.begin(user, gateway);

@@ -1,5 +1,6 @@
 //! A gateway as REST takes it: what may be set, and how "unchanged" is told from "cleared".
 
+use super::access_body::AccessBody;
 use super::error::ApiError;
 use super::facts_body::{ProviderFactsBody, ProviderFactsName};
 use doorward_broker::{
@@ -27,6 +28,8 @@ pub(crate) struct GatewayBody {
     /// A new gateway is a draft for administrators until it is published.
     #[schema(value_type = Option<GatewayStateName>)]
     state: Option<GatewayState>,
+    /// Who may use it; everyone where it is left out for a new gateway.
+    access: Option<AccessBody>,
     /// Whether every user sees the same catalog.
     #[schema(value_type = Option<CatalogSharingName>)]
     catalog_sharing: Option<CatalogSharing>,
@@ -186,6 +189,7 @@ impl GatewayBody {
             name: self.name,
             url: self.url,
             state: self.state,
+            access: self.access.map(AccessBody::into_list).transpose()?,
             catalog_sharing: self.catalog_sharing,
             authorization: self.authorization.map(|authorization| authorization.input(fill)).transpose()?,
         })

@@ -1,5 +1,6 @@
 //! A gateway as REST shows it. Those who manage gateways see how it is set up; nobody sees a secret.
 
+use super::access_body::AccessBody;
 use super::facts_body::ProviderFactsName;
 use super::gateway_body::{CatalogSharingName, GatewayStateName, GrantTypeName, TokenEndpointAuthName};
 use doorward_broker::{Broker, Caller};
@@ -24,6 +25,9 @@ pub(crate) struct GatewayView {
     url: Url,
     #[schema(value_type = GatewayStateName)]
     state: GatewayState,
+    /// Who may use it, for those who manage gateways.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<AccessBody>,
     #[schema(value_type = CatalogSharingName)]
     catalog_sharing: CatalogSharing,
     authorization: AuthorizationView,
@@ -113,6 +117,7 @@ impl GatewayView {
             name: gateway.name.clone(),
             url: gateway.url.clone(),
             state: gateway.state,
+            access: whole.then(|| AccessBody::from(&gateway.access)),
             catalog_sharing: gateway.catalog_sharing,
             authorization: AuthorizationView::new(gateway, whole),
             registration_problem: problem

@@ -1,8 +1,8 @@
 //! How the words of the domain look in answers: allow lists, without a secret or a part of one.
 
 use doorward_domain::{
-    ApiToken, ApiTokenId, Audience, AuditEvent, AuditEventId, AuditHash, GatewayId, Page, Role, Timestamp,
-    User, UserId, UserState,
+    ApiToken, ApiTokenId, Audience, AuditEvent, AuditEventId, AuditHash, GatewayId, Group, GroupId, Page,
+    Role, Timestamp, User, UserId, UserState,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -92,6 +92,34 @@ impl From<User> for UserView {
             created_at: user.created_at,
             updated_at: user.updated_at,
             version: user.version,
+        }
+    }
+}
+
+/// People who are given access together.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct GroupView {
+    #[schema(value_type = String, format = "uuid")]
+    id: GroupId,
+    name: String,
+    /// How many people are in it.
+    members: u64,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+    version: i64,
+}
+
+impl From<Group> for GroupView {
+    fn from(group: Group) -> Self {
+        Self {
+            id: group.id,
+            name: group.name,
+            members: group.members,
+            created_at: group.created_at,
+            updated_at: group.updated_at,
+            version: group.version,
         }
     }
 }

@@ -98,6 +98,7 @@ fn gateway(providers: &Demo) -> GatewayInput {
         name: Some("Demo".to_owned()),
         url: Some(providers.mcp_server.url().to_string()),
         state: Some(GatewayState::Published),
+        access: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(OAuthInput {
             grant_type: None,

@@ -42,6 +42,9 @@ pub(super) fn sentence_of(event: &AuditEvent) -> String {
         "audit.export" => named("Exported the audit trail", "format"),
         "keys.rotate" | "keys.switch" => named("A new key seals; it replaces", "replaces"),
         "user.delete" => named("Deleted a person", "email"),
+        "group.create" | "group.update" | "group.delete" | "group.join" | "group.leave" => {
+            named(plain(&event.action), "name")
+        }
         "gateway.create" | "gateway.update" | "gateway.delete" => named(plain(&event.action), "slug"),
         action => plain(action).to_owned(),
     }
@@ -80,6 +83,11 @@ pub(super) fn plain(action: &str) -> &str {
         "grant.refresh" => "Refreshed a token",
         "grant.refresh_now" => "Asked for a refresh",
         "grant.uncertain" => "A refresh was sent and its answer lost",
+        "group.create" => "Made a group",
+        "group.update" => "Renamed a group",
+        "group.delete" => "Deleted a group",
+        "group.join" => "Put a person into a group",
+        "group.leave" => "Took a person out of a group",
         "keys.retire" => "Retired a key",
         "login" => "Signed in",
         "logout" => "Signed out",

@@ -141,6 +141,17 @@ impl Form {
         self
     }
 
+    /// The same form with one more value of a name that may come several times.
+    pub(super) fn and(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.values.0.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// All that a name holds.
+    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.values.all(name)
+    }
+
     /// What a field holds.
     pub(super) fn value(&self, name: &str) -> &str {
         self.values.raw(name)

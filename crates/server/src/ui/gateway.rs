@@ -3,6 +3,7 @@
 
 use crate::extract::{CheckedForm, SessionCaller};
 use crate::state::AppState;
+use crate::ui::access_list;
 use crate::ui::error::PageError;
 use crate::ui::form::{Asked, Fields, Form};
 use crate::ui::gateway_discovery::{discover, refused};
@@ -51,6 +52,8 @@ struct Saved {
     changed: Moment,
     /// Whether people authorize it.
     oauth: bool,
+    /// Who may use it.
+    access: String,
     actions: Vec<Action>,
 }
 
@@ -120,6 +123,7 @@ impl GatewayPage {
                 mcp_url: mcp_url.to_string(),
                 changed: Moment::exact(gateway.updated_at),
                 oauth: gateway.oauth().is_some(),
+                access: access_list::told(&gateway.access),
                 actions: actions(gateway.state),
             }),
             ..self
@@ -292,6 +296,7 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
             mcp_url: "http://localhost:4444/gateways/github-mcp/mcp".into(),
             changed: Moment::exact(gateway.updated_at),
             oauth: gateway.oauth().is_some(),
+            access: "2 groups and 1 person".into(),
             actions: actions(gateway.state),
         }),
         ..page(gateway_form::of(gateway), None)

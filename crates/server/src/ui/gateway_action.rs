@@ -36,7 +36,7 @@ impl Verb {
             Self::Publish => (
                 format!("Publish {name}?"),
                 vec![
-                    "Everyone who may use gateways sees it, and its tools appear in their clients.".to_owned(),
+                    "Everyone on its access list sees it, and its tools appear in their clients.".to_owned(),
                     "Where it needs an authorization, each person is asked for their own.".to_owned(),
                 ],
                 "Publish",

@@ -150,6 +150,7 @@ pub(super) fn edited_gateway(typed: &Fields) -> Result<GatewayInput, BrokerError
         name: Some(typed.text("name").to_owned()),
         url: Some(typed.text("url").to_owned()),
         state: None,
+        access: None,
         catalog_sharing: Some(sharing),
         authorization: Some(authorization(typed)?),
     })

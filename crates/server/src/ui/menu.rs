@@ -39,6 +39,7 @@ const ACCESS: &[Entry] = &[
     Entry::open(Here::TryATool, "/ui/try", "Try a tool"),
     Entry::open(Here::ApiTokens, "/ui/tokens", "API tokens"),
     Entry::for_those_who(Permission::ReadUsers, Here::People, "/ui/people", "People"),
+    Entry::for_those_who(Permission::ReadUsers, Here::Groups, "/ui/groups", "Groups"),
 ];
 
 const SERVERS: &[Entry] =

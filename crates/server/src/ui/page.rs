@@ -53,6 +53,7 @@ pub(crate) enum Here {
     ConnectAClient,
     TryATool,
     People,
+    Groups,
     Gateways,
     Attempts,
     Cleanup,
@@ -155,12 +156,12 @@ impl Note {
     fn asked(asked: &Fields) -> Option<Self> {
         let text = match asked.text("note") {
             "created" => "Saved as a draft: only administrators see it. Publish it when it works.",
-            "created-published" => "Saved and published: everyone can use it now.",
+            "created-published" => "Saved and published: whoever may use it can do so now.",
             "saved" => match asked.text("people").parse::<u64>() {
                 Ok(people) if people > 0 => return Some(Self::moved(people)),
                 _ => "Saved.",
             },
-            "published" => "Published: everyone can use it now.",
+            "published" => "Published: whoever may use it can do so now.",
             "disabled" => "Disabled: nobody can use it now, and nothing was deleted.",
             "drafted" => "It is a draft again: only administrators can use it.",
             "deleted" => "Deleted.",
@@ -178,6 +179,10 @@ impl Note {
             "none-selected" => {
                 return Some(Self::new(Tone::Warn, "Nothing is selected. Tick some rows first."));
             }
+            "group-created" => "Made. Now add the people.",
+            "group-joined" => "Added: what the group may use is theirs now.",
+            "group-left" => "Taken out: what they had by this group alone is closed to them now.",
+            "access-saved" => "Saved: who may use it is settled, from now on.",
             "asked-again" => "Their tokens are served no more; the next use asks them to authorize again.",
             _ => return None,
         };

@@ -3,12 +3,12 @@
 use doorward_broker::{Connection, ConnectionStatus};
 use doorward_domain::user::PasswordHash;
 use doorward_domain::{
-    Actor, ApiToken, Audience, AuditEvent, CatalogSharing, CleanupCounts, CleanupRun, CleanupState,
-    CleanupTrigger, ClientRegistration, EndCause, EndedGrant, Fingerprint, Gateway, GatewayAuthorization,
-    GatewayId, GatewayState, Grant, GrantId, GrantNames, GrantOwner, GrantState, Health, Hex, HoldReason,
-    KeyId, OAuthSettings, ProviderAccount, ProviderFacts, ReauthorizationReason, Receipt, RegistrationKind,
-    Removal, Role, Sealed, SealedTokenSet, Slug, StaticHeader, SweptKind, Timestamp, TokenEndpointAuth,
-    TokenHash, User, UserId, UserState,
+    AccessList, Actor, ApiToken, Audience, AuditEvent, CatalogSharing, CleanupCounts, CleanupRun,
+    CleanupState, CleanupTrigger, ClientRegistration, EndCause, EndedGrant, Fingerprint, Gateway,
+    GatewayAuthorization, GatewayId, GatewayState, Grant, GrantId, GrantNames, GrantOwner, GrantState, Group,
+    GroupId, Health, Hex, HoldReason, KeyId, OAuthSettings, ProviderAccount, ProviderFacts,
+    ReauthorizationReason, Receipt, RegistrationKind, Removal, Role, Sealed, SealedTokenSet, Slug,
+    StaticHeader, SweptKind, Timestamp, TokenEndpointAuth, TokenHash, User, UserId, UserState,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +47,7 @@ fn gateway(
         name: name.into(),
         url: url.parse().unwrap(),
         state,
+        access: AccessList::Everyone,
         authorization,
         catalog_sharing: CatalogSharing::PerUser,
         created_at: ago(9 * 86_400),
@@ -86,6 +87,18 @@ fn oauth(host: &str, scopes: &[&str]) -> GatewayAuthorization {
             token_endpoint_auth: TokenEndpointAuth::Post,
         },
     }))
+}
+
+pub(super) fn groups() -> Vec<Group> {
+    let group = |number, name: &str, members| Group {
+        id: GroupId(Uuid::from_u128(number)),
+        name: name.into(),
+        members,
+        created_at: NOW,
+        updated_at: NOW,
+        version: 1,
+    };
+    vec![group(1, "Operations <b>admin", 1), group(2, "Support", 12)]
 }
 
 pub(super) fn gateways() -> Vec<Gateway> {

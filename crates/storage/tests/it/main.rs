@@ -30,6 +30,7 @@ mod grant;
 mod grant_due;
 mod grant_list;
 mod grant_status;
+mod group;
 mod key_check;
 mod lease;
 mod notice;

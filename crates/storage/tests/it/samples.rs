@@ -58,6 +58,7 @@ pub(crate) fn gateway(slug: &str) -> Gateway {
         name: format!("The {slug}"),
         url: url("https://mcp.example.com/mcp"),
         state: GatewayState::Published,
+        access: AccessList::Everyone,
         authorization: GatewayAuthorization::None,
         catalog_sharing: CatalogSharing::PerUser,
         created_at: NOW,

@@ -333,6 +333,7 @@ pub(crate) fn gateway_at(url: &str) -> Gateway {
         name: "Up".into(),
         url: url.parse().unwrap(),
         state: GatewayState::Published,
+        access: doorward_domain::AccessList::Everyone,
         authorization: GatewayAuthorization::None,
         catalog_sharing: CatalogSharing::PerUser,
         created_at: Timestamp::from_millis(0),

@@ -36,6 +36,7 @@ async fn stage() -> Stage {
             name: Some(slug.to_owned()),
             url: Some(demo.mcp_server.url().to_string()),
             state: Some(GatewayState::Published),
+            access: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
         })

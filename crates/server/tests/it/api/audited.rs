@@ -171,6 +171,17 @@ async fn every_call_that_changes_something_leaves_an_event() {
     walk.calls("POST /admin/users/{id}/reset-link", &link, None, by, said("user.reset_link")).await;
     walk.calls("DELETE /admin/users/{id}", &path, None, by, said("user.delete")).await;
 
+    let body = |name: &str| Some(json!({ "name": name }));
+    let made = walk.calls("POST /admin/groups", "/admin/groups", body("Ops"), by, said("group.create")).await;
+    let path = format!("/admin/groups/{}", made.json["id"].as_str().unwrap());
+    walk.calls("PUT /admin/groups/{id}", &path, body("Operations"), by, said("group.update")).await;
+    let member = format!("{path}/members/{}", alice.id);
+    let route = "PUT /admin/groups/{id}/members/{user_id}";
+    walk.calls(route, &member, None, by, about("group.join", &alice)).await;
+    let route = "DELETE /admin/groups/{id}/members/{user_id}";
+    walk.calls(route, &member, None, by, about("group.leave", &alice)).await;
+    walk.calls("DELETE /admin/groups/{id}", &path, None, by, said("group.delete")).await;
+
     let body = json!({"name": "laptop"});
     let made = walk
         .calls("POST /api-tokens", "/api-tokens", Some(body), (&own, &eve), about("api_token.create", &eve))

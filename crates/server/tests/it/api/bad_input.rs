@@ -39,6 +39,12 @@ async fn malformed_json_wrong_types_and_unknown_fields_are_told_apart() {
         (json!({"url": "https://u:p@a.example", "authorization": {"type": "none"}}), 400, "url"),
         (json!({"url": "https://a.example", "slug": "a/b", "authorization": {"type": "none"}}), 400, "slug"),
         (json!({"name": "no url"}), 400, "url"),
+        (json!({"url": "https://a.example", "access": {"for": "friends"}}), 400, "access.for"),
+        (
+            json!({"url": "https://a.example", "access": {"for": "listed", "groups": ["ops"]}}),
+            400,
+            "access.groups",
+        ),
     ] {
         let refused = admin.post("/gateways", &body).await;
         assert_eq!((refused.status, refused.problem().0), (status, Some(field)), "{body}");
@@ -95,6 +101,7 @@ async fn an_unknown_query_parameter_is_named_on_every_route() {
         "/me",
         "/health",
         "/admin/users",
+        "/admin/groups",
         "/admin/audit",
         "/admin/oauth/attempts",
         "/admin/tallies",
@@ -121,6 +128,8 @@ async fn unknown_ids_routes_and_methods_are_a_problem_each() {
         format!("/gateways/{id}"),
         format!("/admin/users/{id}"),
         format!("/admin/oauth/attempts/{id}"),
+        format!("/admin/groups/{id}"),
+        format!("/admin/groups/{id}/members"),
         format!("/oauth/status/{id}"),
         "/nothing".into(),
         "/gateways/a/b".into(),
@@ -129,7 +138,9 @@ async fn unknown_ids_routes_and_methods_are_a_problem_each() {
         assert_eq!(missing.status, 404, "{path}");
         missing.problem();
     }
-    for path in ["/gateways/github", "/gateways/a%2Fb", "/admin/users/1", "/oauth/status/%00"] {
+    for path in
+        ["/gateways/github", "/gateways/a%2Fb", "/admin/users/1", "/admin/groups/1", "/oauth/status/%00"]
+    {
         let wrong = admin.get(path).await;
         assert_eq!((wrong.status, wrong.problem().0), (400, Some("id")), "{path}");
     }

@@ -1,6 +1,7 @@
 //! REST, one file per subject.
 
 mod admin_audit;
+mod admin_groups;
 mod admin_keys;
 mod admin_oauth_attempts;
 mod admin_oauth_cleanup;

@@ -90,6 +90,7 @@ fn body(operation: &str) -> Option<Value> {
         "POST /gateways/discover" => json!({"url": "http://127.0.0.1:9/mcp"}),
         "POST /admin/users" => json!({"email": "not an address"}),
         "PUT /admin/users/{id}" => json!({"name": "X"}),
+        "POST /admin/groups" | "PUT /admin/groups/{id}" => json!({"name": ""}),
         "POST /api-tokens" => json!({"name": "x"}),
         "POST /admin/oauth/cleanup" => json!({"dry_run": true}),
         "POST /admin/oauth/tokens/revoke" | "POST /admin/oauth/tokens/reauthorize" => {
@@ -106,7 +107,7 @@ fn body(operation: &str) -> Option<Value> {
 async fn status(client: &Client, operation: &str) -> u16 {
     let (method, path) = operation.split_once(' ').unwrap();
     let nobodys = if path.starts_with("/admin/keys/") { "k9" } else { NOBODYS_ID };
-    let path = path.replace("{id}", nobodys);
+    let path = path.replace("{id}", nobodys).replace("{user_id}", NOBODYS_ID);
     let request = client.request(Method::from_bytes(method.as_bytes()).unwrap(), &path);
     let request = match body(operation) {
         Some(body) => request.json(&body),

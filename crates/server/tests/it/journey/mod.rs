@@ -1,5 +1,6 @@
 //! Whole journeys: real authorization servers, a real browser, official clients, and Doorward between them.
 
+mod access;
 mod callback;
 mod canary;
 mod client_metadata;

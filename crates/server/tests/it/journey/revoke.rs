@@ -157,6 +157,7 @@ async fn not_one_call_is_served_after_its_revoke_was_answered() {
         name: Some(slug.to_owned()),
         url: Some(demo.mcp_server.url().to_string()),
         state: Some(GatewayState::Published),
+        access: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(oauth_input(&demo)))),
     };

@@ -54,6 +54,7 @@ pub fn published(slug: &str, url: &Url, authorization: AuthorizationInput) -> Ga
         name: Some(slug.to_owned()),
         url: Some(url.to_string()),
         state: Some(GatewayState::Published),
+        access: None,
         catalog_sharing: None,
         authorization: Some(authorization),
     }

@@ -48,6 +48,7 @@ async fn register(
         name: Some(name.to_owned()),
         url: Some(demo.mcp_server.url().to_string()),
         state: Some(GatewayState::Published),
+        access: None,
         catalog_sharing: None,
         authorization: Some(authorization),
     });
@@ -161,6 +162,9 @@ impl Stage {
         let ended = root.form("/ui/connections/tickets/disconnect", &[]).await.header("location").to_owned();
         let setup = app.app.broker().create_reset_link(&app.administrator().caller, alice.id).await.unwrap();
         let setup = format!("{}?{}", setup.path(), setup.query().unwrap());
+        let group =
+            app.app.broker().create_group(&app.administrator().caller, "Operations").await.unwrap().id;
+        app.app.broker().join_group(&app.administrator().caller, group, alice.id).await.unwrap();
         let grant = grant_of(&app, &alice, &notes).await;
         let sessions = root.get("/sessions").await.json["items"].clone();
         let session = sessions[0]["id"].as_str().expect("root is signed in").to_owned();
@@ -190,6 +194,12 @@ impl Stage {
             ("person-new", "/ui/people/new".into()),
             ("person-disable", format!("/ui/people/{}/disable", alice.id)),
             ("person-role", format!("/ui/people/{}/role", alice.id)),
+            ("groups", "/ui/groups".into()),
+            ("group-new", "/ui/groups/new".into()),
+            ("group", format!("/ui/groups/{group}")),
+            ("group-delete", format!("/ui/groups/{group}/delete")),
+            ("group-remove", format!("/ui/groups/{group}/members/{}/remove", alice.id)),
+            ("gateway-access", format!("/ui/gateways/{notes}/access")),
             ("gateways", "/ui/gateways".into()),
             ("gateway-new", "/ui/gateways/new".into()),
             ("gateway", format!("/ui/gateways/{notes}")),

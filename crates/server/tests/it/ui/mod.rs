@@ -10,6 +10,7 @@ mod every_page;
 mod forgery;
 mod gateway_templates;
 mod gateways;
+mod groups;
 mod journey;
 mod keys;
 mod oauth_tokens;

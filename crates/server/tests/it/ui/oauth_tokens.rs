@@ -41,6 +41,7 @@ impl Stage {
                 name: Some("Hub".into()),
                 url: Some(demo.mcp_server.url().to_string()),
                 state: Some(GatewayState::Published),
+                access: None,
                 catalog_sharing: None,
                 authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
             })
