@@ -3,7 +3,7 @@
 
 use crate::access::CachedAccess;
 use crate::directory::Directory;
-use doorward_domain::{ApiToken, Change, GatewayId, GroupId, TokenHash, User, UserId};
+use doorward_domain::{ApiToken, Change, GatewayId, GroupId, TokenHash, User, UserId, VirtualServer};
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +16,7 @@ pub(crate) struct Caches {
     /// The groups that a person is in.
     pub(crate) groups: ReadThrough<UserId, Arc<[GroupId]>>,
     pub(crate) directory: ReadThrough<(), Arc<Directory>>,
+    pub(crate) virtual_servers: ReadThrough<(), Arc<[Arc<VirtualServer>]>>,
     pub(crate) access: ReadThrough<(UserId, GatewayId), Arc<CachedAccess>>,
 }
 
@@ -25,8 +26,11 @@ impl Caches {
         match change {
             Change::Gateway(_) => {
                 self.directory.invalidate(&());
+                // What a deleted gateway offered is gone from them as well.
+                self.virtual_servers.invalidate(&());
                 self.access.invalidate_all();
             }
+            Change::VirtualServer(_) => self.virtual_servers.invalidate(&()),
             Change::User(id) => {
                 self.users.invalidate(id);
                 self.groups.invalidate(id);

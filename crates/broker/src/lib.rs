@@ -69,6 +69,7 @@ mod test_login;
 mod throttle;
 mod thrown_away;
 mod user;
+mod virtual_server;
 
 pub use access::{Access, UpstreamHeader, UsedToken};
 pub use api_token::{CreatedApiToken, NewApiToken};
@@ -100,6 +101,7 @@ pub use reseal::{Reseal, ResealProgress};
 pub use setup::NewPerson;
 pub use step_up::{StepUp, wanted_scopes};
 pub use user::{NewUser, UserEdit};
+pub use virtual_server::VirtualServerInput;
 
 /// The hash under which a random token of ours is stored.
 pub use doorward_vault::hash_token;

@@ -1,12 +1,14 @@
 //! What the change feed carries: which thing changed, by id alone. Caches drop the thing and read again.
 
-use crate::ids::{ApiTokenId, ConnectRequestId, GatewayId, GrantId, UserId};
+use crate::ids::{ApiTokenId, ConnectRequestId, GatewayId, GrantId, UserId, VirtualServerId};
 
 /// One thing that changed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Change {
     /// A gateway was created, edited or deleted.
     Gateway(GatewayId),
+    /// A virtual server was created, edited or deleted.
+    VirtualServer(VirtualServerId),
     /// A person was created, edited or deleted, or joined or left a group.
     User(UserId),
     /// An API token was created or ended.
@@ -31,6 +33,7 @@ impl Change {
     pub fn is_awaited(&self) -> bool {
         match self {
             Self::Gateway(_)
+            | Self::VirtualServer(_)
             | Self::User(_)
             | Self::ApiToken(_)
             | Self::GrantEnded { .. }

@@ -38,6 +38,8 @@ id! {
     UserId,
     /// People who are given access together.
     GroupId,
+    /// A named selection out of several gateways.
+    VirtualServerId,
     /// One user's standing permission at one gateway.
     GrantId,
     /// The pending browser round trip to an authorization server.

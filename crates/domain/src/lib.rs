@@ -36,6 +36,7 @@ pub mod setup_link;
 pub mod slug;
 pub mod tally;
 pub mod user;
+pub mod virtual_server;
 
 pub use access_list::AccessList;
 pub use api_token::{ApiToken, Audience};
@@ -72,6 +73,7 @@ pub use group::Group;
 pub use ids::{
     ApiTokenId, AuditEventId, AuthorizationAttemptId, AuthorizationRequestId, BrowserSessionId, BulkJobId,
     CleanupRunId, ClientRegistrationId, ConnectRequestId, GatewayId, GrantId, GroupId, UserId,
+    VirtualServerId,
 };
 pub use likely_fix::likely_fix;
 pub use notice::{Notice, NoticeCursor};
@@ -93,3 +95,4 @@ pub use setup_link::SetupLink;
 pub use slug::Slug;
 pub use tally::{Tallies, Tally, TallyKind, TallySeries, TallySpan};
 pub use user::{Permission, Role, User, UserState};
+pub use virtual_server::{ServerItem, VirtualServer};

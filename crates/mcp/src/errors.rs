@@ -33,6 +33,8 @@ pub(crate) enum ProtocolError {
     Unauthorized { presented: bool },
     #[error("there is no such gateway")]
     NoSuchGateway,
+    #[error("there is no such virtual server")]
+    NoSuchServer,
     #[error("this endpoint takes {allow}")]
     HttpMethod { allow: &'static str },
     #[error("the answer would be {0}, which the Accept header does not take")]
@@ -123,7 +125,7 @@ impl ProtocolError {
         match self {
             Self::Origin | Self::Host => StatusCode::FORBIDDEN,
             Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
-            Self::NoSuchGateway | Self::SessionUnknown => StatusCode::NOT_FOUND,
+            Self::NoSuchGateway | Self::NoSuchServer | Self::SessionUnknown => StatusCode::NOT_FOUND,
             Self::HttpMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -17,6 +17,7 @@ pub mod names;
 pub mod resource_owners;
 pub mod revision;
 mod route;
+mod selection;
 mod session;
 mod splice;
 mod tool_trial;

@@ -22,14 +22,19 @@ impl ResourceOwners {
 
     /// Who answers for a URI, and what it is called there; none when nobody does, or several could.
     pub fn owner<'u>(&self, uri: &'u str) -> Option<(&Arc<Gateway>, Cow<'u, str>)> {
+        let only = || self.only_possible().map(|gateway| (gateway, Cow::Borrowed(uri)));
+        self.listing(uri).or_else(only)
+    }
+
+    /// The same, of those alone that list the URI or a template that it fits.
+    pub fn listing<'u>(&self, uri: &'u str) -> Option<(&Arc<Gateway>, Cow<'u, str>)> {
         if let Some((gateway, original)) = self.prefixed(uri) {
             return Some((gateway, Cow::Borrowed(original)));
         }
-        let listing = |kind| self.first(move |catalog: &IndexedCatalog| catalog.lists(kind, uri));
-        let found = listing(CatalogKind::Resource)
-            .or_else(|| listing(CatalogKind::ResourceTemplate))
-            .or_else(|| self.first(|catalog| catalog.templates().any(|template| template.matches(uri))))
-            .or_else(|| self.only_possible());
+        let listed = |kind| self.first(move |catalog: &IndexedCatalog| catalog.lists(kind, uri));
+        let found = listed(CatalogKind::Resource)
+            .or_else(|| listed(CatalogKind::ResourceTemplate))
+            .or_else(|| self.first(|catalog| catalog.templates().any(|template| template.matches(uri))));
         found.map(|gateway| (gateway, Cow::Borrowed(uri)))
     }
 

@@ -6,6 +6,7 @@ use crate::connections_tool::{CONNECTIONS, connect_name};
 use crate::envelope::{edit, json_string, member, raw, text_member};
 use crate::errors::ProtocolError;
 use crate::front::{ClientRequest, Endpoint, Front, Method, View, owners, view};
+use crate::selection;
 use doorward_domain::{CatalogKind, Gateway};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -37,20 +38,20 @@ pub(crate) async fn route(
             request.text("name").map(|_| unchanged(Arc::clone(gateway)))
         }
         (Endpoint::One(gateway), _) => Ok(unchanged(Arc::clone(gateway))),
-        (Endpoint::All, Method::CallTool) => tool(front, request).await,
-        (Endpoint::All, Method::GetPrompt) => {
+        (_, Method::CallTool) => tool(front, request).await,
+        (_, Method::GetPrompt) => {
             let name = request.text("name")?;
             match prompt(front, request, &name).await? {
                 Ok((gateway, original)) => upstream(request, gateway, "name", &name, &original),
                 Err(unread) => Ok(unread),
             }
         }
-        (Endpoint::All, Method::ReadResource) => {
+        (_, Method::ReadResource) => {
             let uri = request.text("uri")?;
             let (gateway, original) = owner(front, request, &uri).await?;
             upstream(request, gateway, "uri", &uri, &original)
         }
-        (Endpoint::All, _) => completion(front, request).await,
+        (_, _) => completion(front, request).await,
     }
 }
 
@@ -119,7 +120,11 @@ async fn named(
     name: &str,
 ) -> Result<Option<(Arc<Gateway>, String)>, ProtocolError> {
     let table = front.catalogs.names().table().await?;
-    let Some((id, original)) = table.original(kind, name) else { return Ok(None) };
+    let found = match &request.endpoint {
+        Endpoint::Server(server) => selection::original(server, &table, kind, name),
+        Endpoint::All | Endpoint::One(_) => table.original(kind, name),
+    };
+    let Some((id, original)) = found else { return Ok(None) };
     let usable = front.broker.usable_gateways(&request.caller).await?;
     let gateway = usable.into_iter().find(|gateway| gateway.id == id);
     Ok(gateway.map(|gateway| (gateway, original.to_owned())))
@@ -150,7 +155,13 @@ async fn owner(
 ) -> Result<(Arc<Gateway>, String), ProtocolError> {
     let view = view(front, request).await?;
     let owners = owners(&view);
-    let found = owners.owner(uri).map(|(gateway, original)| (Arc::clone(gateway), original.into_owned()));
+    let found = match request.endpoint {
+        Endpoint::Server(ref server) => {
+            owners.listing(uri).filter(|(gateway, original)| selection::offers(server, gateway.id, original))
+        }
+        Endpoint::All | Endpoint::One(_) => owners.owner(uri),
+    };
+    let found = found.map(|(gateway, original)| (Arc::clone(gateway), original.into_owned()));
     found.ok_or_else(|| ProtocolError::UnknownResource { uri: cut(uri), hint: hint(&view) })
 }
 

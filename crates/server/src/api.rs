@@ -33,6 +33,7 @@ mod health;
 mod me;
 mod oauth_token_view;
 mod openapi;
+mod servers;
 mod views;
 
 pub(crate) use error::{ApiError, Problem};
@@ -75,7 +76,8 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(browser_sessions::list))
         .routes(routes!(browser_sessions::end))
         .routes(routes!(gateways::read, gateways::update, gateways::delete))
-        .routes(routes!(gateways::refresh));
+        .routes(routes!(gateways::refresh))
+        .routes(routes!(servers::read, servers::update, servers::delete));
     // For administrators: the audience `admin`.
     let admin = OpenApiRouter::new()
         .routes(routes!(discover::discover))
@@ -101,6 +103,7 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
     // Lists that take query parameters.
     let lists = OpenApiRouter::new()
         .routes(routes!(gateways::list, gateways::create))
+        .routes(routes!(servers::list, servers::create))
         .routes(routes!(admin_users::list, admin_users::create))
         .routes(routes!(admin_groups::list, admin_groups::create))
         .routes(routes!(admin_groups::members))

@@ -60,6 +60,9 @@ mod sample_pages;
 mod samples;
 #[cfg(test)]
 mod samples_grants;
+mod server;
+mod server_items;
+mod servers;
 mod sessions;
 mod setup;
 mod statics;
@@ -114,6 +117,12 @@ fn servers() -> Router<AppState> {
         .route("/ui/gateways/{id}/test", get(gateway_check::ask_test).post(gateway_check::begin_test))
         .route("/ui/gateways/{id}/tested", get(gateway_check::tested))
         .route("/ui/gateways/{id}/{verb}", get(gateway_action::ask).post(gateway_action::perform))
+        .route("/ui/servers", get(servers::show))
+        .route("/ui/servers/new", get(servers::show_new).post(servers::create))
+        .route("/ui/servers/{id}", get(server::show).post(server::update))
+        .route("/ui/servers/{id}/items", get(server_items::show).post(server_items::save))
+        .route("/ui/servers/{id}/access", get(server::show_access).post(server::save_access))
+        .route("/ui/servers/{id}/delete", get(server::ask_delete).post(server::delete))
 }
 
 fn access() -> Router<AppState> {

@@ -174,14 +174,39 @@ CREATE TABLE client_registrations (
     UNIQUE (gateway_id, issuer)
 );
 
--- The access lists of gateways: who may use those that are not for everyone.
-CREATE TABLE access_rules (
+-- Named selections out of several gateways, each at an address of its own.
+CREATE TABLE virtual_servers (
+    id TEXT NOT NULL PRIMARY KEY,
+    slug TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    access TEXT NOT NULL,                 -- everyone | listed: those in access_rules
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    version BIGINT NOT NULL
+);
+
+CREATE TABLE virtual_server_items (
+    virtual_server_id TEXT NOT NULL REFERENCES virtual_servers (id) ON DELETE CASCADE,
+    position BIGINT NOT NULL,
     gateway_id TEXT NOT NULL REFERENCES gateways (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,                   -- tool | resource | resource_template | prompt
+    name TEXT NOT NULL,                   -- what the gateway calls it
+    exposed TEXT,                         -- what clients see in place of the usual name
+    PRIMARY KEY (virtual_server_id, position)
+);
+CREATE INDEX virtual_server_items_by_gateway ON virtual_server_items (gateway_id);
+
+-- The access lists of what is not for everyone: who may use it.
+CREATE TABLE access_rules (
+    gateway_id TEXT REFERENCES gateways (id) ON DELETE CASCADE,
+    virtual_server_id TEXT REFERENCES virtual_servers (id) ON DELETE CASCADE,
     group_id TEXT REFERENCES groups (id) ON DELETE CASCADE,
     user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+    CHECK ((gateway_id IS NULL) <> (virtual_server_id IS NULL)),
     CHECK ((group_id IS NULL) <> (user_id IS NULL))
 );
 CREATE INDEX access_rules_by_gateway ON access_rules (gateway_id);
+CREATE INDEX access_rules_by_virtual_server ON access_rules (virtual_server_id);
 CREATE INDEX access_rules_by_group ON access_rules (group_id);
 CREATE INDEX access_rules_by_user ON access_rules (user_id);
 

@@ -3,7 +3,7 @@
 use crate::error::StorageError;
 use crate::row::RowName;
 use crate::transaction::Tx;
-use doorward_domain::{AccessList, GatewayId};
+use doorward_domain::{AccessList, GatewayId, VirtualServerId};
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -64,6 +64,7 @@ fn ids<T: Ord + FromStr<Err: Display>>(
 #[derive(Clone, Copy)]
 pub(crate) enum AccessOf {
     Gateway(GatewayId),
+    VirtualServer(VirtualServerId),
 }
 
 impl AccessOf {
@@ -71,6 +72,7 @@ impl AccessOf {
     fn place(self) -> (&'static str, &'static str, String) {
         match self {
             Self::Gateway(id) => ("gateways", "gateway_id", id.to_string()),
+            Self::VirtualServer(id) => ("virtual_servers", "virtual_server_id", id.to_string()),
         }
     }
 }

@@ -7,7 +7,9 @@
 use crate::database::Database;
 use crate::error::StorageError;
 use crate::replica::Replica;
-use doorward_domain::{ApiTokenId, Change, Clock, ConnectRequestId, GatewayId, GrantId, UserId};
+use doorward_domain::{
+    ApiTokenId, Change, Clock, ConnectRequestId, GatewayId, GrantId, UserId, VirtualServerId,
+};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -240,6 +242,7 @@ impl ChangeRow {
     pub(crate) fn of(seq: i64, change: &Change) -> Self {
         let (kind, gateway, user, thing) = match *change {
             Change::Gateway(id) => ("gateway", Some(id), None, None),
+            Change::VirtualServer(id) => ("virtual_server", None, None, Some(id.to_string())),
             Change::User(id) => ("user", None, Some(id), None),
             Change::ApiToken(id) => ("api_token", None, None, Some(id.to_string())),
             Change::Grant { user, gateway, grant } => {
@@ -273,6 +276,9 @@ impl ChangeRow {
         let grant = || self.thing_id.as_ref()?.parse::<GrantId>().ok();
         Some(match self.kind.as_str() {
             "gateway" => Change::Gateway(gateway()?),
+            "virtual_server" => {
+                Change::VirtualServer(self.thing_id.as_ref()?.parse::<VirtualServerId>().ok()?)
+            }
             "user" => Change::User(user()?),
             "api_token" => Change::ApiToken(self.thing_id.as_ref()?.parse::<ApiTokenId>().ok()?),
             "grant" => Change::Grant { user: user()?, gateway: gateway()?, grant: grant()? },

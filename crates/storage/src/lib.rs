@@ -67,6 +67,7 @@ mod storage;
 mod sweep;
 mod tally;
 mod user;
+mod virtual_server;
 
 pub use audit::AuditFilter;
 pub use audit_chain::AuditWalk;

@@ -11,6 +11,7 @@ use crate::envelope::{edit, json_string, text_member};
 use crate::errors::ProtocolError;
 use crate::names::NameTable;
 use crate::resource_owners::ResourceOwners;
+use crate::selection;
 use doorward_domain::{CatalogItem, CatalogKind, Gateway, UserId};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
@@ -50,9 +51,14 @@ pub(crate) async fn view(front: &Front, request: &ClientRequest) -> Result<View,
     let gateways = match &request.endpoint {
         Endpoint::All => front.broker.usable_gateways(&request.caller).await?,
         Endpoint::One(gateway) => vec![Arc::clone(gateway)],
+        Endpoint::Server(server) => selection::gateways(front, &request.caller, server).await?,
     };
     let states = join_all(gateways.iter().map(|gateway| front.catalogs.of(&request.caller, gateway))).await;
-    Ok(gateways.into_iter().zip(states).collect())
+    let view = gateways.into_iter().zip(states);
+    Ok(match &request.endpoint {
+        Endpoint::All | Endpoint::One(_) => view.collect(),
+        Endpoint::Server(server) => view.map(|known| selection::chosen(server, known)).collect(),
+    })
 }
 
 /// Who owns which resource, among the gateways of a view.
@@ -86,7 +92,7 @@ pub(super) async fn list(
     });
     let offset = start.as_ref().map(|start| (start.slug.as_str(), start.offset));
     let (mut items, next) = page(parts.collect(), offset, PAGE_ITEMS);
-    if start.is_none() && kind == CatalogKind::Tool && matches!(request.endpoint, Endpoint::All) {
+    if start.is_none() && kind == CatalogKind::Tool && !matches!(request.endpoint, Endpoint::One(_)) {
         items.insert(0, connections_tool::descriptor());
     }
     note_unconnected(request, &view);
@@ -183,7 +189,12 @@ fn items_of(
                 let json = item_for(request.facts.revision, kind, &item.json);
                 match request.endpoint {
                     Endpoint::One(_) => Some(json.into_owned()),
-                    Endpoint::All => renamed(gateway, item, json, exposed),
+                    Endpoint::All => renamed(gateway, item, json, None, exposed),
+                    Endpoint::Server(ref server) => {
+                        let given = selection::given(server, gateway, item);
+                        renamed(gateway, item, json, given, exposed)
+                            .filter(|_| !selection::is_shadowed(server, gateway, item, exposed.0))
+                    }
                 }
             })
             .collect(),
@@ -194,16 +205,17 @@ fn items_of(
     }
 }
 
-/// An item under the name that clients of `/mcp` see.
+/// An item under the name that was given to it, or that clients of `/mcp` see.
 fn renamed(
     gateway: &Gateway,
     item: &CatalogItem,
     json: Cow<'_, str>,
+    given: Option<&str>,
     (names, owners): (&NameTable, &ResourceOwners),
 ) -> Option<String> {
     let (member, new) = match item.kind {
         CatalogKind::Tool | CatalogKind::Prompt => {
-            let Some(exposed) = names.exposed(item.kind, gateway.id, &item.name) else {
+            let Some(exposed) = given.or_else(|| names.exposed(item.kind, gateway.id, &item.name)) else {
                 tracing::warn!(gateway = %gateway.slug, name = item.name, "an item has no exposed name");
                 return None;
             };

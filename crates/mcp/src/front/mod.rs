@@ -1,5 +1,5 @@
-//! The side that MCP clients see: Streamable HTTP on `/mcp` (every gateway) and `/gateways/{slug}/mcp`
-//! (one gateway, nothing renamed), for clients of both eras.
+//! The side that MCP clients see: Streamable HTTP on `/mcp` (every gateway), `/gateways/{slug}/mcp` (one
+//! gateway, nothing renamed) and `/servers/{slug}/mcp` (a selection), for clients of both eras.
 //!
 //! Order of checks: Origin and Host, API token, gateway, size and JSON, then the protocol's own.
 
@@ -31,7 +31,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use doorward_broker::{Broker, BrokerError, Caller};
-use doorward_domain::{Clock, Entropy, Gateway, GatewayState};
+use doorward_domain::{Clock, Entropy, Gateway, GatewayState, VirtualServer};
 use doorward_outbound::Outbound;
 use doorward_storage::Storage;
 use gate::Doors;
@@ -51,7 +51,7 @@ pub struct McpParts {
 
 /// The data plane, ready to be served.
 pub struct McpService {
-    /// `/mcp` and `/gateways/{slug}/mcp`.
+    /// `/mcp`, `/gateways/{slug}/mcp` and `/servers/{slug}/mcp`.
     pub router: Router,
     pub catalogs: Catalogs,
     /// For the page on which a person tries a tool.
@@ -87,6 +87,7 @@ pub fn router(parts: McpParts) -> McpService {
     let router = Router::new()
         .route("/mcp", any(all_gateways))
         .route("/gateways/{slug}/mcp", any(one_gateway))
+        .route("/servers/{slug}/mcp", any(virtual_server))
         .with_state(Arc::clone(&front));
     McpService { router, catalogs, trial: ToolTrial::new(front) }
 }
@@ -110,7 +111,7 @@ async fn tell_sessions(
 }
 
 async fn all_gateways(State(front): State<Arc<Front>>, request: Request) -> Response {
-    front.serve(None, request).await
+    front.serve(Place::All, request).await
 }
 
 async fn one_gateway(
@@ -118,11 +119,26 @@ async fn one_gateway(
     Path(slug): Path<String>,
     request: Request,
 ) -> Response {
-    front.serve(Some(slug), request).await
+    front.serve(Place::Gateway(slug), request).await
+}
+
+async fn virtual_server(
+    State(front): State<Arc<Front>>,
+    Path(slug): Path<String>,
+    request: Request,
+) -> Response {
+    front.serve(Place::Server(slug), request).await
+}
+
+/// Where a request came in, before it is known who sent it.
+enum Place {
+    All,
+    Gateway(String),
+    Server(String),
 }
 
 impl Front {
-    async fn serve(self: Arc<Self>, slug: Option<String>, request: Request) -> Response {
+    async fn serve(self: Arc<Self>, place: Place, request: Request) -> Response {
         let origin = match self.doors.check(request.headers(), request.uri()) {
             Ok(origin) => origin,
             Err(error) => return answer::refusal(&error, None, false),
@@ -130,7 +146,7 @@ impl Front {
         let mut response = if gate::is_preflight(&request) {
             answer::nothing(http::StatusCode::NO_CONTENT)
         } else {
-            self.admit(slug, request).await.unwrap_or_else(|error| answer::refusal(&error, None, false))
+            self.admit(&place, request).await.unwrap_or_else(|error| answer::refusal(&error, None, false))
         };
         if let Some(origin) = origin {
             gate::share_with(&origin, response.headers_mut());
@@ -138,17 +154,16 @@ impl Front {
         response
     }
 
-    async fn admit(
-        self: Arc<Self>,
-        slug: Option<String>,
-        request: Request,
-    ) -> Result<Response, ProtocolError> {
+    async fn admit(self: Arc<Self>, place: &Place, request: Request) -> Result<Response, ProtocolError> {
         // A body cannot be shared between threads; the rest can.
         let (parts, body) = request.into_parts();
         let caller = gate::authenticate(&self.broker, &parts).await?;
-        let endpoint = match slug {
-            None => Endpoint::All,
-            Some(slug) => self.endpoint(&caller, &slug).await?,
+        let endpoint = match place {
+            Place::All => Endpoint::All,
+            Place::Gateway(slug) => Self::open_endpoint(self.broker.gateway_by_slug(&caller, slug).await)?,
+            Place::Server(slug) => {
+                Self::open_server(self.broker.virtual_server_by_slug(&caller, slug).await)?
+            }
         };
         match parts.method {
             http::Method::POST => {
@@ -161,10 +176,6 @@ impl Front {
         }
     }
 
-    async fn endpoint(&self, caller: &Caller, slug: &str) -> Result<Endpoint, ProtocolError> {
-        Self::open_endpoint(self.broker.gateway_by_slug(caller, slug).await)
-    }
-
     /// The endpoint as it stands now, after a wait in which the gateway may have changed.
     pub(crate) async fn endpoint_now(
         &self,
@@ -174,6 +185,9 @@ impl Front {
         match endpoint {
             Endpoint::All => Ok(Endpoint::All),
             Endpoint::One(gateway) => Self::open_endpoint(self.broker.gateway(caller, gateway.id).await),
+            Endpoint::Server(server) => {
+                Self::open_server(self.broker.virtual_server_by_slug(caller, server.slug.as_str()).await)
+            }
         }
     }
 
@@ -181,6 +195,14 @@ impl Front {
         match found {
             Ok(gateway) if gateway.state != GatewayState::Disabled => Ok(Endpoint::One(gateway)),
             Ok(_) | Err(BrokerError::NotFound { .. }) => Err(ProtocolError::NoSuchGateway),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn open_server(found: Result<Arc<VirtualServer>, BrokerError>) -> Result<Endpoint, ProtocolError> {
+        match found {
+            Ok(server) => Ok(Endpoint::Server(server)),
+            Err(BrokerError::NotFound { .. }) => Err(ProtocolError::NoSuchServer),
             Err(error) => Err(error.into()),
         }
     }

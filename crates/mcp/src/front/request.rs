@@ -5,7 +5,7 @@ use crate::errors::ProtocolError;
 use crate::live_session::LiveSession;
 use crate::upstream::{ClientFacts, UpstreamCall};
 use doorward_broker::Caller;
-use doorward_domain::Gateway;
+use doorward_domain::{Gateway, VirtualServer};
 use http::HeaderMap;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ pub(crate) enum Endpoint {
     All,
     /// `/gateways/{slug}/mcp`: one, as it is.
     One(Arc<Gateway>),
+    /// `/servers/{slug}/mcp`: a selection out of several.
+    Server(Arc<VirtualServer>),
 }
 
 impl Endpoint {
@@ -25,6 +27,7 @@ impl Endpoint {
         match self {
             Self::All => "/mcp".to_owned(),
             Self::One(gateway) => format!("/gateways/{}/mcp", gateway.slug),
+            Self::Server(server) => format!("/servers/{}/mcp", server.slug),
         }
     }
 }

@@ -1,24 +1,56 @@
-//! The fields of an access list, which stand on several pages: everyone, or these groups and people.
+//! The page of an access list: everyone, or these groups and people.
 
+use crate::extract::SessionCaller;
 use crate::state::AppState;
 use crate::ui::error::PageError;
 use crate::ui::form::{Fields, Form};
+use crate::ui::page::{self, Frame};
+use askama::Template;
+use axum::response::Response;
 use doorward_broker::{BrokerError, Caller};
 use doorward_domain::{AccessList, Group, GroupId, PageRequest};
 use std::collections::{BTreeSet, HashMap};
 
+/// The page that is about nothing else.
+#[derive(Template)]
+#[template(path = "access.html")]
+pub(super) struct AccessPage {
+    frame: Frame,
+    /// Where the thing itself has its page.
+    back: String,
+    name: String,
+    form: Form,
+    version: String,
+    groups: Vec<GroupChoice>,
+}
+
+impl AccessPage {
+    pub(super) async fn respond(
+        state: &AppState,
+        session: &SessionCaller,
+        frame: Frame,
+        (back, name): (String, &str),
+        form: Form,
+        version: String,
+    ) -> Result<Response, PageError> {
+        let groups = choices(state, &session.caller, &form).await?;
+        let (name, status) = (name.to_owned(), form.status);
+        Ok(page::with_status(status, &Self { frame, back, name, form, version, groups }))
+    }
+}
+
 /// The names of the fields.
-pub(super) const FIELDS: &[&str] = &["access", "access.groups", "access.users"];
+const FIELDS: &[&str] = &["access", "access.groups", "access.users"];
 
 /// Groups to tick: the oldest, and those that are ticked already.
 const GROUPS_SHOWN: u32 = 200;
 
 /// A group to tick.
-pub(super) struct GroupChoice {
-    pub(super) id: String,
-    pub(super) name: String,
+struct GroupChoice {
+    id: String,
+    name: String,
     /// How many people are in it, in words.
-    pub(super) members: String,
+    members: String,
 }
 
 /// A stored list as form fields.
@@ -37,11 +69,7 @@ pub(super) async fn filled(
 }
 
 /// The groups that can be ticked.
-pub(super) async fn choices(
-    state: &AppState,
-    caller: &Caller,
-    form: &Form,
-) -> Result<Vec<GroupChoice>, PageError> {
+async fn choices(state: &AppState, caller: &Caller, form: &Form) -> Result<Vec<GroupChoice>, PageError> {
     let page = PageRequest { limit: GROUPS_SHOWN, cursor: None };
     let mut groups = state.broker.groups(caller, &page).await?.items;
     let ticked: BTreeSet<GroupId> = form.values("access.groups").filter_map(|id| id.parse().ok()).collect();
@@ -56,7 +84,7 @@ pub(super) async fn choices(
 }
 
 impl GroupChoice {
-    pub(super) fn of(group: &Group) -> Self {
+    fn of(group: &Group) -> Self {
         Self { id: group.id.to_string(), name: group.name.clone(), members: people(group.members) }
     }
 }
@@ -106,6 +134,25 @@ pub(super) fn told(access: &AccessList) -> String {
         (Some(one), None) | (None, Some(one)) => one,
         (Some(grouped), Some(named)) => format!("{grouped} and {named}"),
     }
+}
+
+#[cfg(test)]
+pub(super) fn samples() -> Vec<(&'static str, String)> {
+    let groups = crate::ui::samples::groups();
+    let page = AccessPage {
+        frame: Frame::sample(page::Here::Gateways),
+        back: "/ui/gateways/1".into(),
+        name: "GitHub <i>https".into(),
+        form: Form::with([("access", "listed"), ("access.groups", groups[0].id.to_string().as_str())])
+            .problem(
+                http::StatusCode::BAD_REQUEST,
+                "access.users",
+                "nobody has the e-mail address <script>no",
+            ),
+        version: "3".into(),
+        groups: groups.iter().map(GroupChoice::of).collect(),
+    };
+    vec![("access", page.render().unwrap())]
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ pub(super) fn sentence_of(event: &AuditEvent) -> String {
         "audit.export" => named("Exported the audit trail", "format"),
         "keys.rotate" | "keys.switch" => named("A new key seals; it replaces", "replaces"),
         "user.delete" => named("Deleted a person", "email"),
+        "server.create" | "server.update" | "server.delete" => named(plain(&event.action), "slug"),
         "group.create" | "group.update" | "group.delete" | "group.join" | "group.leave" => {
             named(plain(&event.action), "name")
         }
@@ -93,6 +94,9 @@ pub(super) fn plain(action: &str) -> &str {
         "logout" => "Signed out",
         "login.refused" => "A sign-in was refused",
         "session.end" => "Ended a browser session",
+        "server.create" => "Made a virtual server",
+        "server.update" => "Changed a virtual server",
+        "server.delete" => "Deleted a virtual server",
         "user.create" => "Created a person",
         "user.update" => "Changed a person",
         "user.password_reset" => "Chose a new password",

@@ -42,8 +42,10 @@ const ACCESS: &[Entry] = &[
     Entry::for_those_who(Permission::ReadUsers, Here::Groups, "/ui/groups", "Groups"),
 ];
 
-const SERVERS: &[Entry] =
-    &[Entry::for_those_who(Permission::ReadGateways, Here::Gateways, "/ui/gateways", "Gateways")];
+const SERVERS: &[Entry] = &[
+    Entry::for_those_who(Permission::ReadGateways, Here::Gateways, "/ui/gateways", "Gateways"),
+    Entry::for_those_who(Permission::ReadGateways, Here::Servers, "/ui/servers", "Virtual servers"),
+];
 
 const OPERATION: &[Entry] = &[
     Entry::for_those_who(Permission::ReadAudit, Here::Attempts, "/ui/attempts", "Attempts"),

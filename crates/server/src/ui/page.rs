@@ -56,6 +56,7 @@ pub(crate) enum Here {
     Groups,
     Gateways,
     Attempts,
+    Servers,
     Cleanup,
     Audit,
     Keys,
@@ -179,6 +180,7 @@ impl Note {
             "none-selected" => {
                 return Some(Self::new(Tone::Warn, "Nothing is selected. Tick some rows first."));
             }
+            "server-created" => "Made. Now choose what it offers.",
             "group-created" => "Made. Now add the people.",
             "group-joined" => "Added: what the group may use is theirs now.",
             "group-left" => "Taken out: what they had by this group alone is closed to them now.",

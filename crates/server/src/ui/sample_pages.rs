@@ -6,6 +6,7 @@ use crate::ui::samples::CANARY;
 fn all() -> Vec<(&'static str, String)> {
     use crate::ui;
     [
+        ui::access_list::samples(),
         ui::attempt::samples(),
         ui::attempts::samples(),
         ui::audit::samples(),
@@ -18,7 +19,6 @@ fn all() -> Vec<(&'static str, String)> {
         ui::disconnect::samples(),
         ui::error::samples(),
         ui::gateway::samples(),
-        ui::gateway_access::samples(),
         ui::gateway_check::samples(),
         ui::gateways::samples(),
         ui::group::samples(),
@@ -37,6 +37,9 @@ fn all() -> Vec<(&'static str, String)> {
         ui::people::samples(),
         ui::person::samples(),
         ui::role::samples(),
+        ui::server::samples(),
+        ui::server_items::samples(),
+        ui::servers::samples(),
         ui::sessions::samples(),
         ui::setup::samples(),
         ui::token::samples(),

@@ -3,12 +3,13 @@
 use doorward_broker::{Connection, ConnectionStatus};
 use doorward_domain::user::PasswordHash;
 use doorward_domain::{
-    AccessList, Actor, ApiToken, Audience, AuditEvent, CatalogSharing, CleanupCounts, CleanupRun,
-    CleanupState, CleanupTrigger, ClientRegistration, EndCause, EndedGrant, Fingerprint, Gateway,
+    AccessList, Actor, ApiToken, Audience, AuditEvent, CatalogKind, CatalogSharing, CleanupCounts,
+    CleanupRun, CleanupState, CleanupTrigger, ClientRegistration, EndCause, EndedGrant, Fingerprint, Gateway,
     GatewayAuthorization, GatewayId, GatewayState, Grant, GrantId, GrantNames, GrantOwner, GrantState, Group,
     GroupId, Health, Hex, HoldReason, KeyId, OAuthSettings, ProviderAccount, ProviderFacts,
-    ReauthorizationReason, Receipt, RegistrationKind, Removal, Role, Sealed, SealedTokenSet, Slug,
-    StaticHeader, SweptKind, Timestamp, TokenEndpointAuth, TokenHash, User, UserId, UserState,
+    ReauthorizationReason, Receipt, RegistrationKind, Removal, Role, Sealed, SealedTokenSet, ServerItem,
+    Slug, StaticHeader, SweptKind, Timestamp, TokenEndpointAuth, TokenHash, User, UserId, UserState,
+    VirtualServer, VirtualServerId,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,6 +88,29 @@ fn oauth(host: &str, scopes: &[&str]) -> GatewayAuthorization {
             token_endpoint_auth: TokenEndpointAuth::Post,
         },
     }))
+}
+
+pub(super) fn virtual_server() -> VirtualServer {
+    let item = |number, kind, name: &str, exposed: Option<&str>| ServerItem {
+        gateway_id: GatewayId(Uuid::from_u128(number)),
+        kind,
+        name: name.into(),
+        exposed: exposed.map(str::to_owned),
+    };
+    VirtualServer {
+        id: VirtualServerId(Uuid::from_u128(1)),
+        slug: Slug::parse("support").unwrap(),
+        name: "Support <script>no".into(),
+        access: AccessList::Everyone,
+        items: vec![
+            item(1, CatalogKind::Tool, "search_issues", Some("search")),
+            item(4, CatalogKind::Prompt, "summarize <b>admin", None),
+            item(3, CatalogKind::Resource, "file:///runbooks", None),
+        ],
+        created_at: NOW,
+        updated_at: NOW,
+        version: 1,
+    }
 }
 
 pub(super) fn groups() -> Vec<Group> {

@@ -45,3 +45,4 @@ mod setup_link;
 mod sweep;
 mod tally;
 mod user;
+mod virtual_server;

@@ -67,7 +67,7 @@ async fn restrict(admin: &Client, gateway: &Gateway, access: Value) {
 }
 
 /// What one person's clients see of the gateway `demo`, in each place that shows any.
-async fn places(app: &TestApp, person: &Person, gateway: &Gateway) -> Vec<bool> {
+async fn places(app: &TestApp, person: &Person, gateway: &Gateway) -> [bool; 9] {
     let own = app.client(person, Audience::Own).await;
     let mcp = app.client(person, Audience::Mcp).await;
     let browser = app.browser(person).await;
@@ -86,7 +86,7 @@ async fn places(app: &TestApp, person: &Person, gateway: &Gateway) -> Vec<bool> 
             .header("mcp-method", "tools/list");
         mcp.send(request).await
     };
-    vec![
+    [
         listed("/gateways").await,
         listed("/connections").await,
         listed("/tools").await,
@@ -108,20 +108,20 @@ async fn one_rule_opens_and_closes_a_gateway_everywhere() {
     let alice = app.user("alice").await;
     app.connect(&alice, "demo", &demo, "alice").await;
     let health = async || admin.get("/admin/oauth/tokens").await.json["items"][0]["health"].clone();
-    let open = vec![true; 9];
+    let (open, closed) = ([true; 9], [false; 9]);
     assert_eq!(places(&app, &alice, &gateway).await, open);
 
     let group = admin.post("/admin/groups", &json!({"name": "Ops"})).await.json["id"].clone();
     restrict(&admin, &gateway, json!({"for": "listed", "groups": [group]})).await;
-    assert_eq!(places(&app, &alice, &gateway).await, vec![false; 9]);
+    assert_eq!(places(&app, &alice, &gateway).await, closed);
     assert_eq!(health().await, "orphaned");
     let member = format!("/admin/groups/{}/members/{}", group.as_str().unwrap(), alice.id);
     admin.put(&member, &json!({})).await;
-    assert_eq!((places(&app, &alice, &gateway).await, health().await), (open.clone(), json!("valid")));
+    assert_eq!((places(&app, &alice, &gateway).await, health().await), (open, json!("valid")));
     admin.delete(&member).await;
-    assert_eq!((places(&app, &alice, &gateway).await, health().await), (vec![false; 9], json!("orphaned")));
+    assert_eq!((places(&app, &alice, &gateway).await, health().await), (closed, json!("orphaned")));
     restrict(&admin, &gateway, json!({"for": "listed", "users": [alice.id]})).await;
-    assert_eq!((places(&app, &alice, &gateway).await, health().await), (open.clone(), json!("valid")));
+    assert_eq!((places(&app, &alice, &gateway).await, health().await), (open, json!("valid")));
     restrict(&admin, &gateway, json!({"for": "everyone"})).await;
     assert_eq!(places(&app, &alice, &gateway).await, open);
 

@@ -182,6 +182,12 @@ async fn every_call_that_changes_something_leaves_an_event() {
     walk.calls(route, &member, None, by, about("group.leave", &alice)).await;
     walk.calls("DELETE /admin/groups/{id}", &path, None, by, said("group.delete")).await;
 
+    let body = Some(json!({"name": "Support"}));
+    let made = walk.calls("POST /servers", "/servers", body.clone(), by, said("server.create")).await;
+    let path = format!("/servers/{}", made.json["id"].as_str().unwrap());
+    walk.calls("PUT /servers/{id}", &path, body, by, said("server.update")).await;
+    walk.calls("DELETE /servers/{id}", &path, None, by, said("server.delete")).await;
+
     let body = json!({"name": "laptop"});
     let made = walk
         .calls("POST /api-tokens", "/api-tokens", Some(body), (&own, &eve), about("api_token.create", &eve))

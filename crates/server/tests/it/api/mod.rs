@@ -22,4 +22,5 @@ mod gateway_edits;
 mod gateways;
 mod permissions;
 mod probes;
+mod servers;
 mod sign_in;

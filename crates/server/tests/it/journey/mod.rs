@@ -14,5 +14,6 @@ mod refresh;
 mod refusals;
 mod repointing;
 mod revoke;
+mod virtual_server;
 pub(crate) mod walk;
 mod webhook;

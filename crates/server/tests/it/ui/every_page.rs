@@ -165,6 +165,10 @@ impl Stage {
         let group =
             app.app.broker().create_group(&app.administrator().caller, "Operations").await.unwrap().id;
         app.app.broker().join_group(&app.administrator().caller, group, alice.id).await.unwrap();
+        let item = |name: &str| serde_json::json!({"kind": "tool", "gateway_id": notes, "name": name});
+        let server = serde_json::json!({"name": "Support", "items": [item("whoami"), item("add")]});
+        let server = app.admin_client().await.post("/servers", &server).await.json["id"].clone();
+        let server = server.as_str().unwrap().to_owned();
         let grant = grant_of(&app, &alice, &notes).await;
         let sessions = root.get("/sessions").await.json["items"].clone();
         let session = sessions[0]["id"].as_str().expect("root is signed in").to_owned();
@@ -201,6 +205,12 @@ impl Stage {
             ("group-remove", format!("/ui/groups/{group}/members/{}/remove", alice.id)),
             ("gateway-access", format!("/ui/gateways/{notes}/access")),
             ("gateways", "/ui/gateways".into()),
+            ("servers", "/ui/servers".into()),
+            ("server-new", "/ui/servers/new".into()),
+            ("server", format!("/ui/servers/{server}")),
+            ("server-items", format!("/ui/servers/{server}/items")),
+            ("server-access", format!("/ui/servers/{server}/access")),
+            ("server-delete", format!("/ui/servers/{server}/delete")),
             ("gateway-new", "/ui/gateways/new".into()),
             ("gateway", format!("/ui/gateways/{notes}")),
             ("gateway-disable", format!("/ui/gateways/{notes}/disable")),

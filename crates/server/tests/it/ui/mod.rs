@@ -17,6 +17,7 @@ mod oauth_tokens;
 mod pages;
 mod people;
 mod routes;
+mod servers;
 mod sessions;
 mod signing_in;
 mod stories;
