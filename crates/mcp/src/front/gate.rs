@@ -74,7 +74,7 @@ pub(super) fn is_preflight(request: &Request) -> bool {
 /// Lets a page whose origin was checked read the answer.
 pub(super) fn share_with(origin: &HeaderValue, headers: &mut HeaderMap) {
     const ALLOWED: &str = "authorization, content-type, accept, last-event-id, mcp-protocol-version, \
-                           mcp-session-id, mcp-method, mcp-name, traceparent, tracestate";
+                           mcp-session-id, mcp-method, mcp-name, traceparent, tracestate, baggage";
     const EXPOSED: &str = "mcp-session-id, mcp-protocol-version, www-authenticate";
     let fixed: [(HeaderName, &'static str); 5] = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),

@@ -33,7 +33,7 @@ pub struct UpstreamCall<'a> {
     /// The client's `params`, its `_meta` still inside.
     pub params: Option<&'a RawValue>,
     /// All of the client's request headers; what goes on is chosen here by an allow list
-    /// (`Mcp-Param-*`, `traceparent`, `tracestate`).
+    /// (`Mcp-Param-*`, `traceparent`, `tracestate`, `baggage`).
     pub client_headers: &'a HeaderMap,
     /// Whether the client takes `text/event-stream`. Without it, notifications during the call are dropped.
     pub accept_sse: bool,

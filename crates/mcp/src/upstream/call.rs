@@ -4,6 +4,7 @@ use super::answer::{CallError, ClientFacts, UpstreamAnswer, UpstreamCall};
 use super::body::{self, BodyKind};
 use super::exchange::Exchange;
 use super::reply::{self, CancelGuard, Waiting};
+use super::trace::Trace;
 use super::{Inner, Link, param_headers, wire};
 use crate::bridge::{Upward, error_code, upward};
 use crate::envelope::{self, Envelope, text_member};
@@ -101,8 +102,11 @@ impl Inner {
     ) -> Result<Attempt, CallError> {
         let id = self.next_id();
         let up = upward(client, link.facts.revision, call.params, &id.to_string());
-        let body = wire::request(id, call.method, up.params.as_deref());
-        let headers = self.headers(exchange, link, call).await?;
+        let trace = Trace::under(call.client_headers, call.params, call.method);
+        let params = trace.put_params(up.params.clone(), link.facts.revision.is_modern());
+        let body = wire::request(id, call.method, params.as_deref());
+        let mut headers = self.headers(exchange, link, call).await?;
+        trace.put_headers(&mut headers);
         let mut guard =
             CancelGuard { aside: exchange.aside(link), id, armed: !link.facts.revision.is_modern() };
         let limit = if call.method.ends_with("/list") { LIST_WITHIN } else { CALL_WITHIN };

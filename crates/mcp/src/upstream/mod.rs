@@ -14,6 +14,7 @@ mod probe;
 mod reply;
 mod runs;
 mod sse;
+mod trace;
 mod wire;
 
 pub use answer::{Answered, CallError, ClientFacts, Event, UpstreamAnswer, UpstreamCall};

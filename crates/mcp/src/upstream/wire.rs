@@ -14,9 +14,6 @@ const JSON_OR_SSE: HeaderValue = HeaderValue::from_static("application/json, tex
 /// Compressed answers would hide their size from our limits.
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
-/// Trace context (W3C Trace Context §3) passes to every upstream.
-const TRACE: [&str; 2] = ["traceparent", "tracestate"];
-
 /// The headers of every POST to an upstream.
 pub(super) fn base_headers() -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(12);
@@ -38,13 +35,8 @@ pub(super) fn version_header(revision: Revision) -> HeaderValue {
     HeaderValue::from_static(revision.as_str())
 }
 
-/// What of the client's headers goes on.
+/// What of the client's headers goes on as it is.
 pub(super) fn pass_on(client: &HeaderMap, upstream: Revision, headers: &mut HeaderMap) {
-    for name in TRACE {
-        if let Some(value) = client.get(name) {
-            headers.insert(HeaderName::from_static(name), value.clone());
-        }
-    }
     if !upstream.is_modern() {
         return;
     }
@@ -128,8 +120,8 @@ mod tests {
             pass_on(&client, upstream, &mut headers);
             headers.keys().map(ToString::to_string).collect::<Vec<_>>()
         };
-        assert_eq!(passed(Revision::LATEST_LEGACY), ["traceparent", "tracestate"]);
-        assert_eq!(passed(Revision::LATEST), ["traceparent", "tracestate", "mcp-param-region"]);
+        assert_eq!(passed(Revision::LATEST_LEGACY), [""; 0]);
+        assert_eq!(passed(Revision::LATEST), ["mcp-param-region"]);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Nine pairs of revisions, and how an upstream's era is found and found again.
 
-use super::fixture::{House, Upstream, answer_to, client, client_with, error_to, json, message, plain_text};
+use super::fixture::{
+    House, TRACEPARENT, Upstream, answer_to, client, client_with, error_to, json, message, plain_text,
+};
 use crate::revision::Revision;
 use crate::upstream::{CallError, UpstreamAnswer};
 use http::StatusCode;
@@ -48,7 +50,10 @@ async fn every_plain_call_works_between_every_pair_of_revisions() {
 fn check_hop(seen: &super::fixture::Seen, revision: Revision, method: &str) {
     assert_eq!(seen.header("mcp-protocol-version"), Some(revision.as_str()));
     assert!(!format!("{:?}", seen.headers).contains("client-canary"), "{:?}", seen.headers);
-    assert_eq!(seen.header("traceparent"), Some("00-trace"));
+    let traceparent = seen.header("traceparent").unwrap();
+    assert_eq!(traceparent[..36], TRACEPARENT[..36], "the trace goes on");
+    assert_ne!(traceparent, TRACEPARENT, "under a span of ours");
+    assert_eq!(seen.body.contains(traceparent), revision.is_modern(), "{}", seen.body);
     if revision.is_modern() {
         assert_eq!(seen.header("mcp-method"), Some(method));
         let name = match method {

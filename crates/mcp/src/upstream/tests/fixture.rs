@@ -291,7 +291,7 @@ impl House {
         for name in ["authorization", "cookie", "origin", "mcp-session-id", "dpop"] {
             headers.insert(name, "client-canary".parse().unwrap());
         }
-        headers.insert("traceparent", "00-trace".parse().unwrap());
+        headers.insert("traceparent", TRACEPARENT.parse().unwrap());
         let call =
             UpstreamCall { id: &id, method, params: Some(&params), client_headers: &headers, accept_sse };
         self.upstreams.call(caller, gateway, client, call).await
@@ -308,6 +308,9 @@ impl House {
         message(self.call(gateway, client, method, params).await.unwrap())
     }
 }
+
+/// What every call of the tests comes with.
+pub(crate) const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 async fn person(storage: &Storage, clock: &Clock, name: &str) -> Caller {
     let user = User {
