@@ -1,4 +1,5 @@
-//! The official SDKs as MCP clients: npm `@modelcontextprotocol/client`, and PyPI `mcp`.
+//! Official MCP clients: the SDKs npm `@modelcontextprotocol/client` and PyPI `mcp`, the Inspector's command
+//! line, and `mcp-remote`, which clients that know only stdio start in front of a remote server.
 
 use crate::rig::Rig;
 use serde_json::{Value, json};
@@ -51,6 +52,22 @@ impl SdkClient {
         };
         let options = json!({ "url": url, "bearer": bearer, "mode": mode });
         Self::connected(Rig::python_with_packages("mcp_client.py", &options)).await
+    }
+
+    /// Connects `mcp-remote`, behind a client that knows only stdio. It speaks 2025-11-25.
+    pub async fn mcp_remote(url: &str, bearer: &str) -> Self {
+        let options = json!({ "url": url, "bearer": bearer });
+        Self::connected(Rig::node("mcp_remote.mjs", &options)).await
+    }
+
+    /// The Inspector's command line: it connects anew with each request.
+    pub async fn inspector(url: &str, bearer: &str, era: Era) -> Self {
+        let era = match era {
+            Era::V2025_11_25 => "legacy",
+            Era::V2026_07_28 => "modern",
+        };
+        let options = json!({ "url": url, "bearer": bearer, "era": era });
+        Self::connected(Rig::node("inspector.mjs", &options)).await
     }
 
     async fn connected(mut rig: Rig) -> Self {

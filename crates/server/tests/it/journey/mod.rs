@@ -9,6 +9,7 @@ mod demo_command;
 mod fuzz;
 mod keys;
 mod link;
+mod official_clients;
 mod own_token;
 mod refresh;
 mod refusals;
