@@ -147,6 +147,7 @@ async fn connected(app: &TestApp) -> Result<Target, AnyError> {
         name: Some("Bench".to_owned()),
         url: Some(upstream),
         state: Some(GatewayState::Published),
+        access: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(oauth_input(&demo)))),
     })

@@ -116,6 +116,7 @@ pub async fn make_gateways(broker: &Broker, caller: &Caller) -> Result<(), AnyEr
             name: Some(format!("Gateway {number}")),
             url: Some(format!("https://upstream{number}.example/mcp")),
             state: Some(GatewayState::Published),
+            access: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
         };

@@ -98,6 +98,7 @@ pub fn gateway(server: &AuthorizationServer, upstream: &str, slug: &str) -> Gate
         name: Some("Bench".to_owned()),
         url: Some(upstream.to_owned()),
         state: Some(GatewayState::Published),
+        access: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
     }
