@@ -295,6 +295,12 @@ impl Broker {
         self.parts.oauth.discover(url).await.map_err(|error| BrokerError::invalid("url", error.to_string()))
     }
 
+    /// The same, whatever was kept of its metadata.
+    pub(crate) async fn discover_upstream_anew(&self, url: &Url) -> Result<Discovery, BrokerError> {
+        let found = self.parts.oauth.anew().discover(url).await;
+        found.map_err(|error| BrokerError::invalid("url", error.to_string()))
+    }
+
     fn checked_upstream(&self, text: &str) -> Result<Url, BrokerError> {
         self.checked_outbound("url", text)
     }

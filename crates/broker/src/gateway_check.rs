@@ -90,7 +90,7 @@ impl Broker {
 
     /// Whether the MCP server answers, and what it wants.
     async fn check_upstream(&self, gateway: &Gateway, check: &mut GatewayCheck) -> Option<Discovery> {
-        let found = match self.parts.oauth.discover(&gateway.url).await {
+        let found = match self.parts.oauth.anew().discover(&gateway.url).await {
             Ok(found) => found,
             Err(error) if gateway.oauth().is_some() => {
                 check.advice("mcp_server", format!("{error}. With a token it may answer otherwise."));
@@ -126,7 +126,7 @@ impl Broker {
             check.advice("metadata", "No issuer is known, so there is no metadata to compare with.");
             return;
         };
-        match self.parts.oauth.metadata(issuer).await {
+        match self.parts.oauth.anew().metadata(issuer).await {
             Err(error) => check.advice("metadata", format!("The issuer's metadata is of no help: {error}.")),
             Ok(found) => {
                 differs(check, "authorization_url", &settings.authorization_url, &found.authorization_url);

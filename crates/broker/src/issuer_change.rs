@@ -53,7 +53,7 @@ impl Broker {
         if settings.registration.kind == RegistrationKind::PreRegistered {
             return Ok(());
         }
-        let Discovery::OAuth(found) = self.discover_upstream(&before.url).await? else { return Ok(()) };
+        let Discovery::OAuth(found) = self.discover_upstream_anew(&before.url).await? else { return Ok(()) };
         if found.issuer == issuer {
             return Ok(());
         }

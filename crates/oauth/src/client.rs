@@ -1,5 +1,6 @@
 //! The client itself: the guarded way to the outside, and what both metadata and registration need of it.
 
+use crate::metadata_cache::MetadataCache;
 use bytes::Bytes;
 use doorward_outbound::{Outbound, OutboundError, OutboundRequest, OutboundResponse, Refusal};
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -10,12 +11,21 @@ use url::Url;
 #[derive(Clone)]
 pub struct OAuthClient {
     pub(crate) outbound: Outbound,
+    pub(crate) documents: MetadataCache,
+    /// Whether a document that still counts as fresh is taken as it was kept.
+    pub(crate) takes_fresh: bool,
 }
 
 impl OAuthClient {
     /// A client that stands on the guarded connector.
     pub fn new(outbound: Outbound) -> Self {
-        Self { outbound }
+        Self { outbound, documents: MetadataCache::default(), takes_fresh: true }
+    }
+
+    /// The same client for whoever wants to know what servers say now: it asks again whatever it has kept.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self { takes_fresh: false, ..self.clone() }
     }
 
     /// Whether the outbound guard would let a URL through, as far as that can be seen without resolving it.

@@ -11,6 +11,7 @@ mod client_auth;
 pub mod discovery;
 mod dpop;
 mod issuer;
+mod metadata_cache;
 pub mod pkce;
 mod provider_words;
 mod refusal;

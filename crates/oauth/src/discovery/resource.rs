@@ -59,11 +59,8 @@ impl OAuthClient {
 
     async fn resource_document(&self, place: &Url) -> Result<Option<Document>, DiscoveryError> {
         self.check_url(place)?;
-        let answer = self.get(place).await?;
-        if !answer.status.is_success() {
-            return Ok(None);
-        }
-        Ok(serde_json::from_slice(&answer.body).ok())
+        let document = self.document(place).await?;
+        Ok(document.and_then(|body| serde_json::from_slice(&body).ok()))
     }
 }
 

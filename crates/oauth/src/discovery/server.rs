@@ -50,11 +50,8 @@ impl OAuthClient {
         let url = Url::parse(issuer).map_err(|_| incomplete("issuer"))?;
         for place in places(&url) {
             self.check_url(&place)?;
-            let answer = self.get(&place).await?;
-            if !answer.status.is_success() {
-                continue;
-            }
-            if let Ok(document) = serde_json::from_slice::<Document>(&answer.body) {
+            let Some(body) = self.document(&place).await? else { continue };
+            if let Ok(document) = serde_json::from_slice::<Document>(&body) {
                 return checked(issuer, document);
             }
         }

@@ -97,10 +97,16 @@ impl Players {
         if registered.status != 201 {
             return;
         }
+        let id = registered.json["id"].as_str().unwrap();
         let client = self.app.client(&self.user, Audience::Mcp).await;
         let mut served = 0;
         for _ in 0..ROUNDS {
-            let answer = call_first_tool(&client, &slug).await;
+            let Some(answer) = call_first_tool(&client, &slug).await else {
+                // A loaded machine may not have read the list in time: it is read while we wait.
+                let read = self.browser.post(&format!("/gateways/{id}/refresh"), &json!({})).await;
+                self.note(scenario, format!("nothing was listed; read again: {} {}", read.status, read.text));
+                continue;
+            };
             self.note(scenario, format!("called: {answer}"));
             if let Some(link) = link_of(&answer) {
                 self.consent(scenario, &slug, &link).await;
@@ -151,12 +157,15 @@ fn registration(slug: &str, scenario: &Scenario) -> Value {
     json!({ "slug": slug, "name": slug, "url": scenario.url, "state": "published", "authorization": authorization })
 }
 
-/// Lists the tools of one gateway and calls the first.
-async fn call_first_tool(client: &Client, slug: &str) -> Value {
+/// Lists the tools of one gateway and calls the first; none where nothing was listed.
+async fn call_first_tool(client: &Client, slug: &str) -> Option<Value> {
     let path = format!("/gateways/{slug}/mcp");
     let listed = modern(client, &path, "tools/list", &json!({})).await;
-    let Some(name) = listed["result"]["tools"][0]["name"].as_str() else { return listed };
-    modern(client, &path, "tools/call", &json!({ "name": name, "arguments": {} })).await
+    if listed.get("error").is_some() {
+        return Some(listed);
+    }
+    let name = listed["result"]["tools"][0]["name"].as_str()?;
+    Some(modern(client, &path, "tools/call", &json!({ "name": name, "arguments": {} })).await)
 }
 
 /// The link of an answer that asks to authorize, as a tool's answer or as an error.
