@@ -76,7 +76,7 @@ impl OutboundProxy {
         let below = |ending: &&str| {
             name.strip_suffix(*ending).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         };
-        if name.contains('.') && !PRIVATE_ENDINGS.iter().any(|ending| below(&ending)) {
+        if name.contains('.') && !PRIVATE_ENDINGS.iter().any(below) {
             return Ok(());
         }
         let listed = [self.no_proxy.as_str(), host].into_iter().filter(|part| !part.is_empty());

@@ -92,7 +92,7 @@ impl Tls {
                 Ok(true) => tracing::info!("the TLS certificate was read again"),
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::error!(%error, "the new TLS certificate does not fit; the old one serves on")
+                    tracing::error!(%error, "the new TLS certificate does not fit; the old one serves on");
                 }
             }
         }
