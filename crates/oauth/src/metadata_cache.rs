@@ -130,8 +130,8 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(client.document(&place).await.unwrap().unwrap(), "{}");
         }
-        let counts = *counts.lock().unwrap();
-        counts
+        let seen = counts.lock().unwrap();
+        *seen
     }
 
     #[tokio::test]

@@ -40,6 +40,9 @@ pub struct TestApp {
     postgres: Option<TestPostgres>,
 }
 
+/// An edit of a test app's settings.
+pub type Adjust = Box<dyn FnOnce(&mut Settings) + Send>;
+
 /// How a test app differs from the usual one.
 #[derive(Default)]
 pub struct TestAppOptions {
@@ -60,7 +63,7 @@ pub struct TestAppOptions {
     /// Where the client ID metadata document is said to be; none: under the public URL.
     pub client_metadata_url: Option<url::Url>,
     /// What else differs; the last word.
-    pub adjust: Option<Box<dyn FnOnce(&mut Settings) + Send>>,
+    pub adjust: Option<Adjust>,
 }
 
 /// Somebody with an account, and the means to act as them without a network.
