@@ -148,6 +148,7 @@ async fn connected(app: &TestApp) -> Result<Target, AnyError> {
         url: Some(upstream),
         state: Some(GatewayState::Published),
         access: None,
+        on_change: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(oauth_input(&demo)))),
     })

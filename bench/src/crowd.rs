@@ -117,6 +117,7 @@ pub async fn make_gateways(broker: &Broker, caller: &Caller) -> Result<(), AnyEr
             url: Some(format!("https://upstream{number}.example/mcp")),
             state: Some(GatewayState::Published),
             access: None,
+            on_change: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
         };

@@ -99,6 +99,7 @@ pub fn gateway(server: &AuthorizationServer, upstream: &str, slug: &str) -> Gate
         url: Some(upstream.to_owned()),
         state: Some(GatewayState::Published),
         access: None,
+        on_change: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
     }

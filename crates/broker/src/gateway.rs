@@ -79,6 +79,7 @@ impl Broker {
             access: self.checked_access(input.access.unwrap_or_default()).await?,
             authorization,
             catalog_sharing: input.catalog_sharing.unwrap_or(CatalogSharing::PerUser),
+            on_change: input.on_change.unwrap_or_default(),
             created_at: now,
             updated_at: now,
             version: 1,
@@ -159,6 +160,7 @@ impl Broker {
             after.access = self.checked_access(access).await?;
         }
         after.catalog_sharing = input.catalog_sharing.unwrap_or(after.catalog_sharing);
+        after.on_change = input.on_change.unwrap_or(after.on_change);
         after.updated_at = self.now();
         match input.authorization {
             Some(typed) => {

@@ -4,8 +4,8 @@
 use crate::BrokerError;
 use doorward_domain::gateway::PROTOCOL_PARAMETERS;
 use doorward_domain::{
-    AccessList, CatalogSharing, ClientSecret, GatewayState, GrantType, HeaderSecret, ProviderFacts, Slug,
-    TokenEndpointAuth, may_be_told,
+    AccessList, CatalogSharing, ClientSecret, GatewayState, GrantType, HeaderSecret, OnChange, ProviderFacts,
+    Slug, TokenEndpointAuth, may_be_told,
 };
 use http::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
@@ -33,6 +33,7 @@ pub struct GatewayInput {
     pub state: Option<GatewayState>,
     pub access: Option<AccessList>,
     pub catalog_sharing: Option<CatalogSharing>,
+    pub on_change: Option<OnChange>,
     pub authorization: Option<AuthorizationInput>,
 }
 

@@ -1,6 +1,7 @@
 //! A gateway: a registered upstream MCP server, and how users are authorized at it.
 
 use crate::access_list::AccessList;
+use crate::catalog_version::OnChange;
 use crate::client_registration::ClientRegistration;
 use crate::clock::Timestamp;
 use crate::ids::GatewayId;
@@ -46,6 +47,8 @@ pub struct Gateway {
     pub access: AccessList,
     pub authorization: GatewayAuthorization,
     pub catalog_sharing: CatalogSharing,
+    /// What happens when it offers something new, or describes something otherwise.
+    pub on_change: OnChange,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// Grows by one with each update; the ETag of REST answers.

@@ -10,6 +10,7 @@ pub mod authorization_attempt;
 pub mod authorization_request;
 pub mod bulk_job;
 pub mod catalog;
+pub mod catalog_version;
 pub mod change;
 pub mod cleanup;
 pub mod client_registration;
@@ -49,6 +50,7 @@ pub use authorization_attempt::{
 pub use authorization_request::{AuthorizationPurpose, AuthorizationRequest};
 pub use bulk_job::{BulkJob, BulkJobRow, BulkKind, BulkResult, GrantChoice, NewBulkJob};
 pub use catalog::{Catalog, CatalogItem, CatalogKind};
+pub use catalog_version::{CatalogVersion, OnChange};
 pub use change::Change;
 pub use cleanup::{
     CleanupCounts, CleanupRun, CleanupState, CleanupTrigger, GrantNames, HoldReason, Removal, SweptKind,

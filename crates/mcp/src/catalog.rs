@@ -2,11 +2,12 @@
 //! memory. A gateway that hangs or fails delays and hides only itself.
 
 use crate::catalog_reader;
+use crate::held;
 use crate::names::Names;
 use crate::upstream::{CallError, CatalogOwner, Upstreams, owner_of_catalog};
 use crate::uri_template::UriTemplate;
 use doorward_broker::{Broker, BrokerError, Caller, Credential};
-use doorward_domain::{Catalog, CatalogKind, Change, Clock, Gateway, GatewayId, UserId};
+use doorward_domain::{Catalog, CatalogKind, Change, Clock, Gateway, GatewayId, OnChange, UserId};
 use doorward_storage::Storage;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
@@ -200,10 +201,20 @@ impl Inner {
         let before = self.changes.load(Ordering::SeqCst);
         let stored = self.storage.catalog(owner.0, owner.1).await.map_err(BrokerError::from)?;
         let Some(catalog) = stored else { return Ok(None) };
+        let catalog = self.as_served(gateway, catalog).await?;
         self.names.register(&gateway.slug, &catalog).await?;
         let catalog = Arc::new(IndexedCatalog::new(catalog));
         self.keep(owner, &catalog, before);
         Ok(Some(catalog))
+    }
+
+    /// The catalog without what is held back.
+    async fn as_served(&self, gateway: &Gateway, catalog: Catalog) -> Result<Catalog, CallError> {
+        if gateway.on_change == OnChange::Allow {
+            return Ok(catalog);
+        }
+        let versions = self.storage.catalog_versions(gateway.id).await.map_err(BrokerError::from)?;
+        Ok(Catalog { items: held::served(catalog.items, &versions), ..catalog })
     }
 
     fn keep(&self, owner: CatalogOwner, catalog: &Arc<IndexedCatalog>, before: u64) {
@@ -257,9 +268,10 @@ impl Inner {
         // A gateway that was edited meanwhile may point elsewhere: what the old place said is not kept.
         let now_there = self.storage.gateway(gateway.id).await.map_err(BrokerError::from)?;
         if now_there.is_none_or(|now_there| now_there.version != gateway.version) {
-            return Ok(Arc::new(IndexedCatalog::new(catalog)));
+            return Ok(Arc::new(IndexedCatalog::new(self.as_served(gateway, catalog).await?)));
         }
-        self.names.register(&gateway.slug, &catalog).await?;
+        let noted = self.storage.note_catalog_versions(gateway, &catalog.items).await;
+        noted.map_err(BrokerError::from)?;
         let before = self.storage.catalog(owner.0, owner.1).await.map_err(BrokerError::from)?;
         let changed = before.is_none_or(|before| {
             (&before.items, &before.instructions) != (&catalog.items, &catalog.instructions)
@@ -268,6 +280,8 @@ impl Inner {
         if changed {
             self.storage.put_catalog(&catalog).await.map_err(BrokerError::from)?;
         }
+        let catalog = self.as_served(gateway, catalog).await?;
+        self.names.register(&gateway.slug, &catalog).await?;
         let catalog = Arc::new(IndexedCatalog::new(catalog));
         self.keep(owner, &catalog, self.changes.load(Ordering::SeqCst));
         Ok(catalog)

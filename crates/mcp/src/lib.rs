@@ -12,6 +12,7 @@ mod connections_tool;
 pub mod envelope;
 mod errors;
 mod front;
+mod held;
 mod live_session;
 pub mod names;
 pub mod resource_owners;

@@ -6,6 +6,7 @@ use crate::connections_tool::{CONNECTIONS, connect_name};
 use crate::envelope::{edit, json_string, member, raw, text_member};
 use crate::errors::ProtocolError;
 use crate::front::{ClientRequest, Endpoint, Front, Method, View, owners, view};
+use crate::held;
 use crate::selection;
 use doorward_domain::{CatalogKind, Gateway};
 use serde_json::value::RawValue;
@@ -23,12 +24,27 @@ pub(crate) enum Route {
     Connect(Arc<Gateway>),
 }
 
-/// Finds who answers a request that names something.
+/// Finds who answers a request that names something. What is held back is nobody's.
 pub(crate) async fn route(
     front: &Front,
     request: &ClientRequest,
     method: Method,
 ) -> Result<Route, ProtocolError> {
+    let route = owner_of(front, request, method).await?;
+    let kind = match method {
+        Method::CallTool => CatalogKind::Tool,
+        Method::GetPrompt => CatalogKind::Prompt,
+        _ => return Ok(route),
+    };
+    if let Route::Upstream { gateway, params } = &route {
+        let params = params.as_deref().or(request.params.as_deref());
+        let name = params.and_then(|params| text_member(params, "name")).unwrap_or_default();
+        held::check(&front.catalogs, &request.caller, gateway, kind, &name).await?;
+    }
+    Ok(route)
+}
+
+async fn owner_of(front: &Front, request: &ClientRequest, method: Method) -> Result<Route, ProtocolError> {
     match (&request.endpoint, method) {
         (Endpoint::One(gateway), Method::CallTool) => one_tool(front, request, gateway).await,
         (Endpoint::One(gateway), Method::ReadResource) => {

@@ -26,6 +26,7 @@ mod error;
 mod export;
 mod facts_body;
 mod gateway_body;
+mod gateway_changes;
 mod gateway_check;
 mod gateway_view;
 mod gateways;
@@ -82,6 +83,8 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
     let admin = OpenApiRouter::new()
         .routes(routes!(discover::discover))
         .routes(routes!(gateway_check::check))
+        .routes(routes!(gateway_changes::list))
+        .routes(routes!(gateway_changes::agree))
         .routes(routes!(admin_oauth_providers::list))
         .routes(routes!(admin_oauth_providers::read))
         .routes(routes!(admin_oauth_tokens::counts))

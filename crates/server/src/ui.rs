@@ -25,6 +25,7 @@ mod form;
 mod gateway;
 mod gateway_access;
 mod gateway_action;
+mod gateway_changes;
 mod gateway_check;
 mod gateway_discovery;
 mod gateway_form;
@@ -113,6 +114,7 @@ fn servers() -> Router<AppState> {
         .route("/ui/gateways/new", get(gateway::show_new).post(gateway::create))
         .route("/ui/gateways/{id}", get(gateway::show).post(gateway::update))
         .route("/ui/gateways/{id}/access", get(gateway_access::show).post(gateway_access::save))
+        .route("/ui/gateways/{id}/changes", get(gateway_changes::show).post(gateway_changes::save))
         .route("/ui/gateways/{id}/check", get(gateway_check::ask).post(gateway_check::perform))
         .route("/ui/gateways/{id}/test", get(gateway_check::ask_test).post(gateway_check::begin_test))
         .route("/ui/gateways/{id}/tested", get(gateway_check::tested))

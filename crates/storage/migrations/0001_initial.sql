@@ -121,6 +121,7 @@ CREATE TABLE gateways (
     state TEXT NOT NULL,                  -- draft | published | disabled
     access TEXT NOT NULL,                 -- everyone | listed: those in access_rules
     catalog_sharing TEXT NOT NULL,        -- per_user | shared
+    on_change TEXT NOT NULL,              -- allow | hold
     authorization_kind TEXT NOT NULL,     -- none | static_header | oauth
     static_header_name TEXT,
     static_header BYTEA,
@@ -221,6 +222,19 @@ CREATE TABLE catalogs (
     PRIMARY KEY (gateway_id, user_key)
 );
 CREATE INDEX catalogs_by_user ON catalogs (user_id);
+
+-- Each version that was seen of a tool or prompt, and whether it may be served while changes are held.
+CREATE TABLE catalog_versions (
+    gateway_id TEXT NOT NULL REFERENCES gateways (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,                   -- tool | prompt
+    name TEXT NOT NULL,
+    hash TEXT NOT NULL,                   -- of the item with its members in order
+    item TEXT NOT NULL,                   -- as the upstream sent it
+    approved BOOLEAN NOT NULL,
+    baseline BOOLEAN NOT NULL,            -- it was there at the first reading
+    first_seen_at BIGINT NOT NULL,
+    PRIMARY KEY (gateway_id, kind, name, hash)
+);
 
 -- What clients see of names; a name once given stays given.
 CREATE TABLE exposed_names (

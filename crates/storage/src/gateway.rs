@@ -1,6 +1,7 @@
 //! Gateways, with their OAuth settings and client registration: one thing in the domain, two tables here.
 
 use crate::access_list::{self, AccessOf};
+use crate::catalog_version::catalogs_changed;
 use crate::client_registration;
 use crate::cursor::Slice;
 use crate::ended_grant::{End, GrantsOf, end_grants};
@@ -136,6 +137,9 @@ impl Storage {
         if locked.as_ref().is_some_and(|locked| locked.schedules_otherwise(gateway)) {
             settle(&mut tx, Settled::Gateway(gateway.id)).await?;
         }
+        if locked.as_ref().is_some_and(|locked| locked.on_change != word(gateway.on_change)) {
+            catalogs_changed(&mut tx, gateway.id).await?;
+        }
         if locked.is_some_and(|locked| locked.may_orphan(gateway)) {
             settle_orphans(&mut tx, Settled::Gateway(gateway.id), &audit.actor).await?;
         }
@@ -196,6 +200,7 @@ impl Storage {
 pub(crate) struct LockedGateway {
     pub(crate) state: String,
     access: String,
+    on_change: String,
     version: i64,
     replay_safe: bool,
     keep_alive: bool,
@@ -221,7 +226,7 @@ pub(crate) async fn lock(tx: &mut Tx, id: GatewayId) -> Result<Option<LockedGate
         tx,
         fetch_optional,
         sqlx::query_as::<_, LockedGateway>(
-            "UPDATE gateways SET version = version WHERE id = $1 RETURNING state, access, version, replay_safe, keep_alive"
+            "UPDATE gateways SET version = version WHERE id = $1 RETURNING state, access, on_change, version, replay_safe, keep_alive"
         )
         .bind(id.to_string())
     )
@@ -232,10 +237,10 @@ async fn insert(tx: &mut Tx, gateway: &Gateway) -> Result<bool, StorageError> {
         tx,
         execute,
         sqlx::query(
-            "INSERT INTO gateways (id, slug, name, name_key, url, state, access, catalog_sharing, authorization_kind, \
+            "INSERT INTO gateways (id, slug, name, name_key, url, state, access, catalog_sharing, on_change, authorization_kind, \
              iss_promised, scopes, authorize_params, scope_ceiling, refused_scopes, facts, replay_safe, \
              revocation_method, revocation_reach, keep_alive, grant_type, created_at, updated_at, version) \
-             VALUES ($1, $2, $3, $4, $5, $6, 'everyone', $7, 'none', FALSE, '[]', '{}', '[]', '[]', '{}', FALSE, 'rfc7009', 'this_grant', FALSE, 'authorization_code', $8, $9, 1) \
+             VALUES ($1, $2, $3, $4, $5, $6, 'everyone', $7, $10, 'none', FALSE, '[]', '{}', '[]', '[]', '{}', FALSE, 'rfc7009', 'this_grant', FALSE, 'authorization_code', $8, $9, 1) \
              ON CONFLICT (slug) DO NOTHING"
         )
         .bind(gateway.id.to_string())
@@ -247,6 +252,7 @@ async fn insert(tx: &mut Tx, gateway: &Gateway) -> Result<bool, StorageError> {
         .bind(word(gateway.catalog_sharing))
         .bind(gateway.created_at.millis())
         .bind(gateway.updated_at.millis())
+        .bind(word(gateway.on_change))
     )?;
     Ok(inserted == 1)
 }
@@ -257,7 +263,7 @@ async fn update(tx: &mut Tx, gateway: &Gateway) -> Result<(), StorageError> {
         execute,
         sqlx::query(
             "UPDATE gateways SET name = $1, name_key = $2, url = $3, state = $4, catalog_sharing = $5, \
-             updated_at = $6, version = version + 1 WHERE id = $7"
+             updated_at = $6, on_change = $8, version = version + 1 WHERE id = $7"
         )
         .bind(text(&gateway.name))
         .bind(text(&gateway.name).to_lowercase())
@@ -266,6 +272,7 @@ async fn update(tx: &mut Tx, gateway: &Gateway) -> Result<(), StorageError> {
         .bind(word(gateway.catalog_sharing))
         .bind(gateway.updated_at.millis())
         .bind(gateway.id.to_string())
+        .bind(word(gateway.on_change))
     )
     .map(drop)
 }

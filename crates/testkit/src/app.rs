@@ -214,6 +214,7 @@ impl TestApp {
             url: Some(demo.mcp_server.url().to_string()),
             state: Some(GatewayState::Published),
             access: None,
+            on_change: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(oauth))),
         })

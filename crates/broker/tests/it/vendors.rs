@@ -119,6 +119,7 @@ impl Stage {
             url: Some("http://127.0.0.1:9/mcp".to_owned()),
             state: Some(GatewayState::Published),
             access: None,
+            on_change: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(oauth))),
         };

@@ -241,6 +241,7 @@ impl World {
             url: Some(self.demo.mcp_server.url().to_string()),
             state: Some(GatewayState::Published),
             access: None,
+            on_change: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(self.oauth_input()))),
         }

@@ -7,7 +7,7 @@ use doorward_broker::{
     AuthorizationInput, ClientInput, DiscoverInput, Edit, GatewayInput, OAuthInput, TemplateChoice,
 };
 use doorward_domain::{
-    CatalogSharing, ClientSecret, GatewayState, GrantType, HeaderSecret, TokenEndpointAuth,
+    CatalogSharing, ClientSecret, GatewayState, GrantType, HeaderSecret, OnChange, TokenEndpointAuth,
 };
 use doorward_oauth::FilledTemplate;
 use doorward_oauth::template::TemplateOAuth;
@@ -33,6 +33,10 @@ pub(crate) struct GatewayBody {
     /// Whether every user sees the same catalog.
     #[schema(value_type = Option<CatalogSharingName>)]
     catalog_sharing: Option<CatalogSharing>,
+    /// What happens when it offers a tool or prompt that is new, or describes one otherwise; a new gateway
+    /// allows it, where this is left out.
+    #[schema(value_type = Option<OnChangeName>)]
+    on_change: Option<OnChange>,
     /// Left out for a new gateway: ask the MCP server itself.
     authorization: Option<AuthorizationBody>,
 }
@@ -139,6 +143,18 @@ pub(crate) enum CatalogSharingName {
     Shared,
 }
 
+/// How the document spells what happens on a change.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(
+    dead_code,
+    reason = "stands for the domain's OnChange in the OpenAPI document, which knows no OpenAPI"
+)]
+pub(crate) enum OnChangeName {
+    Allow,
+    Hold,
+}
+
 /// How the document spells token endpoint authentication.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
@@ -191,6 +207,7 @@ impl GatewayBody {
             state: self.state,
             access: self.access.map(AccessBody::into_list).transpose()?,
             catalog_sharing: self.catalog_sharing,
+            on_change: self.on_change,
             authorization: self.authorization.map(|authorization| authorization.input(fill)).transpose()?,
         })
     }

@@ -2,11 +2,13 @@
 
 use super::access_body::AccessBody;
 use super::facts_body::ProviderFactsName;
-use super::gateway_body::{CatalogSharingName, GatewayStateName, GrantTypeName, TokenEndpointAuthName};
+use super::gateway_body::{
+    CatalogSharingName, GatewayStateName, GrantTypeName, OnChangeName, TokenEndpointAuthName,
+};
 use doorward_broker::{Broker, Caller};
 use doorward_domain::{
     CatalogSharing, Gateway, GatewayAuthorization, GatewayId, GatewayState, GrantType, OAuthSettings,
-    Permission, ProviderFacts, Slug, Timestamp, TokenEndpointAuth,
+    OnChange, Permission, ProviderFacts, Slug, Timestamp, TokenEndpointAuth,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -30,6 +32,8 @@ pub(crate) struct GatewayView {
     access: Option<AccessBody>,
     #[schema(value_type = CatalogSharingName)]
     catalog_sharing: CatalogSharing,
+    #[schema(value_type = OnChangeName)]
+    on_change: OnChange,
     authorization: AuthorizationView,
     /// While the provider refuses our registration, for those who manage gateways.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,6 +123,7 @@ impl GatewayView {
             state: gateway.state,
             access: whole.then(|| AccessBody::from(&gateway.access)),
             catalog_sharing: gateway.catalog_sharing,
+            on_change: gateway.on_change,
             authorization: AuthorizationView::new(gateway, whole),
             registration_problem: problem
                 .filter(|_| whole)

@@ -99,6 +99,7 @@ fn gateway(providers: &Demo) -> GatewayInput {
         url: Some(providers.mcp_server.url().to_string()),
         state: Some(GatewayState::Published),
         access: None,
+        on_change: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(OAuthInput {
             grant_type: None,

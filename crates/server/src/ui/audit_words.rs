@@ -42,6 +42,7 @@ pub(super) fn sentence_of(event: &AuditEvent) -> String {
         "audit.export" => named("Exported the audit trail", "format"),
         "keys.rotate" | "keys.switch" => named("A new key seals; it replaces", "replaces"),
         "user.delete" => named("Deleted a person", "email"),
+        "catalog.change" | "catalog.agree" => named(plain(&event.action), "slug"),
         "server.create" | "server.update" | "server.delete" => named(plain(&event.action), "slug"),
         "group.create" | "group.update" | "group.delete" | "group.join" | "group.leave" => {
             named(plain(&event.action), "name")
@@ -63,6 +64,8 @@ pub(super) fn plain(action: &str) -> &str {
         "gateway.test_login" => "Tried a gateway’s provider with a test login",
         "backup.made" => "Made a backup",
         "restore.done" => "Restored a backup",
+        "catalog.change" => "A server’s tools or prompts have changed",
+        "catalog.agree" => "Agreed to changed tools or prompts",
         "circuit.open" => "A provider fails for everybody; no request goes out",
         "circuit.close" => "A provider answers again",
         "cleanup.done" => "Cleanup ran",

@@ -15,7 +15,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use doorward_broker::Caller;
-use doorward_domain::{Gateway, GatewayAuthorization, GatewayId, GatewayState, Permission};
+use doorward_domain::{Gateway, GatewayAuthorization, GatewayId, GatewayState, OnChange, Permission};
 use std::sync::Arc;
 
 /// A gateway, stored or new.
@@ -54,6 +54,8 @@ struct Saved {
     oauth: bool,
     /// Who may use it.
     access: String,
+    /// What happens when its server offers something new.
+    on_change: &'static str,
     actions: Vec<Action>,
 }
 
@@ -124,6 +126,7 @@ impl GatewayPage {
                 changed: Moment::exact(gateway.updated_at),
                 oauth: gateway.oauth().is_some(),
                 access: access_list::told(&gateway.access),
+                on_change: on_change(gateway.on_change),
                 actions: actions(gateway.state),
             }),
             ..self
@@ -132,6 +135,13 @@ impl GatewayPage {
 
     fn respond(&self) -> Response {
         page::with_status(self.form.status, self)
+    }
+}
+
+const fn on_change(mode: OnChange) -> &'static str {
+    match mode {
+        OnChange::Allow => "Changes are served at once",
+        OnChange::Hold => "Changes are held until an administrator agrees",
     }
 }
 
@@ -297,6 +307,7 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
             changed: Moment::exact(gateway.updated_at),
             oauth: gateway.oauth().is_some(),
             access: "2 groups and 1 person".into(),
+            on_change: on_change(gateway.on_change),
             actions: actions(gateway.state),
         }),
         ..page(gateway_form::of(gateway), None)

@@ -151,6 +151,7 @@ pub(super) fn edited_gateway(typed: &Fields) -> Result<GatewayInput, BrokerError
         url: Some(typed.text("url").to_owned()),
         state: None,
         access: None,
+        on_change: None,
         catalog_sharing: Some(sharing),
         authorization: Some(authorization(typed)?),
     })

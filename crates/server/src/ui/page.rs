@@ -180,6 +180,7 @@ impl Note {
             "none-selected" => {
                 return Some(Self::new(Tone::Warn, "Nothing is selected. Tick some rows first."));
             }
+            "changes-agreed" => "Agreed: it is served from now on.",
             "server-created" => "Made. Now choose what it offers.",
             "group-created" => "Made. Now add the people.",
             "group-joined" => "Added: what the group may use is theirs now.",

@@ -19,6 +19,7 @@ fn all() -> Vec<(&'static str, String)> {
         ui::disconnect::samples(),
         ui::error::samples(),
         ui::gateway::samples(),
+        ui::gateway_changes::samples(),
         ui::gateway_check::samples(),
         ui::gateways::samples(),
         ui::group::samples(),

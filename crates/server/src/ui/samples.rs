@@ -51,6 +51,7 @@ fn gateway(
         access: AccessList::Everyone,
         authorization,
         catalog_sharing: CatalogSharing::PerUser,
+        on_change: doorward_domain::OnChange::Allow,
         created_at: ago(9 * 86_400),
         updated_at: ago(7_300),
         version: 3,

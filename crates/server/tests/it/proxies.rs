@@ -130,6 +130,7 @@ async fn oauth_and_mcp_go_through_the_forward_proxy_and_trust_the_private_author
         url: Some(format!("https://127.0.0.1:{mcp}{}", demo.mcp_server.url().path())),
         state: Some(GatewayState::Published),
         access: None,
+        on_change: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(input))),
     })

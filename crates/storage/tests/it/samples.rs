@@ -61,6 +61,7 @@ pub(crate) fn gateway(slug: &str) -> Gateway {
         access: AccessList::Everyone,
         authorization: GatewayAuthorization::None,
         catalog_sharing: CatalogSharing::PerUser,
+        on_change: doorward_domain::OnChange::Allow,
         created_at: NOW,
         updated_at: NOW,
         version: 1,

@@ -339,6 +339,7 @@ pub(crate) fn gateway_at(url: &str) -> Gateway {
         access: doorward_domain::AccessList::Everyone,
         authorization: GatewayAuthorization::None,
         catalog_sharing: CatalogSharing::PerUser,
+        on_change: doorward_domain::OnChange::Allow,
         created_at: Timestamp::from_millis(0),
         updated_at: Timestamp::from_millis(0),
         version: 1,

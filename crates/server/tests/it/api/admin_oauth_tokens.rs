@@ -37,6 +37,7 @@ async fn stage() -> Stage {
             url: Some(demo.mcp_server.url().to_string()),
             state: Some(GatewayState::Published),
             access: None,
+            on_change: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
         })

@@ -97,6 +97,7 @@ fn body(operation: &str) -> Option<Value> {
             json!({"ids": [NOBODYS_ID], "dry_run": true})
         }
         "POST /admin/oauth/tokens/{id}/reauthorize" => json!({"reason": "x"}),
+        "POST /gateways/{id}/changes/agree" => json!({"hashes": []}),
         "POST /servers" | "PUT /servers/{id}" => json!({}),
         "POST /gateways/{id}/check" | "POST /admin/oauth/tokens/{id}/refresh" | "POST /admin/keys/rotate" => {
             json!({})

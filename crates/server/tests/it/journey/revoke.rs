@@ -158,6 +158,7 @@ async fn not_one_call_is_served_after_its_revoke_was_answered() {
         url: Some(demo.mcp_server.url().to_string()),
         state: Some(GatewayState::Published),
         access: None,
+        on_change: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(oauth_input(&demo)))),
     };

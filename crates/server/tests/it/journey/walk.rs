@@ -55,6 +55,7 @@ pub fn published(slug: &str, url: &Url, authorization: AuthorizationInput) -> Ga
         url: Some(url.to_string()),
         state: Some(GatewayState::Published),
         access: None,
+        on_change: None,
         catalog_sharing: None,
         authorization: Some(authorization),
     }

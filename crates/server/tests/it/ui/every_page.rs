@@ -49,6 +49,7 @@ async fn register(
         url: Some(demo.mcp_server.url().to_string()),
         state: Some(GatewayState::Published),
         access: None,
+        on_change: None,
         catalog_sharing: None,
         authorization: Some(authorization),
     });
@@ -205,6 +206,7 @@ impl Stage {
             ("group-remove", format!("/ui/groups/{group}/members/{}/remove", alice.id)),
             ("gateway-access", format!("/ui/gateways/{notes}/access")),
             ("gateways", "/ui/gateways".into()),
+            ("gateway-changes", format!("/ui/gateways/{notes}/changes")),
             ("servers", "/ui/servers".into()),
             ("server-new", "/ui/servers/new".into()),
             ("server", format!("/ui/servers/{server}")),
