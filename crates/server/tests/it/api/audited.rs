@@ -11,7 +11,10 @@ use std::collections::BTreeSet;
 const CHANGES_NOTHING: [&str; 2] = ["POST /gateways/discover", "POST /gateways/{id}/refresh"];
 
 /// What tests of their own look for in the trail.
-const SEEN_ELSEWHERE: [&str; 4] = [
+const SEEN_ELSEWHERE: [&str; 6] = [
+    // `session.end`: ui/sessions.rs, by the same use case.
+    "DELETE /admin/sessions/{id}",
+    "DELETE /sessions/{id}",
     // `catalog.agree`: gateway_changes.rs.
     "POST /gateways/{id}/changes/agree",
     // `keys.rotate`: admin_keys.rs; a key is retired only long after a rotation.
