@@ -138,6 +138,15 @@ impl Catalogs {
         }));
         let weak = Arc::downgrade(&inner);
         broker.on_connected(Box::new(move |user, gateway| read_for(Weak::clone(&weak), user, gateway)));
+        let weak = Arc::downgrade(&inner);
+        inner.upstreams.on_changed(Box::new(move |caller, gateway| {
+            let weak = Weak::clone(&weak);
+            Box::pin(async move {
+                let Some(inner) = weak.upgrade() else { return };
+                // A failure is noted where it happens; those who list are told what is known.
+                let _ = tokio::time::timeout(FIRST_READ_WITHIN, inner.read(&caller, &gateway)).await;
+            })
+        }));
         Self { inner }
     }
 

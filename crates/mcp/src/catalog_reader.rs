@@ -29,12 +29,13 @@ pub(crate) struct ReadCatalog {
 }
 
 /// Doorward itself as a client: it declares nothing, so that nothing is asked of it.
-fn ourselves() -> ClientFacts {
+pub(crate) fn ourselves() -> ClientFacts {
     ClientFacts {
         revision: Revision::LATEST,
         name: "doorward".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         capabilities: raw("{}".to_owned()).expect("an empty object is JSON"),
+        log_level: None,
     }
 }
 
@@ -126,6 +127,7 @@ impl Reader<'_> {
             params: params.as_deref(),
             client_headers: &HeaderMap::new(),
             accept_sse: false,
+            session: None,
         };
         let broken = |problem: &str| CallError::Broken {
             gateway: self.gateway.slug.to_string(),

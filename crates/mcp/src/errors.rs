@@ -59,7 +59,11 @@ pub(crate) enum ProtocolError {
     UnknownMethod(String),
     #[error("{0} is not supported by this version of Doorward")]
     NotYet(&'static str),
-    #[error("streams cannot be resumed with Last-Event-ID yet: open a new one without it")]
+    #[error("this token has {0} streams of this kind open; close one first")]
+    TooManyStreams(usize),
+    #[error(
+        "there is no stream of this session to resume after this event: it was never here, is too old, or another replica has it"
+    )]
     Resumption,
     #[error("the Mcp-Session-Id header is required; `initialize` gives one")]
     SessionMissing,
@@ -77,6 +81,17 @@ pub(crate) enum ProtocolError {
     OpenUrl(Box<Ask>),
     #[error("{0}")]
     Declined(String),
+    /// The server asks what this client did not say it can be asked.
+    #[error("the MCP server needs a client capability: {}", needed.join("."))]
+    MissingCapability { needed: &'static [&'static str] },
+    #[error("the MCP server {gateway} wants the client to keep a state that is too large")]
+    StateTooLarge { gateway: String },
+    /// A server waits for its user to come back from a URL.
+    #[error("the MCP server waits for its user to open a URL; then try again")]
+    TheirUrls { elicitations: String },
+    /// The client was asked by a server, and could not answer.
+    #[error("the client could not answer what the MCP server asked: {0}")]
+    Unanswered(String),
     #[error(transparent)]
     Call(#[from] CallError),
     #[error(transparent)]
@@ -104,7 +119,9 @@ impl ProtocolError {
         match self {
             Self::Envelope(error) => error.code(),
             Self::Version { .. } if modern => code::UNSUPPORTED_VERSION,
-            Self::HeaderMismatch(_) => code::HEADER_MISMATCH,
+            Self::HeaderMismatch(_) | Self::Call(CallError::ParamHeader(_)) => code::HEADER_MISMATCH,
+            Self::MissingCapability { .. } if modern => code::MISSING_CLIENT_CAPABILITY,
+            Self::MissingCapability { .. } => code::INVALID_PARAMS,
             Self::UnknownMethod(_) | Self::NotYet(_) => code::METHOD_NOT_FOUND,
             Self::Call(CallError::NotForwarded { .. }) => code::METHOD_NOT_FOUND,
             Self::UnknownResource { .. } if !modern => code::RESOURCE_NOT_FOUND,
@@ -112,10 +129,12 @@ impl ProtocolError {
                 code::INVALID_PARAMS
             }
             Self::MustAuthorize(_) => AUTHORIZATION_REQUIRED,
-            Self::OpenUrl(_) => code::URL_ELICITATION_REQUIRED,
+            Self::OpenUrl(_) | Self::TheirUrls { .. } => code::URL_ELICITATION_REQUIRED,
             Self::Declined(_) => AUTHORIZATION_DECLINED,
             Self::Call(CallError::Ended { .. }) => AUTHORIZATION_ENDED,
-            Self::Call(_) | Self::Broker(_) => code::INTERNAL_ERROR,
+            Self::Call(_) | Self::Broker(_) | Self::StateTooLarge { .. } | Self::Unanswered(_) => {
+                code::INTERNAL_ERROR
+            }
             _ => code::INVALID_REQUEST,
         }
     }
@@ -130,6 +149,7 @@ impl ProtocolError {
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooManyStreams(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Broker(BrokerError::Unavailable { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broker(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UnknownMethod(_) | Self::NotYet(_) | Self::Call(CallError::NotForwarded { .. })
@@ -137,10 +157,12 @@ impl ProtocolError {
             {
                 StatusCode::NOT_FOUND
             }
+            Self::MissingCapability { .. } if modern => StatusCode::BAD_REQUEST,
             Self::Incomplete
             | Self::Envelope(_)
             | Self::Version { .. }
             | Self::HeaderMismatch(_)
+            | Self::Call(CallError::ParamHeader(_))
             | Self::MissingMeta(_)
             | Self::UnexpectedResponse
             | Self::Resumption
@@ -174,6 +196,12 @@ impl ProtocolError {
                 let supported = Revision::OFFERED.map(|offered| json_string(offered.as_str())).join(",");
                 Some(format!("{{\"supported\":[{supported}],\"requested\":{}}}", json_string(requested)))
             }
+            Self::MissingCapability { needed } if modern => {
+                let nested =
+                    needed.iter().rev().fold("{}".to_owned(), |inner, name| object(&[(name, inner)]));
+                Some(object(&[("requiredCapabilities", nested)]))
+            }
+            Self::TheirUrls { elicitations } => Some(object(&[("elicitations", elicitations.clone())])),
             Self::UnknownResource { uri, .. } => Some(format!("{{\"uri\":{}}}", json_string(uri))),
             Self::MustAuthorize(ask) => Some(ask.facts()),
             Self::OpenUrl(ask) => {
@@ -231,7 +259,7 @@ mod tests {
         let version = ProtocolError::Version { requested: "1999-01-01".into() };
         assert_eq!(
             version.message(Some(&id()), true),
-            r#"{"jsonrpc":"2.0","id":"7","error":{"code":-32022,"message":"the protocol version \"1999-01-01\" is not supported","data":{"supported":["2026-07-28","2025-11-25","2025-06-18"],"requested":"1999-01-01"}}}"#
+            r#"{"jsonrpc":"2.0","id":"7","error":{"code":-32022,"message":"the protocol version \"1999-01-01\" is not supported","data":{"supported":["2026-07-28","2025-11-25","2025-06-18","2025-03-26"],"requested":"1999-01-01"}}}"#
         );
         let without = ProtocolError::Envelope(EnvelopeError::Batch).message(None, false);
         assert!(!without.contains("\"id\"") && without.contains("-32600"), "{without}");

@@ -11,6 +11,7 @@ mod catalog_reader;
 mod connections_tool;
 pub mod envelope;
 mod errors;
+mod event_log;
 mod front;
 mod held;
 mod live_session;

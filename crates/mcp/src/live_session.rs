@@ -1,33 +1,27 @@
 //! What hangs on one legacy session while this process lives: its stream, questions to the client, running
 //! requests, and what the client waits to hear of.
 
-use crate::envelope;
+mod calls;
+mod streams;
+
+pub(crate) use calls::{ClientReply, Question, elicitation_complete};
+
+use crate::event_log::{EventLog, Kept};
+use crate::front::list_changed;
 use crate::upstream::ClientFacts;
-use bytes::Bytes;
 use doorward_broker::{Caller, Credential};
 use doorward_domain::{
     ApiTokenId, Change, ConnectRequestId, Entropy, GatewayId, McpSession, TokenHash, UserId,
 };
-use serde_json::value::RawValue;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
-
-/// Messages that may wait for a slow reader of the session's stream.
-const STREAM_BACKLOG: usize = 32;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Links of one session that may be pending.
 const MAX_ANNOUNCED: usize = 100;
-
-/// A client's answer to a request of ours.
-#[derive(Debug)]
-pub(crate) enum ClientReply {
-    Result(Box<RawValue>),
-    /// The client could not do what it was asked.
-    Error,
-}
 
 /// One session, and what hangs on it here.
 pub(crate) struct LiveSession {
@@ -37,13 +31,16 @@ pub(crate) struct LiveSession {
     api_token: ApiTokenId,
     endpoint: String,
     entropy: Entropy,
+    kept: Kept,
     state: Mutex<State>,
 }
 
 struct State {
     checked_at: Instant,
-    /// The GET stream; the newest one counts.
-    stream: Option<mpsc::Sender<Bytes>>,
+    /// The GET stream, once there was one.
+    stream: Option<Arc<EventLog>>,
+    /// The streams of calls that can be resumed, the oldest first.
+    streams: VecDeque<Arc<EventLog>>,
     questions: HashMap<String, oneshot::Sender<ClientReply>>,
     running: HashMap<String, (u64, oneshot::Sender<()>)>,
     next_run: u64,
@@ -51,32 +48,28 @@ struct State {
     announced: BTreeSet<ConnectRequestId>,
     /// Gateways of which the client was shown the connect tool alone.
     unconnected: HashSet<GatewayId>,
-}
-
-/// A request of ours to the client; forgotten when dropped.
-pub(crate) struct Question {
-    pub(crate) id: String,
-    reply: oneshot::Receiver<ClientReply>,
-    session: Arc<LiveSession>,
-}
-
-/// A running request of the client; forgotten when dropped.
-pub(crate) struct Running {
-    id: String,
-    number: u64,
-    session: Arc<LiveSession>,
+    /// What tells the client of each resource that it subscribed to.
+    subscribed: HashMap<String, AbortOnDropHandle<()>>,
+    /// What tells the client of changed lists while its stream is open.
+    following: Option<AbortOnDropHandle<()>>,
+    /// The least weight of log lines that the client wants.
+    log_level: Option<String>,
 }
 
 impl LiveSession {
-    pub(crate) fn new(row: &McpSession, facts: ClientFacts, entropy: Entropy) -> Self {
+    pub(crate) fn new(row: &McpSession, facts: ClientFacts, entropy: Entropy, kept: Kept) -> Self {
         let state = State {
             checked_at: Instant::now(),
             stream: None,
+            streams: VecDeque::new(),
             questions: HashMap::new(),
             running: HashMap::new(),
             next_run: 0,
             announced: BTreeSet::new(),
             unconnected: HashSet::new(),
+            subscribed: HashMap::new(),
+            following: None,
+            log_level: None,
         };
         Self {
             hash: row.hash,
@@ -85,6 +78,7 @@ impl LiveSession {
             api_token: row.api_token_id,
             endpoint: row.endpoint.clone(),
             entropy,
+            kept,
             state: Mutex::new(state),
         }
     }
@@ -110,58 +104,14 @@ impl LiveSession {
         self.state().checked_at
     }
 
-    pub(crate) fn close_stream(&self) {
-        self.state().stream = None;
-    }
-
     /// Whether something would be lost with it.
     pub(crate) fn is_awaited(&self) -> bool {
         let state = self.state();
-        let is_heard = state.stream.as_ref().is_some_and(|stream| !stream.is_closed());
-        is_heard || !state.announced.is_empty() || !state.unconnected.is_empty()
-    }
-
-    /// Opens the stream for what belongs to no request. An older one ends: its client has left it.
-    pub(crate) fn open_stream(&self) -> mpsc::Receiver<Bytes> {
-        let (sender, receiver) = mpsc::channel(STREAM_BACKLOG);
-        self.state().stream = Some(sender);
-        receiver
-    }
-
-    /// Begins a request to the client.
-    pub(crate) fn question(self: &Arc<Self>) -> Question {
-        let id = format!("dw-{}", self.entropy.token());
-        let (sender, reply) = oneshot::channel();
-        self.state().questions.insert(id.clone(), sender);
-        Question { id, reply, session: Arc::clone(self) }
-    }
-
-    /// Hands a client's response to whoever asked; late ones are nobody's.
-    pub(crate) fn deliver(&self, id: &str, reply: ClientReply) {
-        let waiting = self.state().questions.remove(id);
-        match waiting {
-            Some(waiting) => drop(waiting.send(reply)),
-            None => tracing::debug!("a client answered a request that nobody waits for"),
-        }
-    }
-
-    /// Notes a running request, and gives what tells of its cancellation.
-    pub(crate) fn run(self: &Arc<Self>, id: &RawValue) -> (Running, oneshot::Receiver<()>) {
-        let (sender, cancelled) = oneshot::channel();
-        let mut state = self.state();
-        state.next_run += 1;
-        let number = state.next_run;
-        state.running.insert(id.get().to_owned(), (number, sender));
-        drop(state);
-        (Running { id: id.get().to_owned(), number, session: Arc::clone(self) }, cancelled)
-    }
-
-    /// Cancels a running request (`notifications/cancelled`); nothing is answered afterwards.
-    pub(crate) fn cancel(&self, id: &RawValue) {
-        let running = self.state().running.remove(id.get());
-        if let Some((_, sender)) = running {
-            let _ = sender.send(());
-        }
+        let is_heard = state.stream.as_ref().is_some_and(|stream| stream.is_read());
+        is_heard
+            || !state.subscribed.is_empty()
+            || !state.announced.is_empty()
+            || !state.unconnected.is_empty()
     }
 
     /// The client will be told when the user has followed this link.
@@ -189,17 +139,20 @@ impl LiveSession {
                 if user.is_none_or(|user| user == self.user) && state.unconnected.remove(gateway) =>
             {
                 for list in ["tools", "prompts", "resources"] {
-                    let message =
-                        format!("{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/{list}/list_changed\"}}");
-                    state.notify(message.into());
+                    state.notify(list_changed(list));
                 }
             }
+            // What nobody reads just now is not kept for later: it may be the answer under that grant.
+            Change::GrantEnded { user, .. } if *user == self.user => {
+                state.streams.retain(|stream| stream.is_read());
+            }
+            Change::ServiceGrantEnded { .. } => state.streams.retain(|stream| stream.is_read()),
             Change::ApiToken(id) if *id == self.api_token => {
                 drop(state);
                 self.abandon();
             }
             // Whoever still may comes back with another request.
-            Change::User(id) if *id == self.user => state.stream = None,
+            Change::User(id) if *id == self.user => state.close_stream(),
             _ => {}
         }
     }
@@ -208,7 +161,9 @@ impl LiveSession {
     fn abandon(&self) {
         let running = {
             let mut state = self.state();
-            state.stream = None;
+            state.close_stream();
+            state.subscribed.clear();
+            state.streams.drain(..).for_each(|stream| stream.end());
             std::mem::take(&mut state.running)
         };
         for (_, cancelled) in running.into_values() {
@@ -228,40 +183,10 @@ impl LiveSession {
     }
 }
 
-impl State {
-    fn notify(&self, message: Bytes) {
-        if let Some(Err(error)) = self.stream.as_ref().map(|stream| stream.try_send(message)) {
-            tracing::debug!(%error, "a client does not read its stream");
-        }
-    }
-}
-
-/// `notifications/elicitation/complete` (2025-11-25).
-pub(crate) fn elicitation_complete(id: &str) -> Bytes {
-    let id = envelope::json_string(id);
-    let method = "notifications/elicitation/complete";
-    format!("{{\"jsonrpc\":\"2.0\",\"method\":\"{method}\",\"params\":{{\"elicitationId\":{id}}}}}").into()
-}
-
-impl Question {
-    /// The client's reply. A client that never answers keeps it waiting.
-    pub(crate) async fn reply(&mut self) -> ClientReply {
-        (&mut self.reply).await.unwrap_or(ClientReply::Error)
-    }
-}
-
-impl Drop for Question {
+impl Drop for LiveSession {
+    /// Whoever still listens to it opens a new stream.
     fn drop(&mut self) {
-        self.session.state().questions.remove(&self.id);
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let mut state = self.session.state();
-        if state.running.get(&self.id).is_some_and(|(number, _)| *number == self.number) {
-            state.running.remove(&self.id);
-        }
+        self.state.get_mut().unwrap_or_else(PoisonError::into_inner).close_stream();
     }
 }
 

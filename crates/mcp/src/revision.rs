@@ -4,7 +4,7 @@
 /// A revision of the Model Context Protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Revision {
-    /// Understood from upstreams that know nothing newer; never offered to clients.
+    /// The only one with batches.
     V2025_03_26,
     V2025_06_18,
     V2025_11_25,
@@ -19,7 +19,8 @@ impl Revision {
     pub const LATEST: Self = Self::V2026_07_28;
 
     /// What clients may speak with us, newest first.
-    pub const OFFERED: [Self; 3] = [Self::V2026_07_28, Self::V2025_11_25, Self::V2025_06_18];
+    pub const OFFERED: [Self; 4] =
+        [Self::V2026_07_28, Self::V2025_11_25, Self::V2025_06_18, Self::V2025_03_26];
 
     /// The revision with this name, if we know it.
     pub fn parse(text: &str) -> Option<Self> {
@@ -66,6 +67,8 @@ pub mod wire {
     pub const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
     /// `_meta` of a result: who answered.
     pub const META_SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+    /// `_meta`: the id of the `subscriptions/listen` request that a notification belongs to.
+    pub const META_SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
     /// Header: the revision.
     pub const HEADER_VERSION: &str = "mcp-protocol-version";
     /// Header: a legacy session.
@@ -109,6 +112,6 @@ mod tests {
         }
         assert_eq!(Revision::parse("1999-01-01"), None);
         assert!(Revision::LATEST.is_modern() && !Revision::LATEST_LEGACY.is_modern());
-        assert!(Revision::OFFERED.iter().all(|offered| *offered > Revision::V2025_03_26));
+        assert!(Revision::OFFERED.is_sorted_by(|newer, older| newer > older));
     }
 }

@@ -2,13 +2,15 @@
 //! of a URI; the name's form decides nothing, but for whom to ask to connect what nobody has read.
 
 use crate::catalog::CatalogState;
+use crate::catalog_reader::ourselves;
 use crate::connections_tool::{CONNECTIONS, connect_name};
 use crate::envelope::{edit, json_string, member, raw, text_member};
 use crate::errors::ProtocolError;
 use crate::front::{ClientRequest, Endpoint, Front, Method, View, owners, view};
 use crate::held;
 use crate::selection;
-use doorward_domain::{CatalogKind, Gateway};
+use crate::upstream::Subscription;
+use doorward_domain::{CatalogKind, Gateway, GatewayId};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
@@ -69,6 +71,21 @@ async fn owner_of(front: &Front, request: &ClientRequest, method: Method) -> Res
         }
         (_, _) => completion(front, request).await,
     }
+}
+
+/// Begins to follow a resource: its gateway, the gateway's own URI, and what ends it when dropped.
+pub(crate) async fn resource_subscription(
+    front: &Front,
+    request: &ClientRequest,
+    uri: &str,
+) -> Result<(GatewayId, String, Subscription), ProtocolError> {
+    let (gateway, original) = match &request.endpoint {
+        Endpoint::One(gateway) => (Arc::clone(gateway), uri.to_owned()),
+        Endpoint::All | Endpoint::Server(_) => owner(front, request, uri).await?,
+    };
+    let watch = front.upstreams.watch(&request.caller, &gateway, &ourselves());
+    let subscription = watch.subscribe(&original).await?;
+    Ok((gateway.id, original, subscription))
 }
 
 fn unchanged(gateway: Arc<Gateway>) -> Route {

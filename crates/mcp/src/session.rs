@@ -2,6 +2,7 @@
 //! while this process does (an open stream, questions, running requests) is kept beside it in memory.
 
 use crate::envelope;
+use crate::event_log::Kept;
 use crate::live_session::{LiveSession, api_token_of};
 use crate::revision::Revision;
 use crate::upstream::ClientFacts;
@@ -29,11 +30,13 @@ pub(crate) struct Sessions {
     clock: Clock,
     entropy: Entropy,
     live: Mutex<HashMap<TokenHash, Arc<LiveSession>>>,
+    /// What streams keep for clients that come back.
+    kept: Kept,
 }
 
 impl Sessions {
     pub(crate) fn new(storage: Storage, clock: Clock, entropy: Entropy) -> Self {
-        Self { storage, clock, entropy, live: Mutex::default() }
+        Self { storage, clock, entropy, live: Mutex::default(), kept: Kept::default() }
     }
 
     /// Opens a session for this caller at one endpoint. The id is 256 random bits and is stored as a hash.
@@ -58,7 +61,7 @@ impl Sessions {
             last_seen_at: now,
         };
         self.storage.insert_mcp_session(&row).await?;
-        self.keep(LiveSession::new(&row, facts.clone(), self.entropy));
+        self.keep(LiveSession::new(&row, facts.clone(), self.entropy, self.kept.clone()));
         Ok(Some(id))
     }
 
@@ -102,8 +105,9 @@ impl Sessions {
             name: row.client_name.clone(),
             version: String::new(),
             capabilities: envelope::raw(row.capabilities.clone()).unwrap_or_else(no_capabilities),
+            log_level: None,
         };
-        Ok(Some(self.keep(LiveSession::new(&row, facts, self.entropy))))
+        Ok(Some(self.keep(LiveSession::new(&row, facts, self.entropy, self.kept.clone()))))
     }
 
     /// Two requests may find the same row at once: the first to come is the one that is kept.
@@ -117,7 +121,7 @@ impl Sessions {
     pub(crate) async fn end(&self, session: &LiveSession) -> Result<(), StorageError> {
         self.storage.end_mcp_session(session.hash).await?;
         self.live().remove(&session.hash);
-        session.close_stream();
+        session.close();
         Ok(())
     }
 
@@ -204,8 +208,9 @@ mod tests {
             name: String::new(),
             version: String::new(),
             capabilities: no_capabilities(),
+            log_level: None,
         };
-        let session = Arc::new(LiveSession::new(&row, facts, Entropy));
+        let session = Arc::new(LiveSession::new(&row, facts, Entropy, Kept::default()));
         live.insert(row.hash, Arc::clone(&session));
         session
     }
@@ -225,7 +230,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn beyond_the_maximum_the_oldest_go_even_if_they_are_awaited() {
         let mut live = HashMap::new();
-        let mut streams = Vec::new();
+        let mut streams: Vec<(TokenHash, _)> = Vec::new();
         for name in ["a", "b", "c"] {
             let session = add(&mut live, name);
             streams.push((session.hash, session.open_stream()));
@@ -239,6 +244,6 @@ mod tests {
         assert_eq!(live.len(), 2);
         make_room(&mut live, 2);
         assert_eq!(live.keys().collect::<Vec<_>>(), [&streams[1].0]);
-        assert_eq!(streams[0].1.recv().await, None);
+        assert_eq!(futures_util::StreamExt::next(&mut streams[0].1).await, None);
     }
 }

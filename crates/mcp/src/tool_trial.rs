@@ -37,6 +37,11 @@ impl ToolTrial {
         Self { front }
     }
 
+    #[cfg(test)]
+    pub(crate) fn front(&self) -> &Arc<Front> {
+        &self.front
+    }
+
     /// Calls a tool of a gateway, by its own name, as the caller. `arguments` is a JSON object.
     pub async fn call(&self, caller: &Caller, gateway: &Arc<Gateway>, tool: &str, arguments: &str) -> Tried {
         let request = Arc::new(request(caller, gateway, tool, arguments));
@@ -75,6 +80,7 @@ fn request(caller: &Caller, gateway: &Arc<Gateway>, tool: &str, arguments: &str)
         name: NAME.to_owned(),
         version: version.to_owned(),
         capabilities: raw(none).unwrap_or_default(),
+        log_level: None,
     };
     ClientRequest {
         caller: caller.clone(),

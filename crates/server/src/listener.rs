@@ -18,6 +18,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+/// The largest head of a request, in bytes.
+const MAX_HEADERS: usize = 64 << 10;
+
 /// How long a client may take to send its headers.
 const HEADERS_WITHIN: Duration = Duration::from_secs(15);
 /// How long answers may take to finish after the order to stop.
@@ -102,8 +105,13 @@ where
         router.clone().oneshot(request.map(Body::new))
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
+    // Larger ones are answered with 431 (RFC 6585 §5).
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(MAX_HEADERS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(30))
+        .max_header_list_size(32 << 10);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "a connection broke");
@@ -113,6 +121,29 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn trap_23_headers_of_sixteen_kilobytes_are_taken_and_of_sixty_four_refused() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router =
+            Router::new().fallback(|headers: http::HeaderMap| async move { headers.len().to_string() });
+        let _serving = serve(listener, router, CancellationToken::new());
+        let params: String = (0..30).map(|n| format!("mcp-param-p{n}: value\r\n")).collect();
+        for (bytes, status) in [(16 << 10, "200"), (64 << 10, "431")] {
+            let bearer = "x".repeat(bytes);
+            let head = format!(
+                "GET / HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {bearer}\r\n{params}connection: close\r\n\r\n"
+            );
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            // A refusal may come before all has been sent.
+            let _ = stream.write_all(head.as_bytes()).await;
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).await.unwrap();
+            assert_eq!(std::str::from_utf8(&answer).unwrap(), format!("HTTP/1.1 {status}"));
+        }
+    }
 
     #[tokio::test]
     async fn a_taken_address_is_named() {

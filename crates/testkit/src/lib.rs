@@ -4,6 +4,7 @@ pub mod app;
 pub mod browser;
 pub mod certificates;
 pub mod client;
+pub mod conformance;
 pub mod glewlwyd;
 pub mod mcp_client;
 pub mod oidc_provider;

@@ -101,7 +101,7 @@ pub fn python_program(name: &str) -> PathBuf {
 }
 
 /// Where the scripts are.
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/tests/rigs")
 }
 

@@ -4,12 +4,13 @@
 
 mod input;
 mod push;
+mod rounds;
 
 use crate::connections_tool::told;
 use crate::envelope::json_string;
 use crate::errors::ProtocolError;
 use crate::front::{ClientRequest, Front, Method, Needed, Reply, object};
-use crate::live_session::{LiveSession, api_token_of};
+use crate::live_session::{Question, api_token_of};
 use crate::revision::Revision;
 use crate::upstream::in_brackets;
 use doorward_domain::{ApiTokenId, ConnectRequestId, Gateway, TokenHash};
@@ -17,7 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-pub(crate) use input::{Resumed, resume};
+pub(crate) use input::{Resumed, carried, resume, with_our_state};
+pub(crate) use rounds::rounds;
 
 /// `_meta` of a tool's result: what has to be authorized, and where.
 const META_REQUIRED: &str = "doorward/authorization_required";
@@ -122,7 +124,7 @@ impl Ask {
 /// How the client is told.
 enum Way {
     /// 2025-11-25: `elicitation/create` on the open stream, then the answer on the same stream.
-    Push(Arc<LiveSession>),
+    Push(Question),
     /// 2025-11-25: the error -32042.
     UrlError,
     /// 2026-07-28: an `input_required` result.
@@ -137,7 +139,9 @@ fn way(front: &Front, request: &ClientRequest, method: Method) -> Way {
     }
     match (request.facts.revision, &request.session) {
         (Revision::V2026_07_28, _) => Way::InputRequired,
-        (Revision::V2025_11_25, Some(session)) if request.accept_sse => Way::Push(Arc::clone(session)),
+        (Revision::V2025_11_25, Some(session)) if request.accept_sse => {
+            session.question().map_or(Way::UrlError, Way::Push)
+        }
         (Revision::V2025_11_25, _) => Way::UrlError,
         (Revision::V2025_06_18 | Revision::V2025_03_26, _) => Way::Sentence,
     }
@@ -152,8 +156,8 @@ pub(crate) async fn ask(
 ) -> Result<Reply, ProtocolError> {
     let ask = Ask::new(front, request, &needed.gateway).await?.referring_to(needed.reference);
     let (label, reply) = match way(front, request, method) {
-        Way::Push(session) => {
-            let messages = push::push(Arc::clone(front), Arc::clone(request), method, session, ask);
+        Way::Push(question) => {
+            let messages = push::push(Arc::clone(front), Arc::clone(request), method, question, ask);
             ("push", Ok(Reply::Stream(messages)))
         }
         Way::UrlError => ("url_error", Err(open_url(request, ask))),

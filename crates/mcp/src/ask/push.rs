@@ -5,7 +5,7 @@ use super::{Ask, Refusal, TOO_QUICK, after_wait, in_words, open_url};
 use crate::envelope::{json_string, text_member};
 use crate::errors::ProtocolError;
 use crate::front::{Attempt, ClientRequest, Front, Method, Reply, attempt};
-use crate::live_session::{ClientReply, LiveSession, Question, elicitation_complete};
+use crate::live_session::{ClientReply, Question, elicitation_complete};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
@@ -31,10 +31,9 @@ pub(super) fn push(
     front: Arc<Front>,
     request: Arc<ClientRequest>,
     method: Method,
-    session: Arc<LiveSession>,
+    question: Question,
     ask: Ask,
 ) -> BoxStream<'static, Bytes> {
-    let question = session.question();
     let (id, params) = (json_string(&question.id), ask.elicitation());
     let asked: Bytes =
         format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"elicitation/create\",\"params\":{params}}}")
@@ -114,7 +113,7 @@ async fn settle(
 fn verdict(reply: &ClientReply, after: Duration) -> Option<Settled> {
     let action = match reply {
         ClientReply::Result(result) => text_member(result, "action").unwrap_or_default(),
-        ClientReply::Error => return Some(Settled::Unable),
+        ClientReply::Error(_) => return Some(Settled::Unable),
     };
     match action.as_ref() {
         "accept" => None,
@@ -153,6 +152,6 @@ mod tests {
         assert_eq!(verdict(&says("cancel"), slow), Some(Settled::Refused(Refusal::Cancelled)));
         assert_eq!(verdict(&says("decline"), quick), Some(Settled::Unable));
         assert_eq!(verdict(&says("shrug"), slow), Some(Settled::Unable));
-        assert_eq!(verdict(&ClientReply::Error, slow), Some(Settled::Unable));
+        assert_eq!(verdict(&ClientReply::Error(None), slow), Some(Settled::Unable));
     }
 }

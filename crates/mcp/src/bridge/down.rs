@@ -1,5 +1,6 @@
 //! Responses on their way down: results and errors in the words of the client's era.
 
+use super::asks::{self, InputRequired};
 use super::edited;
 use crate::envelope::{self, Envelope, edit, json_string, member, members, splice, text};
 use crate::revision::{Revision, code};
@@ -26,9 +27,14 @@ pub struct Downward<'a> {
     pub status: StatusCode,
 }
 
-/// An upstream's answer needs more than a plain call gives; what it was, in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NeedsMore(pub String);
+/// An upstream's answer is none that a client of this era could take as it is.
+#[derive(Debug, Clone)]
+pub enum NeedsMore {
+    /// The client is to be asked first.
+    Input(InputRequired),
+    /// There is no word for it; what it was, in words.
+    Words(String),
+}
 
 impl Downward<'_> {
     /// The response for the client, and the HTTP status that belongs to it.
@@ -70,8 +76,9 @@ impl Downward<'_> {
     fn result(&self, result: &RawValue) -> Result<Option<String>, NeedsMore> {
         match (self.client.is_modern(), self.upstream.is_modern()) {
             (false, true) => self.result_for_legacy(result),
-            (true, false) => Ok(self.result_for_modern(result)),
-            _ => Ok(None),
+            // A modern server may forget what its results must say; its clients need not suffer.
+            (true, _) => Ok(self.result_for_modern(result)),
+            (false, false) => Ok(None),
         }
     }
 
@@ -81,9 +88,11 @@ impl Downward<'_> {
         match find("resultType").and_then(text).as_deref() {
             None | Some("complete") => {}
             Some("input_required") => {
-                return Err(NeedsMore("a request for the user's input (input_required)".into()));
+                return Err(NeedsMore::Input(asks::of_result(result)));
             }
-            Some(other) => return Err(NeedsMore(format!("a result of type {}", plain_word(other)))),
+            Some(other) => {
+                return Err(NeedsMore::Words(format!("a result of type {}", plain_word(other))));
+            }
         }
         let mut edits: Vec<(&str, Option<&str>)> = Vec::new();
         let cacheable = CACHEABLE.contains(&self.method);
@@ -124,9 +133,11 @@ impl Downward<'_> {
 
     fn error(&self, error: &RawValue) -> Result<Option<String>, NeedsMore> {
         match (self.client.is_modern(), self.upstream.is_modern(), error_code(error)) {
-            (true, false, Some(code::URL_ELICITATION_REQUIRED)) => {
-                Err(NeedsMore("a request to open a URL (-32042)".into()))
-            }
+            (true, false, Some(code::URL_ELICITATION_REQUIRED)) => Err(asks::of_url_error(error)
+                .map_or_else(
+                    || NeedsMore::Words("a request to open a URL (-32042) that names none".into()),
+                    NeedsMore::Input,
+                )),
             (true, false, Some(code::RESOURCE_NOT_FOUND)) => Ok(self.not_found_for_modern(error)),
             (false, true, Some(number)) => Ok(self.error_for_legacy(error, number)),
             _ => Ok(None),

@@ -2,9 +2,12 @@
 //! what a response must lose or gain on its way down (`down`). Between two parties of one era nothing is
 //! touched but the id and the progress token. What is not listed here passes byte for byte.
 
+mod asks;
 mod down;
 mod up;
 
+pub use asks::{InputRequired, Then};
+pub(crate) use asks::{ask, declared, needed, parts};
 pub use down::{Downward, NeedsMore, error_code, item_for};
 pub use up::{Upward, client_info, upward};
 

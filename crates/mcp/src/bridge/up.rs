@@ -14,7 +14,7 @@ pub struct Upward<'a> {
     pub params: Option<Cow<'a, str>>,
     /// The client's progress token; the upstream sees one of ours.
     pub progress_token: Option<&'a RawValue>,
-    /// The lowest level of `notifications/message` that a modern client wants.
+    /// The lowest level of `notifications/message` that the client wants.
     pub log_level: Option<Cow<'a, str>>,
 }
 
@@ -27,9 +27,10 @@ pub fn upward<'a>(
 ) -> Upward<'a> {
     let meta = params.and_then(|params| member(params, "_meta"));
     let progress_token = meta.and_then(|meta| member(meta, "progressToken"));
-    let log_level = match (client.revision.is_modern(), meta) {
-        (true, Some(meta)) => envelope::text_member(meta, wire::META_LOG_LEVEL),
-        _ => None,
+    let log_level = if client.revision.is_modern() {
+        meta.and_then(|meta| envelope::text_member(meta, wire::META_LOG_LEVEL))
+    } else {
+        client.log_level.clone().map(Cow::Owned)
     };
     let new_token = progress_token.map(|_| token);
     let new_meta = if upstream.is_modern() {
@@ -93,6 +94,11 @@ fn modern_meta(
     }
     if let Some(capabilities) = &capabilities {
         edits.push((wire::META_CAPABILITIES, Some(capabilities)));
+    }
+    // A legacy client has set a level for its session; here it goes with every request.
+    let level = client.log_level.as_deref().filter(|_| !client.revision.is_modern()).map(json_string);
+    if let Some(level) = &level {
+        edits.push((wire::META_LOG_LEVEL, Some(level)));
     }
     if let Some(token) = token {
         edits.push(("progressToken", Some(token)));

@@ -5,19 +5,21 @@ use super::request::ClientRequest;
 use crate::envelope::json_string;
 use crate::errors::ProtocolError;
 use crate::revision::wire;
-use crate::upstream::{CallError, UpstreamAnswer};
+use crate::upstream::CallError;
 use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::value::RawValue;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Proxies cut connections on which nothing happens.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
+
+/// The largest event that is written, in bytes.
+const LARGEST_EVENT: usize = 16 << 20;
 
 /// An answer to one request, before it is put on the wire.
 pub(crate) enum Reply {
@@ -27,41 +29,39 @@ pub(crate) enum Reply {
     },
     /// Messages, each in one line; the last one is the response.
     Stream(BoxStream<'static, Bytes>),
+    /// The bytes of one large message; an error breaks the connection off, because half of it has been sent.
+    Passing(BoxStream<'static, Result<Bytes, CallError>>),
 }
 
 impl Reply {
-    /// An upstream's answer. A stream that breaks ends with an error for the request.
-    pub(crate) fn of(answer: UpstreamAnswer, request: &Arc<ClientRequest>) -> Self {
-        match answer {
-            UpstreamAnswer::Message(answered) => {
-                Self::Message { body: answered.body, status: answered.status }
-            }
-            UpstreamAnswer::Stream(events) => {
-                let request = Arc::clone(request);
-                Self::Stream(
-                    events
-                        .map(move |event| {
-                            event.map_or_else(|error| broken(&request, error), |event| event.data)
-                        })
-                        .boxed(),
-                )
-            }
-        }
-    }
-
     /// The answer as messages, however it came.
     pub(crate) fn into_stream(self) -> BoxStream<'static, Bytes> {
         match self {
             Self::Message { body, .. } => stream::once(std::future::ready(body)).boxed(),
             Self::Stream(messages) => messages,
+            Self::Passing(pieces) => stream::once(whole(pieces)).boxed(),
+        }
+    }
+
+    /// The message of a reply that is one.
+    pub(crate) fn into_message(self) -> Bytes {
+        match self {
+            Self::Message { body, .. } => body,
+            Self::Stream(_) | Self::Passing(_) => Bytes::new(),
         }
     }
 }
 
-fn broken(request: &ClientRequest, error: CallError) -> Bytes {
-    let error = ProtocolError::from(error);
-    error.log(&request.method);
-    error.message(Some(&request.id), request.is_modern()).into()
+/// A large message as one piece, where it has to be one; empty where it breaks or is larger than any event.
+async fn whole(mut pieces: BoxStream<'static, Result<Bytes, CallError>>) -> Bytes {
+    let mut all = BytesMut::new();
+    while let Some(piece) = pieces.next().await {
+        match piece {
+            Ok(piece) if all.len() + piece.len() <= LARGEST_EVENT => all.extend_from_slice(&piece),
+            _ => return Bytes::new(),
+        }
+    }
+    all.freeze()
 }
 
 /// A result of our own, in the client's era.
@@ -139,6 +139,7 @@ pub(super) fn response(reply: Reply) -> Response {
     match reply {
         Reply::Message { body, status } => message(status, body),
         Reply::Stream(messages) => events(messages),
+        Reply::Passing(pieces) => message(StatusCode::OK, Body::from_stream(pieces)),
     }
 }
 
@@ -150,14 +151,19 @@ pub(super) fn message(status: StatusCode, body: impl Into<Body>) -> Response {
     response
 }
 
-/// Server-sent events, one message each, with a comment whenever nothing happens for a while.
+/// Server-sent events, one message each.
 pub(super) fn events(messages: BoxStream<'static, Bytes>) -> Response {
-    let frames = stream::unfold(messages, |mut messages| async move {
-        let frame = match tokio::time::timeout(KEEP_ALIVE_EVERY, messages.next()).await {
-            Ok(message) => frame(&message?),
+    frames(messages.map(|message| frame(&message)).boxed())
+}
+
+/// Server-sent events as they are written, with a comment whenever nothing happens for a while.
+pub(super) fn frames(frames: BoxStream<'static, Bytes>) -> Response {
+    let frames = stream::unfold(frames, |mut frames| async move {
+        let frame = match tokio::time::timeout(KEEP_ALIVE_EVERY, frames.next()).await {
+            Ok(frame) => frame?,
             Err(_) => Bytes::from_static(b": keep-alive\n\n"),
         };
-        Some((Ok::<_, std::convert::Infallible>(frame), messages))
+        Some((Ok::<_, std::convert::Infallible>(frame), frames))
     });
     let mut response = nothing(StatusCode::OK);
     *response.body_mut() = Body::from_stream(frames);
@@ -208,7 +214,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_silent_stream_is_kept_alive() {
+    async fn trap_22_a_silent_stream_is_kept_alive() {
         let late = stream::once(async {
             tokio::time::sleep(Duration::from_secs(40)).await;
             Bytes::from_static(b"{}")

@@ -4,12 +4,9 @@
 use crate::envelope::{Envelope, member, text, text_member};
 use crate::errors::ProtocolError;
 use crate::revision::{Revision, wire};
-use crate::upstream::ClientFacts;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use crate::upstream::{ClientFacts, decoded};
 use http::HeaderMap;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 
 /// Names and versions of clients are kept up to this many characters.
 const WORD_MAX: usize = 100;
@@ -59,7 +56,7 @@ pub(super) fn modern_facts(
         return Err(ProtocolError::InvalidParams(problem));
     }
     let (name, version) = client_words(member(meta, wire::META_CLIENT_INFO));
-    Ok(ClientFacts { revision, name, version, capabilities: capabilities.to_owned() })
+    Ok(ClientFacts { revision, name, version, capabilities: capabilities.to_owned(), log_level: None })
 }
 
 /// `name` and `version` of a `clientInfo`; empty where the client does not say.
@@ -114,15 +111,6 @@ fn agree(headers: &HeaderMap, name: &str, body: &str, place: &str) -> Result<(),
     Err(ProtocolError::HeaderMismatch(format!("the header {name} {problem} (the body's `{place}`)")))
 }
 
-/// Values that are no safe header text travel as `=?base64?...?=`.
-fn decoded(value: &str) -> Option<Cow<'_, str>> {
-    let value = value.trim_matches([' ', '\t']);
-    match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
-        None => Some(Cow::Borrowed(value)),
-        Some(encoded) => String::from_utf8(STANDARD.decode(encoded).ok()?).ok().map(Cow::Owned),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_headers_and_body_disagree_about_is_refused_before_what_is_missing() {
+    fn trap_23_what_headers_and_body_disagree_about_is_refused_before_what_is_missing() {
         let version = ("mcp-protocol-version", "2026-07-28");
         let method = ("mcp-method", "tools/call");
         let whole = format!(r#"{{"name":"a",{META}}}"#);

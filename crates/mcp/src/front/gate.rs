@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_pages_may_ask() {
+    fn trap_24_only_our_own_pages_may_ask() {
         for (public, origin, allowed) in [
             ("http://localhost:4444", "http://localhost:4444", true),
             ("http://localhost:4444", "http://127.0.0.1:6274", true),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rebound_host_name_is_refused() {
+    fn trap_24_a_rebound_host_name_is_refused() {
         for (public, host, allowed) in [
             ("http://localhost:4444", "localhost:4444", true),
             ("http://localhost:4444", "127.0.0.1", true),

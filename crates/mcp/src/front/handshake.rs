@@ -6,7 +6,7 @@ use super::Front;
 use super::answer::{self, OwnResult, Reply, object, server_info};
 use super::era::{MAX_CAPABILITIES, client_words};
 use super::request::{ClientRequest, Endpoint};
-use crate::envelope::{self, Envelope, edit, json_string, member, text_member};
+use crate::envelope::{self, Envelope, edit, json_string, member, member_at, text_member};
 use crate::errors::ProtocolError;
 use crate::revision::{Revision, wire};
 use crate::upstream::{ClientFacts, ServerFacts};
@@ -84,7 +84,7 @@ fn legacy_facts(message: &Envelope<'_>) -> Result<ClientFacts, ProtocolError> {
         ))
     })?;
     let (name, version) = client_words(param("clientInfo"));
-    Ok(ClientFacts { revision, name, version, capabilities })
+    Ok(ClientFacts { revision, name, version, capabilities, log_level: None })
 }
 
 /// What we say we can.
@@ -107,20 +107,25 @@ async fn spoken(front: &Front, caller: &Caller, endpoint: &Endpoint, facts: &Cli
     }
 }
 
+const LIST: &str = "{\"listChanged\":true}";
+const RESOURCES: &str = "{\"subscribe\":true,\"listChanged\":true}";
+
 /// What a gateway that is connected later brings can not be declared later, so all is declared now.
 fn everything(modern: bool) -> String {
-    let list = if modern { "{}" } else { "{\"listChanged\":true}" };
     let logging = if modern { "" } else { ",\"logging\":{}" };
-    format!("{{\"tools\":{list},\"resources\":{list},\"prompts\":{list},\"completions\":{{}}{logging}}}")
+    format!("{{\"tools\":{LIST},\"resources\":{RESOURCES},\"prompts\":{LIST},\"completions\":{{}}{logging}}}")
 }
 
 /// An upstream's capabilities, without what Doorward does not carry yet.
 fn carried(upstream: &RawValue, modern: bool) -> Option<String> {
-    let list = if modern { "{}" } else { "{\"listChanged\":true}" };
     let mut edits: Vec<(&str, Option<&str>)> = vec![("tasks", None)];
-    for name in ["tools", "resources", "prompts"] {
+    let subscribes = member_at(upstream, &["resources", "subscribe"]).is_some_and(|is| is.get() == "true");
+    // Doorward itself tells of changed lists: a gateway may be edited, or connected.
+    for (name, ours) in
+        [("tools", LIST), ("resources", if subscribes { RESOURCES } else { LIST }), ("prompts", LIST)]
+    {
         if member(upstream, name).is_some() {
-            edits.push((name, Some(list)));
+            edits.push((name, Some(ours)));
         }
     }
     // Legacy clients set a level for the session; modern ones with each request.
@@ -149,7 +154,8 @@ mod tests {
         for (asked, answered) in [
             ("2025-06-18", "2025-06-18"),
             ("2025-11-25", "2025-11-25"),
-            ("2025-03-26", "2025-11-25"),
+            ("2025-03-26", "2025-03-26"),
+            ("2024-11-05", "2025-11-25"),
             ("2026-07-28", "2025-11-25"),
             ("2030-01-01", "2025-11-25"),
         ] {
@@ -169,10 +175,10 @@ mod tests {
         .unwrap();
         assert_eq!(
             carried(&upstream, true).unwrap(),
-            r#"{"tools":{},"resources":{},"vendor":{"x":1.10},"extensions":{"v/u":{}}}"#
+            r#"{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"vendor":{"x":1.10},"extensions":{"v/u":{}}}"#
         );
         let legacy = carried(&upstream, false).unwrap();
-        assert!(legacy.contains(r#""resources":{"listChanged":true}"#) && legacy.contains(r#""logging":{}"#));
-        assert!(everything(false).contains("listChanged") && !everything(true).contains("listChanged"));
+        assert!(legacy.contains(r#""resources":{"subscribe":true"#) && legacy.contains(r#""logging":{}"#));
+        assert!(everything(false).contains("logging") && !everything(true).contains("logging"));
     }
 }

@@ -15,6 +15,11 @@ pub(crate) enum Method {
     ReadResource,
     GetPrompt,
     Complete,
+    /// Legacy: a session follows a resource.
+    Subscribe,
+    Unsubscribe,
+    /// Modern: a stream of what changes.
+    Listen,
 }
 
 /// All names of the protocol's requests, as metrics may carry them.
@@ -61,10 +66,9 @@ impl Method {
             ("resources/read", _) => Ok(Self::ReadResource),
             ("prompts/get", _) => Ok(Self::GetPrompt),
             ("completion/complete", _) => Ok(Self::Complete),
-            ("resources/subscribe" | "resources/unsubscribe", false) => {
-                Err(ProtocolError::NotYet("subscribing to a resource"))
-            }
-            ("subscriptions/listen", true) => Err(ProtocolError::NotYet("listening to changes")),
+            ("resources/subscribe", false) => Ok(Self::Subscribe),
+            ("resources/unsubscribe", false) => Ok(Self::Unsubscribe),
+            ("subscriptions/listen", true) => Ok(Self::Listen),
             (name, _) if name.starts_with("tasks/") => Err(ProtocolError::NotYet("running tools as tasks")),
             (name, _) => Err(ProtocolError::UnknownMethod(name.chars().take(100).collect())),
         }
@@ -88,15 +92,16 @@ mod tests {
             ("server/discover", false, true),
             ("tools/call", true, true),
             ("initialize", false, false),
-            ("resources/subscribe", false, false),
-            ("subscriptions/listen", false, false),
+            ("resources/subscribe", true, false),
+            ("resources/unsubscribe", true, false),
+            ("subscriptions/listen", false, true),
             ("tasks/get", false, false),
             ("vendor/x", false, false),
         ] {
             assert_eq!(Method::of(name, false).is_ok(), legacy, "{name}");
             assert_eq!(Method::of(name, true).is_ok(), modern, "{name}");
         }
-        let later = Method::of("subscriptions/listen", true).unwrap_err();
+        let later = Method::of("tasks/get", true).unwrap_err();
         assert!(later.to_string().contains("not supported by this version"), "{later}");
         assert_eq!(later.code(true), -32_601);
     }

@@ -4,21 +4,28 @@
 //! Order of checks: Origin and Host, API token, gateway, size and JSON, then the protocol's own.
 
 mod answer;
+mod batch;
+mod carry;
 mod dispatch;
 mod era;
+mod follow;
 mod gate;
 mod handshake;
+mod listen;
 mod lists;
 mod method;
 mod post;
 mod request;
 mod stream;
+mod subscribe;
 
 pub(crate) use answer::{OwnResult, Reply, object};
+pub(crate) use carry::named;
 pub(crate) use dispatch::{Attempt, Needed, attempt};
 pub(crate) use lists::{View, owners, view};
 pub(crate) use method::Method;
 pub(crate) use request::{ClientRequest, Endpoint};
+pub(crate) use subscribe::list_changed;
 
 use crate::ask::Reluctant;
 use crate::catalog::Catalogs;
@@ -31,11 +38,12 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use doorward_broker::{Broker, BrokerError, Caller};
-use doorward_domain::{Clock, Entropy, Gateway, GatewayState, VirtualServer};
+use doorward_domain::{ApiTokenId, Clock, Entropy, Gateway, GatewayState, VirtualServer};
 use doorward_outbound::Outbound;
 use doorward_storage::Storage;
 use gate::Doors;
-use std::sync::{Arc, Weak};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Weak};
 
 /// The largest message a client may send, in bytes.
 pub(crate) const MAX_BODY: usize = 4 << 20;
@@ -66,6 +74,9 @@ pub(crate) struct Front {
     pub(crate) sessions: Sessions,
     pub(crate) clock: Clock,
     pub(crate) reluctant: Reluctant,
+    storage: Storage,
+    /// Open `subscriptions/listen` streams, by API token.
+    listening: Mutex<HashMap<ApiTokenId, usize>>,
     doors: Doors,
 }
 
@@ -82,8 +93,10 @@ pub fn router(parts: McpParts) -> McpService {
         sessions: Sessions::new(parts.storage.clone(), parts.clock.clone(), parts.entropy),
         clock: parts.clock,
         reluctant: Reluctant::default(),
+        storage: parts.storage,
+        listening: Mutex::default(),
     });
-    tokio::spawn(tell_sessions(Arc::downgrade(&front), parts.storage.changes()));
+    tokio::spawn(tell_sessions(Arc::downgrade(&front), front.storage.changes()));
     let router = Router::new()
         .route("/mcp", any(all_gateways))
         .route("/gateways/{slug}/mcp", any(one_gateway))

@@ -2,17 +2,20 @@
 
 use super::answer::{self, Reply};
 use super::request::{ClientRequest, Endpoint};
-use super::{Front, MAX_BODY, dispatch, era, handshake, method, stream};
-use crate::envelope::{Envelope, MessageKind, member};
+use super::stream::{accepts, session_of};
+use super::{Front, MAX_BODY, batch, dispatch, era, handshake, method};
+use crate::envelope::{Envelope, EnvelopeError, MessageKind, member};
 use crate::errors::ProtocolError;
+use crate::event_log::EventLog;
 use crate::live_session::{ClientReply, LiveSession};
-use crate::upstream::ClientFacts;
+use crate::revision::{Revision, wire};
+use crate::upstream::{CallError, ClientFacts};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use doorward_broker::Caller;
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::value::RawValue;
@@ -20,7 +23,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 /// Where a message came from.
-struct Sender {
+pub(super) struct Sender {
     caller: Caller,
     endpoint: Endpoint,
     headers: HeaderMap,
@@ -47,6 +50,10 @@ pub(super) async fn post(
     };
     let message = match Envelope::parse(&bytes) {
         Ok(message) => message,
+        Err(EnvelopeError::Batch) if may_be_legacy(&sender.headers) => {
+            let answered = batched(front, &sender, &bytes).await;
+            return answered.unwrap_or_else(|error| answer::refusal(&error, None, false));
+        }
         Err(error) => return answer::refusal(&error.into(), None, era::is_modern(&sender.headers, None)),
     };
     let modern = era::is_modern(&sender.headers, Some(&message));
@@ -62,6 +69,20 @@ pub(super) async fn post(
     })
 }
 
+/// Whether a message without readable `_meta` can be a legacy client's.
+fn may_be_legacy(headers: &HeaderMap) -> bool {
+    !era::is_modern(headers, None) && headers.contains_key(wire::HEADER_SESSION)
+}
+
+/// Batches left the protocol with 2025-06-18.
+async fn batched(front: &Arc<Front>, sender: &Sender, bytes: &Bytes) -> Result<Response, ProtocolError> {
+    let session = session_of(front, &sender.caller, &sender.endpoint, &sender.headers).await?;
+    if session.facts.revision != Revision::V2025_03_26 {
+        return Err(EnvelopeError::Batch.into());
+    }
+    Box::pin(batch::batch(front, sender, &session, bytes)).await
+}
+
 fn check_types(headers: &HeaderMap) -> Result<(), ProtocolError> {
     let sent = headers.get(header::CONTENT_TYPE).map(|sent| sent.to_str().unwrap_or_default());
     let is_json = |sent: &str| {
@@ -71,8 +92,8 @@ fn check_types(headers: &HeaderMap) -> Result<(), ProtocolError> {
         return Err(ProtocolError::MediaType);
     }
     let takes_json = !headers.contains_key(header::ACCEPT)
-        || stream::accepts(headers, "application/json")
-        || stream::accepts(headers, "*/*");
+        || accepts(headers, "application/json")
+        || accepts(headers, "*/*");
     if takes_json { Ok(()) } else { Err(ProtocolError::NotAcceptable("application/json")) }
 }
 
@@ -112,19 +133,36 @@ async fn legacy_message(
         era::check_legacy_version(&sender.headers)?;
         return handshake::initialize(front, &sender.caller, &sender.endpoint, message).await;
     }
-    let session = stream::session_of(front, &sender.caller, &sender.endpoint, &sender.headers).await?;
+    let session = session_of(front, &sender.caller, &sender.endpoint, &sender.headers).await?;
     if let (MessageKind::Request, Some(id), Some(name)) = (message.kind(), message.id, message.method) {
-        let facts = session.facts.clone();
-        let request = sender.request(facts, Some(Arc::clone(&session)), (id, name), message.params);
+        let request = legacy_request(&sender, &session, (id, name), message.params);
         return run_detached(front, &session, Arc::new(request)).await;
     }
+    taken(&session, message);
+    Ok(answer::nothing(StatusCode::ACCEPTED))
+}
+
+/// A request as its session knows who asks.
+pub(super) fn legacy_request(
+    sender: &Sender,
+    session: &Arc<LiveSession>,
+    named: (&RawValue, &str),
+    params: Option<&RawValue>,
+) -> ClientRequest {
+    let facts = ClientFacts { log_level: session.log_level(), ..session.facts.clone() };
+    sender.request(facts, Some(Arc::clone(session)), named, params)
+}
+
+/// Takes note of a message that is answered by nothing.
+pub(super) fn taken(session: &LiveSession, message: &Envelope<'_>) {
     if message.kind() == MessageKind::Notification {
-        notified(&session, message);
+        notified(session, message);
     } else if let Some(id) = message.id.and_then(crate::envelope::text) {
-        let reply = message.result.map(RawValue::to_owned).map_or(ClientReply::Error, ClientReply::Result);
+        let said = message.error.map(RawValue::to_owned);
+        let reply =
+            message.result.map(RawValue::to_owned).map_or(ClientReply::Error(said), ClientReply::Result);
         session.deliver(&id, reply);
     }
-    Ok(answer::nothing(StatusCode::ACCEPTED))
 }
 
 fn notified(session: &LiveSession, message: &Envelope<'_>) {
@@ -141,19 +179,19 @@ fn notified(session: &LiveSession, message: &Envelope<'_>) {
 
 impl Sender {
     fn request(
-        self,
+        &self,
         facts: ClientFacts,
         session: Option<Arc<LiveSession>>,
         (id, method): (&RawValue, &str),
         params: Option<&RawValue>,
     ) -> ClientRequest {
         ClientRequest {
-            accept_sse: stream::accepts(&self.headers, "text/event-stream"),
-            caller: self.caller,
-            endpoint: self.endpoint,
+            accept_sse: accepts(&self.headers, "text/event-stream"),
+            caller: self.caller.clone(),
+            endpoint: self.endpoint.clone(),
             facts,
             session,
-            headers: self.headers,
+            headers: self.headers.clone(),
             id: id.to_owned(),
             method: method.to_owned(),
             params: params.map(RawValue::to_owned),
@@ -161,8 +199,15 @@ impl Sender {
     }
 }
 
+/// What a detached request begins to answer with.
+enum Head {
+    Reply(Reply),
+    /// The events of a stream that the client may come back to.
+    Events(BoxStream<'static, Bytes>),
+}
+
 /// A legacy client that hangs up has not cancelled (2025-11-25, transports): its request runs on, detached,
-/// until it is done or `notifications/cancelled` comes.
+/// until it is done or `notifications/cancelled` comes. What it says meanwhile is kept for the client.
 async fn run_detached(
     front: &Arc<Front>,
     session: &Arc<LiveSession>,
@@ -170,36 +215,72 @@ async fn run_detached(
 ) -> Result<Response, ProtocolError> {
     let (running, cancelled) = session.run(&request.id);
     let (head, answered) = oneshot::channel();
-    let front = Arc::clone(front);
+    let (front, session) = (Arc::clone(front), Arc::clone(session));
     tokio::spawn(async move {
+        let mut log = None;
         let work = async {
             match dispatch::answer(&front, &request).await {
                 Ok(Reply::Stream(messages)) => {
-                    let (sender, receiver) = mpsc::channel(1);
-                    let _ = head.send(Ok(Reply::Stream(stream::received(receiver))));
-                    pump(messages, sender).await;
+                    let log = log.insert(session.call_stream());
+                    let _ = head.send(events(log, request.facts.revision).map(Head::Events));
+                    pump(messages, log).await;
                 }
-                other => drop(head.send(other)),
+                Ok(Reply::Passing(pieces)) => {
+                    // It cannot be resumed, and ends with its connection; it is passed on from here, so that it
+                    // ends with its session as well.
+                    let (sender, receiver) = mpsc::channel(1);
+                    let _ = head.send(Ok(Head::Reply(Reply::Passing(received(receiver)))));
+                    pass(pieces, sender).await;
+                }
+                other => drop(head.send(other.map(Head::Reply))),
             }
         };
         tokio::select! {
             () = work => {}
             Ok(()) = cancelled => {}
         }
+        if let Some(log) = log {
+            log.end();
+        }
         drop(running);
     });
     match answered.await {
-        Ok(reply) => reply.map(answer::response),
+        Ok(head) => head.map(|head| match head {
+            Head::Reply(reply) => answer::response(reply),
+            Head::Events(events) => answer::frames(events),
+        }),
         // Cancelled before there was anything to say: nothing is said.
         Err(_) => Ok(answer::nothing(StatusCode::ACCEPTED)),
     }
 }
 
+/// The events of a new stream; first the one that names it, to clients that know of that.
+fn events(log: &Arc<EventLog>, revision: Revision) -> Result<BoxStream<'static, Bytes>, ProtocolError> {
+    let events = log.read(None).map_err(|_| ProtocolError::Resumption)?;
+    let priming = (revision >= Revision::V2025_11_25).then(|| log.priming());
+    Ok(stream::iter(priming).chain(events).boxed())
+}
+
 /// Passes messages on as fast as the client reads, and to the end when nobody reads any more.
-async fn pump(mut messages: BoxStream<'static, Bytes>, sender: mpsc::Sender<Bytes>) {
+async fn pump(mut messages: BoxStream<'static, Bytes>, log: &EventLog) {
     while let Some(message) = messages.next().await {
-        let _ = sender.send(message).await;
+        log.append(message).await;
     }
+}
+
+async fn pass<T>(mut pieces: BoxStream<'static, T>, sender: mpsc::Sender<T>) {
+    while let Some(piece) = pieces.next().await {
+        if sender.send(piece).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What is sent into a channel, as a stream. One that is cut is no whole JSON, which its client sees.
+fn received(
+    receiver: mpsc::Receiver<Result<Bytes, CallError>>,
+) -> BoxStream<'static, Result<Bytes, CallError>> {
+    stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) }).boxed()
 }
 
 fn count(message: &Envelope<'_>, modern: bool, answered: &Result<Response, ProtocolError>) {

@@ -78,6 +78,7 @@ impl ClientRequest {
             params,
             client_headers: &self.headers,
             accept_sse: self.accept_sse,
+            session: self.session.as_ref(),
         }
     }
 

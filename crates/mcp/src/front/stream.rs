@@ -5,21 +5,18 @@ use super::Front;
 use super::answer;
 use super::era;
 use super::request::Endpoint;
+use super::subscribe;
 use crate::errors::ProtocolError;
 use crate::live_session::LiveSession;
 use crate::revision::wire;
 use axum::response::Response;
-use bytes::Bytes;
 use doorward_broker::Caller;
-use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
 use http::{HeaderMap, StatusCode, header};
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 /// Opens the session's stream; the one that was open before ends.
 pub(super) async fn get(
-    front: &Front,
+    front: &Arc<Front>,
     caller: &Caller,
     endpoint: &Endpoint,
     headers: &HeaderMap,
@@ -29,10 +26,13 @@ pub(super) async fn get(
         return Err(ProtocolError::NotAcceptable("text/event-stream"));
     }
     let session = session_of(front, caller, endpoint, headers).await?;
-    if headers.contains_key("last-event-id") {
-        return Err(ProtocolError::Resumption);
+    if let Some(last) = headers.get("last-event-id") {
+        let resumed = last.to_str().ok().and_then(|last| session.resume(last));
+        return resumed.map(answer::frames).ok_or(ProtocolError::Resumption);
     }
-    Ok(answer::events(received(session.open_stream())))
+    let stream = session.open_stream();
+    subscribe::tell_of_lists(front, caller, endpoint, &session);
+    Ok(answer::frames(stream))
 }
 
 /// Ends the session.
@@ -77,11 +77,6 @@ pub(super) fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
         .flat_map(|value| value.split(','))
         .map(|range| range.split(';').next().unwrap_or_default().trim());
     ranges.any(|range| range.eq_ignore_ascii_case(wanted) || range.strip_suffix("/*") == Some(family))
-}
-
-/// What is sent into a channel, as a stream.
-pub(super) fn received(receiver: mpsc::Receiver<Bytes>) -> BoxStream<'static, Bytes> {
-    stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) }).boxed()
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What a call to an upstream takes and gives. The front side builds these and reads those; nothing
 //! here knows how the wire looks.
 
+use crate::bridge::InputRequired;
+use crate::live_session::LiveSession;
 use crate::revision::Revision;
 use bytes::Bytes;
 use doorward_broker::BrokerError;
@@ -22,10 +24,13 @@ pub struct ClientFacts {
     pub version: String,
     /// The client's capabilities object, exactly as it sent it. No other is declared upstream.
     pub capabilities: Box<RawValue>,
+    /// The least weight of log lines that a legacy client set for its session. Modern clients say it with each
+    /// request.
+    pub log_level: Option<String>,
 }
 
 /// One request of a client, with the upstream's own names already restored in `params`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct UpstreamCall<'a> {
     /// The client's request id. Answers carry it; the upstream sees an id of ours.
     pub id: &'a RawValue,
@@ -37,6 +42,8 @@ pub struct UpstreamCall<'a> {
     pub client_headers: &'a HeaderMap,
     /// Whether the client takes `text/event-stream`. Without it, notifications during the call are dropped.
     pub accept_sse: bool,
+    /// The session of a legacy client, through which a server's questions reach it.
+    pub(crate) session: Option<&'a Arc<LiveSession>>,
 }
 
 /// An upstream's answer, already in the client's era and under the client's id and progress token.
@@ -47,6 +54,8 @@ pub enum UpstreamAnswer {
     /// Notifications, and the response as the last event. Dropping the stream before that cancels
     /// the call upstream; keep reading it where the client's hanging up is no cancel.
     Stream(BoxStream<'static, Result<Event, CallError>>),
+    /// The bytes of one large JSON-RPC response, as they come. Dropping them cancels the call upstream.
+    Passing(BoxStream<'static, Result<Bytes, CallError>>),
 }
 
 /// A whole JSON-RPC response.
@@ -99,6 +108,18 @@ pub enum CallError {
     /// The upstream wants what this client's revision has no word for yet.
     #[error("the MCP server {gateway} answered with {what}, which Doorward cannot yet carry to this client")]
     NeedsBridging { gateway: String, what: String },
+    /// The upstream goes on once the client has answered.
+    #[error("the MCP server {gateway} asks its client for input")]
+    InputRequired { gateway: String, asked: Box<InputRequired> },
+    /// The upstream failed after it had asked what the client did not declare.
+    #[error("the MCP server {gateway} needs a client capability: {}", needed.join("."))]
+    MissingCapability { gateway: String, needed: &'static [&'static str] },
+    /// A call that waited for the client's answers waits no more.
+    #[error("the call to {gateway} that these answers belong to is over; start it again")]
+    NotParked { gateway: String },
+    /// A header of the client says something else than the arguments do.
+    #[error("{0}")]
+    ParamHeader(String),
     /// A method that is not forwarded.
     #[error("the method {method} is not forwarded to MCP servers")]
     NotForwarded { method: String },

@@ -4,7 +4,7 @@
 use super::answer::CallError;
 use super::sse::{EVENT_LIMIT, SseParser};
 use crate::envelope::Envelope;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use doorward_domain::Gateway;
 use futures_util::FutureExt;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -15,7 +15,11 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// How long an upstream may be silent within an answer.
-const SILENCE: Duration = Duration::from_secs(300);
+pub(super) const SILENCE: Duration = Duration::from_secs(300);
+
+/// How long a server is left alone before a stream that it ended is resumed, if it has not said; and at most.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+const RETRY_AT_MOST: Duration = Duration::from_secs(60);
 
 /// How long, and how much, is read after the response so that the connection can be used again.
 const DRAIN_WITHIN: Duration = Duration::from_secs(1);
@@ -66,6 +70,41 @@ pub(super) async fn read_json(
     }
 }
 
+/// A JSON body that was read as far as it is kept.
+pub(super) enum JsonBody {
+    Whole(Bytes),
+    /// It is larger than that.
+    Large {
+        head: Bytes,
+        rest: Incoming,
+    },
+}
+
+/// Reads a JSON body up to a size.
+pub(super) async fn read_json_up_to(
+    gateway: &Gateway,
+    mut body: Incoming,
+    size: usize,
+    within: Duration,
+) -> Result<JsonBody, CallError> {
+    let mut head = BytesMut::new();
+    let reading = async {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| broken_off(gateway))?;
+            if let Some(piece) = frame.data_ref() {
+                head.extend_from_slice(piece);
+            }
+            if head.len() > size {
+                return Ok::<bool, CallError>(true);
+            }
+        }
+        Ok(false)
+    };
+    let is_large = timeout(within, reading).await.map_err(|_| silent(gateway))??;
+    let head = head.freeze();
+    Ok(if is_large { JsonBody::Large { head, rest: body } } else { JsonBody::Whole(head) })
+}
+
 /// The events of one answer.
 pub(super) struct EventReader {
     body: Incoming,
@@ -79,11 +118,20 @@ impl EventReader {
 
     /// The data of the next event; none at the end. May be dropped while it waits, without loss.
     pub(super) async fn next(&mut self, gateway: &Gateway) -> Result<Option<Bytes>, CallError> {
+        self.next_within(gateway, SILENCE).await
+    }
+
+    /// The same with another limit of silence.
+    pub(super) async fn next_within(
+        &mut self,
+        gateway: &Gateway,
+        silence: Duration,
+    ) -> Result<Option<Bytes>, CallError> {
         loop {
             if let Some(event) = self.parser.next_event() {
                 return Ok(Some(event));
             }
-            let frame = match timeout(SILENCE, self.body.frame()).await {
+            let frame = match timeout(silence, self.body.frame()).await {
                 Ok(None) => return Ok(None),
                 Ok(Some(frame)) => frame.map_err(|_| broken_off(gateway))?,
                 Err(_) => return Err(silent(gateway)),
@@ -92,6 +140,17 @@ impl EventReader {
                 self.parser.feed(chunk).map_err(|error| broken(gateway, error.to_string()))?;
             }
         }
+    }
+
+    /// Where a server could go on after the end, and how long it wants to be left alone before.
+    pub(super) fn resume_point(&self) -> Option<(&str, Duration)> {
+        Some((self.parser.last_id()?, self.parser.retry().unwrap_or(RETRY_AFTER).min(RETRY_AT_MOST)))
+    }
+
+    /// Goes on with the body of a stream that continues this one.
+    pub(super) fn reconnected(&mut self, body: Incoming) {
+        self.body = body;
+        self.parser.reconnected();
     }
 
     /// Reads the rest in the background, so that the connection goes back to the pool.
@@ -148,12 +207,12 @@ pub(super) fn broken(gateway: &Gateway, problem: impl Into<String>) -> CallError
     CallError::Broken { gateway: gateway.slug.to_string(), problem: problem.into() }
 }
 
-fn broken_off(gateway: &Gateway) -> CallError {
+pub(super) fn broken_off(gateway: &Gateway) -> CallError {
     let why = "the connection broke off within the answer".to_owned();
     CallError::Unreachable { gateway: gateway.slug.to_string(), why, may_have_run: true }
 }
 
-fn silent(gateway: &Gateway) -> CallError {
+pub(super) fn silent(gateway: &Gateway) -> CallError {
     let why = "it fell silent within the answer".to_owned();
     CallError::Unreachable { gateway: gateway.slug.to_string(), why, may_have_run: true }
 }

@@ -1,20 +1,23 @@
 //! One request of a client, from its `params` to the upstream's answer.
 
 use super::answer::{CallError, ClientFacts, UpstreamAnswer, UpstreamCall};
-use super::body::{self, BodyKind};
+use super::body::{self, BodyKind, JsonBody};
 use super::exchange::Exchange;
-use super::reply::{self, CancelGuard, Waiting};
+use super::parked::ParkedCall;
+use super::reply;
+use super::runs::Run;
 use super::trace::Trace;
-use super::{Inner, Link, param_headers, wire};
-use crate::bridge::{Upward, error_code, upward};
-use crate::envelope::{self, Envelope, text_member};
-use crate::revision::code;
+use super::waiting::{CancelGuard, Waiting};
+use super::{Inner, Link, param_headers, passing, wire};
+use crate::bridge::{InputRequired, Then, Upward, error_code, upward};
+use crate::envelope::{self, Envelope, json_string, member, text_member};
+use crate::revision::{code, wire as names};
 use doorward_broker::Caller;
-use doorward_domain::Gateway;
+use doorward_domain::{Gateway, GatewayId, UserId};
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::value::RawValue;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// How long a call may take until its answer begins: tools may work for minutes.
@@ -22,6 +25,9 @@ const CALL_WITHIN: Duration = Duration::from_secs(300);
 
 /// The same for lists, which need no work.
 const LIST_WITHIN: Duration = Duration::from_secs(30);
+
+/// A JSON answer beyond this size, in bytes, is passed on as it comes.
+const KEPT: usize = 4 << 20;
 
 /// Methods of the protocol that are no plain calls; each would need what Doorward does not do yet, or
 /// answers itself.
@@ -53,6 +59,7 @@ impl Inner {
         gateway: &Arc<Gateway>,
         client: &ClientFacts,
         call: UpstreamCall<'_>,
+        run: &Arc<Run>,
     ) -> Result<UpstreamAnswer, CallError> {
         if NOT_FORWARDED
             .iter()
@@ -60,12 +67,13 @@ impl Inner {
         {
             return Err(CallError::NotForwarded { method: call.method.to_owned() });
         }
-        let answer = self.answered(caller, gateway, client, call).await?;
-        // Lists are read for the catalog, not because somebody calls.
-        if !call.method.ends_with("/list") {
+        let answer = self.answered(caller, gateway, client, call, run).await;
+        // Lists are read for the catalog, not because somebody calls. A question is an answer of the server's.
+        let has_answered = matches!(answer, Ok(_) | Err(CallError::InputRequired { .. }));
+        if has_answered && !call.method.ends_with("/list") {
             self.broker.called(gateway.id);
         }
-        Ok(answer)
+        answer
     }
 
     /// The answer, perhaps after agreeing anew with an upstream that has forgotten.
@@ -75,10 +83,11 @@ impl Inner {
         gateway: &Arc<Gateway>,
         client: &ClientFacts,
         call: UpstreamCall<'_>,
+        run: &Arc<Run>,
     ) -> Result<UpstreamAnswer, CallError> {
         let mut exchange = Exchange::open(self, caller, gateway).await?;
         let link = self.link(&mut exchange, client).await?;
-        let (era_is_wrong, _) = match self.attempt(&mut exchange, &link, client, call).await? {
+        let (era_is_wrong, _) = match self.attempt(&mut exchange, &link, client, call, run).await? {
             Attempt::Answered(answer) => return Ok(answer),
             Attempt::Stale { era_is_wrong, error } => (era_is_wrong, error),
         };
@@ -87,7 +96,7 @@ impl Inner {
         }
         self.drop_link(&exchange, client, &link).await;
         let link = self.link(&mut exchange, client).await?;
-        match self.attempt(&mut exchange, &link, client, call).await? {
+        match self.attempt(&mut exchange, &link, client, call, run).await? {
             Attempt::Answered(answer) => Ok(answer),
             Attempt::Stale { error, .. } => Err(error),
         }
@@ -99,13 +108,17 @@ impl Inner {
         link: &Arc<Link>,
         client: &ClientFacts,
         call: UpstreamCall<'_>,
+        run: &Arc<Run>,
     ) -> Result<Attempt, CallError> {
         let id = self.next_id();
         let up = upward(client, link.facts.revision, call.params, &id.to_string());
+        if let Some(level) = up.log_level.as_deref() {
+            self.lower_log_level(exchange, link, level).await;
+        }
         let trace = Trace::under(call.client_headers, call.params, call.method);
         let params = trace.put_params(up.params.clone(), link.facts.revision.is_modern());
         let body = wire::request(id, call.method, params.as_deref());
-        let mut headers = self.headers(exchange, link, call).await?;
+        let mut headers = self.headers(exchange, link, client, call).await?;
         trace.put_headers(&mut headers);
         let mut guard =
             CancelGuard { aside: exchange.aside(link), id, armed: !link.facts.revision.is_modern() };
@@ -116,14 +129,108 @@ impl Inner {
         guard.armed &= answered.is_ok() || given_up;
         let response = answered?;
         guard.aside = exchange.aside(link);
-        let waiting = waiting(link, client, call, &up, guard);
+        let whose = (exchange.caller.user.id, exchange.gateway.id);
+        let waiting = self.waiting(link, (client, call), &up, guard, (whose, run));
         Box::pin(read_answer(link, response, waiting, call.accept_sse)).await
+    }
+
+    /// A legacy session has one level for all its calls: the lowest that any of them wanted. Each call leaves
+    /// out what is below its own.
+    async fn lower_log_level(&self, exchange: &mut Exchange<'_>, link: &Link, level: &str) {
+        let logs = link.facts.capabilities.as_deref().is_some_and(|all| member(all, "logging").is_some());
+        let Some(wanted) = wire::severity(level).filter(|_| logs && !link.facts.revision.is_modern()) else {
+            return;
+        };
+        {
+            let mut set = link.log_level.lock().unwrap_or_else(PoisonError::into_inner);
+            if set.is_some_and(|set| set <= wanted) {
+                return;
+            }
+            *set = Some(wanted);
+        }
+        let params = format!("{{\"level\":{}}}", json_string(level));
+        let body = wire::request(self.next_id(), "logging/setLevel", Some(&params));
+        if let Err(error) = exchange.post(&link.headers, body, LIST_WITHIN).await {
+            tracing::debug!(gateway = %exchange.gateway.slug, %error, "a log level was not set");
+        }
+    }
+
+    fn waiting(
+        &self,
+        link: &Link,
+        (client, call): (&ClientFacts, UpstreamCall<'_>),
+        up: &Upward<'_>,
+        guard: CancelGuard,
+        (whose, run): ((UserId, GatewayId), &Arc<Run>),
+    ) -> Waiting {
+        let own = |raw: &RawValue| raw.to_owned();
+        Waiting {
+            client: client.revision,
+            upstream: link.facts.revision,
+            method: call.method.to_owned(),
+            params: call.params.filter(|_| call.method == "resources/read").map(own),
+            client_id: own(call.id),
+            our_id: guard.id,
+            progress_token: up.progress_token.map(own),
+            log_level: up.log_level.as_deref().map(str::to_owned),
+            guard,
+            capabilities: client.capabilities.clone(),
+            session: call.session.filter(|_| call.accept_sse).cloned(),
+            whose,
+            run: Arc::clone(run),
+            parked: Arc::clone(&self.parked),
+            undeclared: OnceLock::new(),
+        }
+    }
+
+    /// Hands a client's answers to the call that waits for them, and goes on with it. Answers that are missing
+    /// are asked for again.
+    pub(super) async fn go_on(
+        &self,
+        mut parked: ParkedCall,
+        call: UpstreamCall<'_>,
+        whose: (UserId, GatewayId),
+    ) -> Result<UpstreamAnswer, CallError> {
+        let responses = call.params.and_then(|params| member(params, "inputResponses"));
+        let answer = |key: &str| {
+            let found = responses.and_then(|all| member(all, key));
+            found.filter(|answer| answer.get().starts_with('{'))
+        };
+        let (told, missing): (Vec<_>, Vec<_>) =
+            parked.asked.drain(..).partition(|(key, _)| answer(key).is_some());
+        for (key, pushed) in &told {
+            if let Some(answer) = answer(key) {
+                parked.relay.answer(pushed, answer);
+            }
+        }
+        if !missing.is_empty() {
+            parked.asked = missing;
+            return Err(self.park_again(parked, whose));
+        }
+        let meta = call.params.and_then(|params| member(params, "_meta"));
+        let progress = meta.and_then(|meta| member(meta, "progressToken"));
+        let level = meta.and_then(|meta| text_member(meta, names::META_LOG_LEVEL));
+        parked.relay.serve(call.id, progress, level.as_deref());
+        reply::go_on(parked.relay, call.accept_sse).await
+    }
+
+    fn park_again(&self, parked: ParkedCall, whose: (UserId, GatewayId)) -> CallError {
+        let requests = reply::requests(&parked.asked);
+        let gateway = parked.relay.gateway().slug.to_string();
+        match self.parked.park(whose, parked) {
+            Ok(handle) => {
+                let asked = InputRequired { requests, then: Then::Parked { handle } };
+                CallError::InputRequired { gateway, asked: Box::new(asked) }
+            }
+            Err(_) => CallError::NotParked { gateway },
+        }
     }
 
     async fn headers(
         &self,
         exchange: &Exchange<'_>,
         link: &Link,
+        client: &ClientFacts,
         call: UpstreamCall<'_>,
     ) -> Result<HeaderMap, CallError> {
         let mut headers = link.headers.clone();
@@ -136,31 +243,15 @@ impl Inner {
             let annotated = self.annotated(exchange.caller, exchange.gateway).await?;
             let tool = text_member(params, "name").and_then(|name| annotated.get(name.as_ref()));
             if let Some(tool) = tool {
+                // A modern client says it itself, and must say the same (2026-07-28, custom headers).
+                if client.revision.is_modern() && !call.client_headers.is_empty() {
+                    param_headers::check(tool, params, call.client_headers)
+                        .map_err(CallError::ParamHeader)?;
+                }
                 param_headers::mirror(tool, params, &mut headers);
             }
         }
         Ok(headers)
-    }
-}
-
-fn waiting(
-    link: &Link,
-    client: &ClientFacts,
-    call: UpstreamCall<'_>,
-    up: &Upward<'_>,
-    guard: CancelGuard,
-) -> Waiting {
-    let own = |raw: &RawValue| raw.to_owned();
-    Waiting {
-        client: client.revision,
-        upstream: link.facts.revision,
-        method: call.method.to_owned(),
-        params: call.params.filter(|_| call.method == "resources/read").map(own),
-        client_id: own(call.id),
-        our_id: guard.id,
-        progress_token: up.progress_token.map(own),
-        log_level: up.log_level.as_deref().map(str::to_owned),
-        guard,
     }
 }
 
@@ -180,6 +271,15 @@ async fn read_answer(
     match body::body_kind(&response) {
         BodyKind::Events if status.is_success() => {
             Ok(Attempt::Answered(reply::relay(response.into_body(), waiting, accept_sse).await?))
+        }
+        BodyKind::Json if status.is_success() && passing::may_pass(&waiting.method) => {
+            match body::read_json_up_to(&gateway, response.into_body(), KEPT, CALL_WITHIN).await? {
+                JsonBody::Large { head, rest } => Ok(Attempt::Answered(passing::pass(head, rest, waiting))),
+                JsonBody::Whole(bytes) => {
+                    waiting.guard.armed = false;
+                    read_message(link, status, &bytes, &waiting)
+                }
+            }
         }
         BodyKind::Json => {
             let bytes = body::read_json(&gateway, response.into_body(), CALL_WITHIN).await?;

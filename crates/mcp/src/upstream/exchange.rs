@@ -7,7 +7,8 @@ use bytes::Bytes;
 use doorward_broker::{Access, Caller, DPOP, StepUp, UpstreamHeader, wanted_scopes};
 use doorward_domain::Gateway;
 use doorward_outbound::{OutboundError, OutboundRequest};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +44,7 @@ impl<'a> Exchange<'a> {
         limit: Duration,
     ) -> Result<Response<Incoming>, CallError> {
         loop {
-            let request = request_to(self.gateway, headers.clone(), self.header.as_ref(), body.clone());
+            let request = request_to(self.gateway, headers.clone(), self.header.as_ref(), Post(body.clone()));
             let answered = self.inner.outbound.stream_within(request, limit).await;
             let response = answered.map_err(|error| unreachable_error(self.gateway, &error))?;
             let status = response.status();
@@ -72,6 +73,15 @@ impl<'a> Exchange<'a> {
         let again = is_new && response.status() == StatusCode::UNAUTHORIZED && !self.gave_nonce;
         self.gave_nonce |= again;
         again
+    }
+
+    /// Opens a legacy server's stream for what belongs to no request.
+    pub(super) async fn general_stream(&mut self, link: &Link) -> Result<Response<Incoming>, CallError> {
+        let request = request_to(self.gateway, link.headers.clone(), self.header.as_ref(), Get);
+        let answered = self.inner.outbound.stream_within(request, RESUMED_WITHIN).await;
+        let response = answered.map_err(|error| unreachable_error(self.gateway, &error))?;
+        self.note_use(response.status());
+        Ok(response)
     }
 
     fn note_use(&self, status: StatusCode) {
@@ -137,6 +147,7 @@ impl<'a> Exchange<'a> {
 }
 
 /// A way to send a message of ours beside a call: answers to a server's requests, cancellations.
+#[derive(Clone)]
 pub(super) struct Aside {
     outbound: doorward_outbound::Outbound,
     gateway: Arc<Gateway>,
@@ -147,10 +158,14 @@ pub(super) struct Aside {
 /// How long a message beside a call may take.
 const ASIDE_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long a server may take to go on with a stream.
+const RESUMED_WITHIN: Duration = Duration::from_secs(30);
+
 impl Aside {
     /// Sends in the background. That it does not arrive changes nothing for the call.
     pub(super) fn send(&self, body: String) {
-        let request = request_to(&self.gateway, self.link.headers.clone(), self.header.as_ref(), body.into());
+        let body = Post(body.into());
+        let request = request_to(&self.gateway, self.link.headers.clone(), self.header.as_ref(), body);
         let (outbound, slug) = (self.outbound.clone(), self.gateway.slug.clone());
         tokio::spawn(async move {
             if let Err(error) = outbound.stream_within(request, ASIDE_WITHIN).await {
@@ -159,23 +174,58 @@ impl Aside {
         });
     }
 
+    /// Ends the link's session, in the background.
+    pub(super) fn end_session(&self) {
+        let request = request_to(&self.gateway, self.link.headers.clone(), self.header.as_ref(), Delete);
+        let outbound = self.outbound.clone();
+        tokio::spawn(async move { drop(outbound.stream_within(request, ASIDE_WITHIN).await) });
+    }
+
+    /// Asks a legacy server to go on with a stream that it ended (2025-11-25, transports, resumability).
+    pub(super) async fn resume(&self, last_event_id: &str) -> Result<Response<Incoming>, CallError> {
+        let mut headers = self.link.headers.clone();
+        let id = HeaderValue::from_str(last_event_id);
+        let id = id.map_err(|_| super::body::broken(&self.gateway, "its event id is no header value"))?;
+        headers.insert(HeaderName::from_static("last-event-id"), id);
+        let request = request_to(&self.gateway, headers, self.header.as_ref(), Get);
+        let answered = self.outbound.stream_within(request, RESUMED_WITHIN).await;
+        answered.map_err(|error| unreachable_error(&self.gateway, &error))
+    }
+
     pub(super) fn gateway(&self) -> &Arc<Gateway> {
         &self.gateway
     }
 }
 
+/// What is sent to an upstream.
+enum Sending {
+    Post(Bytes),
+    Get,
+    Delete,
+}
+use Sending::{Delete, Get, Post};
+
 fn request_to(
     gateway: &Gateway,
     mut headers: HeaderMap,
     credential: Option<&UpstreamHeader>,
-    body: Bytes,
+    sending: Sending,
 ) -> OutboundRequest {
+    let (method, body) = match sending {
+        Post(body) => (Method::POST, body),
+        Get => (Method::GET, Bytes::new()),
+        Delete => (Method::DELETE, Bytes::new()),
+    };
     if let Some(credential) = credential {
         headers.insert(credential.name.clone(), credential.value.clone());
-        let proof = credential.proof.as_ref().and_then(|proof| proof.header(&Method::POST, &gateway.url));
+        let proof = credential.proof.as_ref().and_then(|proof| proof.header(&method, &gateway.url));
         headers.extend(proof.map(|proof| (DPOP, proof)));
     }
-    OutboundRequest { method: Method::POST, url: gateway.url.clone(), headers, body }
+    if method != Method::POST {
+        headers.remove(CONTENT_TYPE);
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    }
+    OutboundRequest { method, url: gateway.url.clone(), headers, body }
 }
 
 fn header_of(access: Access, gateway: &Arc<Gateway>) -> Result<Option<UpstreamHeader>, CallError> {

@@ -15,7 +15,7 @@ use doorward_domain::{Gateway, GatewayId, GrantId, UserId};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use moka::ops::compute::Op;
 use serde_json::value::RawValue;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How long one step of opening a link may take.
@@ -70,6 +70,8 @@ pub(super) struct Link {
     pub(super) headers: HeaderMap,
     /// It has a session that can end.
     pub(super) has_session: bool,
+    /// The weight of log lines that a legacy session was set to.
+    pub(super) log_level: Mutex<Option<usize>>,
 }
 
 /// Which era an upstream speaks, as one user's probe found it.
@@ -132,7 +134,7 @@ impl Inner {
     }
 
     /// The legacy handshake: `initialize`, then `notifications/initialized` (2025-11-25, lifecycle).
-    async fn initialize(
+    pub(super) async fn initialize(
         &self,
         exchange: &mut Exchange<'_>,
         client: &ClientFacts,
@@ -158,6 +160,7 @@ fn modern_link(facts: ServerFacts) -> Link {
         headers: wire::headers_of(wire::version_header(facts.revision)),
         facts: Arc::new(facts),
         has_session: false,
+        log_level: Mutex::default(),
     }
 }
 
@@ -200,7 +203,8 @@ fn legacy_link(
         session.set_sensitive(true);
         headers.insert(names::HEADER_SESSION, session);
     }
-    Ok(Link { facts: Arc::new(server_facts(revision, result)), headers, has_session })
+    let facts = Arc::new(server_facts(revision, result));
+    Ok(Link { facts, headers, has_session, log_level: Mutex::default() })
 }
 
 fn no_handshake(gateway: &Gateway, status: StatusCode) -> CallError {

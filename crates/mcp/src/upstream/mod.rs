@@ -8,13 +8,20 @@ mod answer;
 mod body;
 mod call;
 mod exchange;
+mod large;
 mod link;
 mod param_headers;
+mod parked;
+mod passing;
 mod probe;
+mod questions;
 mod reply;
 mod runs;
 mod sse;
 mod trace;
+mod waiting;
+mod watch;
+mod watch_stream;
 mod wire;
 
 pub use answer::{Answered, CallError, ClientFacts, Event, UpstreamAnswer, UpstreamCall};
@@ -22,7 +29,8 @@ pub use link::ServerFacts;
 
 pub(crate) use answer::in_brackets;
 pub(crate) use call::own_id;
-pub(crate) use param_headers::annotations;
+pub(crate) use param_headers::{annotations, decoded};
+pub(crate) use watch::{ListKind, Notice, OnChanged, Subscription, Watch};
 
 use doorward_broker::{Broker, Caller};
 use doorward_domain::{CatalogKind, CatalogSharing, Change, Gateway, GatewayId, UserId};
@@ -31,11 +39,13 @@ use doorward_storage::Storage;
 use exchange::Exchange;
 use link::{Link, LinkKey};
 use param_headers::ParamHeader;
+use parked::ParkedCalls;
 use runs::Runs;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use watch::Watches;
 
 /// Links (pooled sessions of legacy upstreams, negotiated facts of modern ones) kept in memory.
 const MAX_LINKS: u64 = 20_000;
@@ -69,6 +79,9 @@ struct Inner {
     legacy: moka::sync::Cache<(GatewayId, i64), ()>,
     annotations: moka::future::Cache<CatalogOwner, Arc<Annotations>>,
     runs: Runs,
+    parked: Arc<ParkedCalls>,
+    watches: Watches,
+    on_changed: OnceLock<OnChanged>,
     next_id: AtomicU64,
 }
 
@@ -88,6 +101,9 @@ impl Upstreams {
             legacy: moka::sync::Cache::new(MAX_LINKS),
             annotations: moka::future::Cache::new(MAX_ANNOTATED),
             runs: Runs::default(),
+            parked: Arc::default(),
+            watches: Watches::default(),
+            on_changed: OnceLock::new(),
             next_id: AtomicU64::new(1),
         });
         inner.listen();
@@ -119,10 +135,45 @@ impl Upstreams {
         client: &ClientFacts,
         call: UpstreamCall<'_>,
     ) -> Result<UpstreamAnswer, CallError> {
-        let run = self.inner.runs.begin(caller.user.id, gateway.id);
-        let work = Box::pin(self.inner.call(caller, gateway, client, call));
+        let run = Arc::new(self.inner.runs.begin(caller.user.id, gateway.id));
+        let work = Box::pin(self.inner.call(caller, gateway, client, call, &run));
         let answer = run.until_cut(gateway, work).await?;
         Ok(run.over(gateway, answer))
+    }
+
+    /// Goes on with a call that waited for its client's answers, which `call` brings.
+    pub(crate) async fn go_on(
+        &self,
+        caller: &Caller,
+        gateway: &Arc<Gateway>,
+        handle: &str,
+        call: UpstreamCall<'_>,
+    ) -> Result<UpstreamAnswer, CallError> {
+        let whose = (caller.user.id, gateway.id);
+        let parked = self.inner.parked.take(handle, whose.0, whose.1);
+        let not_parked = || CallError::NotParked { gateway: gateway.name.clone() };
+        let parked = parked.ok_or_else(not_parked)?;
+        let run = parked.relay.run();
+        let work = Box::pin(self.inner.go_on(parked, call, whose));
+        let answer = run.until_cut(gateway, work).await?;
+        Ok(run.over(gateway, answer))
+    }
+
+    /// Has `read` called whenever an upstream says that a list has changed.
+    pub(crate) fn on_changed(&self, read: OnChanged) {
+        if self.inner.on_changed.set(read).is_err() {
+            tracing::error!("the catalogs were set up twice");
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn cut(&self, user: UserId, gateway: GatewayId) {
+        self.inner.runs.cut(user, gateway);
+    }
+
+    /// Notes that something runs under a user's grant which is more than one call.
+    pub(crate) fn run(&self, user: UserId, gateway: GatewayId) -> runs::Run {
+        self.inner.runs.begin(user, gateway)
     }
 }
 
@@ -157,9 +208,16 @@ impl Inner {
             }
         }));
         let weak = Arc::downgrade(self);
+        self.storage.on_change(Box::new(move |change| {
+            if let (Change::Gateway(gateway), Some(inner)) = (change, weak.upgrade()) {
+                inner.watches.close(*gateway);
+            }
+        }));
+        let weak = Arc::downgrade(self);
         self.broker.on_connected(Box::new(move |user, gateway| {
             if let Some(inner) = weak.upgrade() {
                 inner.drop_links(user, gateway);
+                inner.watches.wake(user, gateway);
             }
         }));
     }

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 const ANNOTATION: &str = "x-mcp-header";
 
@@ -100,6 +101,42 @@ pub(crate) fn mirror(annotations: &[ParamHeader], params: &RawValue, headers: &m
     }
 }
 
+/// Whether the client's own headers say what its arguments do; what they say wrong otherwise.
+pub(crate) fn check(
+    annotations: &[ParamHeader],
+    params: &RawValue,
+    headers: &HeaderMap,
+) -> Result<(), String> {
+    for ParamHeader { header, path } in annotations {
+        let path: Vec<&str> = std::iter::once("arguments").chain(path.iter().map(String::as_str)).collect();
+        let argument = envelope::member_at(params, &path).and_then(plain_value);
+        let mut said = headers.get_all(header).iter();
+        let problem = match (said.next(), said.next(), argument) {
+            (None, _, None) => continue,
+            (None, _, Some(_)) => "is required: the tool's schema asks for it",
+            (Some(_), Some(_), _) => "stands there twice",
+            (Some(value), None, argument) => {
+                let value = value.to_str().ok().and_then(decoded);
+                if value.is_some() && value.as_deref() == argument.as_deref() {
+                    continue;
+                }
+                "says something else than the arguments"
+            }
+        };
+        return Err(format!("the header {header} {problem}"));
+    }
+    Ok(())
+}
+
+/// Values that are no safe header text travel as `=?base64?...?=`.
+pub(crate) fn decoded(value: &str) -> Option<Cow<'_, str>> {
+    let value = value.trim_matches([' ', '\t']);
+    match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
+        None => Some(Cow::Borrowed(value)),
+        Some(encoded) => String::from_utf8(STANDARD.decode(encoded).ok()?).ok().map(Cow::Owned),
+    }
+}
+
 /// A primitive as header text: strings as they are, integers in decimal, `true` or `false`.
 fn plain_value(value: &RawValue) -> Option<String> {
     match value.get() {
@@ -154,6 +191,23 @@ mod tests {
         assert_eq!(headers["mcp-param-big"], "9007199254740993");
         assert_eq!(headers["mcp-param-yes"], "own");
         assert_eq!(headers.len(), 4);
+    }
+
+    #[test]
+    fn trap_23_a_clients_own_headers_must_say_what_its_arguments_say() {
+        let found = annotations(&tool(r#"{"region":{"type":"string","x-mcp-header":"Region"}}"#)).unwrap();
+        let checked = |region: &str, said: &[&'static str]| {
+            let params = envelope::raw(format!(r#"{{"arguments":{{"region":{region}}}}}"#)).unwrap();
+            let mut headers = HeaderMap::new();
+            for value in said {
+                headers.append("mcp-param-region", HeaderValue::from_static(value));
+            }
+            check(&found, &params, &headers).is_ok()
+        };
+        assert!(checked("\"eu\"", &["eu"]) && checked("\"eu\"", &["=?base64?ZXU=?="]));
+        assert!(checked("null", &[]) && checked("\"ZXU=\"", &["ZXU="]));
+        assert!(!checked("\"eu\"", &[]) && !checked("\"eu\"", &["us"]) && !checked("\"eu\"", &["eu", "eu"]));
+        assert!(!checked("\"eu\"", &["=?base64?ZX!=?="]) && !checked("null", &["eu"]));
     }
 
     #[test]

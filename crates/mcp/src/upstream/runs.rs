@@ -4,7 +4,7 @@
 //! A call is noted before the broker is asked for its credential. So whatever was handed a credential that has
 //! ended meanwhile is among those that are cut, and nothing of it is delivered.
 
-use super::answer::{CallError, Event, UpstreamAnswer};
+use super::answer::{CallError, UpstreamAnswer};
 use doorward_domain::{Gateway, GatewayId, UserId};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
@@ -24,8 +24,9 @@ struct Running {
     count: usize,
 }
 
-/// One of the things that run; forgotten when dropped.
-pub(super) struct Run {
+/// One of the things that run; forgotten when dropped. What goes on after a pause (a call that waits for its
+/// client's answers) keeps it, so that it is cut in the pause as well.
+pub(crate) struct Run {
     runs: Runs,
     key: Key,
     cut: CancellationToken,
@@ -71,7 +72,7 @@ impl Runs {
 impl Run {
     /// What `work` gives, or an error as soon as the grant ends. Work that is cut is dropped, which cancels it
     /// upstream as well.
-    pub(super) async fn until_cut<T>(
+    pub(crate) async fn until_cut<T>(
         &self,
         gateway: &Gateway,
         work: impl Future<Output = Result<T, CallError>>,
@@ -84,21 +85,30 @@ impl Run {
         if self.cut.is_cancelled() { Err(ended(gateway)) } else { Ok(done) }
     }
 
+    /// Waits for the end of the grant.
+    pub(super) async fn cut(&self) {
+        self.cut.cancelled().await;
+    }
+
     /// The answer, whose stream ends with an error as soon as the grant ends.
-    pub(super) fn over(self, gateway: &Arc<Gateway>, answer: UpstreamAnswer) -> UpstreamAnswer {
+    pub(super) fn over(self: Arc<Self>, gateway: &Arc<Gateway>, answer: UpstreamAnswer) -> UpstreamAnswer {
         match answer {
             UpstreamAnswer::Message(message) => UpstreamAnswer::Message(message),
             UpstreamAnswer::Stream(events) => {
                 let open = Some((self, Arc::clone(gateway), events));
                 UpstreamAnswer::Stream(stream::unfold(open, next).boxed())
             }
+            UpstreamAnswer::Passing(pieces) => {
+                let open = Some((self, Arc::clone(gateway), pieces));
+                UpstreamAnswer::Passing(stream::unfold(open, next).boxed())
+            }
         }
     }
 }
 
-type Open = (Run, Arc<Gateway>, BoxStream<'static, Result<Event, CallError>>);
+type Open<T> = (Arc<Run>, Arc<Gateway>, BoxStream<'static, Result<T, CallError>>);
 
-async fn next(open: Option<Open>) -> Option<(Result<Event, CallError>, Option<Open>)> {
+async fn next<T>(open: Option<Open<T>>) -> Option<(Result<T, CallError>, Option<Open<T>>)> {
     let (run, gateway, mut events) = open?;
     tokio::select! {
         biased;

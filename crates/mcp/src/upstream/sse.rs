@@ -3,9 +3,13 @@
 
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// The largest event that is read, in bytes.
 pub(crate) const EVENT_LIMIT: usize = 16 * 1024 * 1024;
+
+/// A longer event id is ignored: it has to fit into a header.
+const LONGEST_ID: usize = 1_024;
 
 /// An event is larger than the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +31,10 @@ pub(crate) struct SseParser {
     at_start: bool,
     limit: usize,
     ready: VecDeque<Bytes>,
+    /// The `id` of the event so far, which counts once the event is complete.
+    id: Option<String>,
+    last_id: Option<String>,
+    retry: Option<Duration>,
 }
 
 impl SseParser {
@@ -40,7 +48,27 @@ impl SseParser {
             at_start: true,
             limit,
             ready: VecDeque::new(),
+            id: None,
+            last_id: None,
+            retry: None,
         }
+    }
+
+    /// Begins with another stream that goes on where this one ended; what was half read is dropped.
+    pub(crate) fn reconnected(&mut self) {
+        self.line.clear();
+        self.data.clear();
+        (self.has_data, self.after_cr, self.at_start, self.id) = (false, false, true, None);
+    }
+
+    /// What a server needs to hear in order to go on with a stream that has ended.
+    pub(crate) fn last_id(&self) -> Option<&str> {
+        self.last_id.as_deref()
+    }
+
+    /// For how long the server wants to be left alone before that.
+    pub(crate) fn retry(&self) -> Option<Duration> {
+        self.retry
     }
 
     /// The data of the next complete event.
@@ -91,21 +119,43 @@ impl SseParser {
             line
         };
         if line.is_empty() {
+            if let Some(id) = self.id.take() {
+                self.last_id = Some(id);
+            }
             if std::mem::take(&mut self.has_data) {
                 self.ready.push_back(self.data.split().freeze());
             }
             return;
         }
-        // Field names other than `data` (event, id, retry) and comments say nothing that a call needs.
-        let value = match line.strip_prefix(b"data") {
-            Some([]) => &[][..],
-            Some([b':', b' ', value @ ..] | [b':', value @ ..]) => value,
-            Some(_) | None => return,
-        };
-        if std::mem::replace(&mut self.has_data, true) {
-            self.data.extend_from_slice(b" ");
+        let (field, value) = field_of(line);
+        match field {
+            b"data" => {
+                if std::mem::replace(&mut self.has_data, true) {
+                    self.data.extend_from_slice(b" ");
+                }
+                self.data.extend_from_slice(value);
+            }
+            b"id" if value.len() <= LONGEST_ID && !value.contains(&0) => {
+                self.id = std::str::from_utf8(value).ok().map(str::to_owned);
+            }
+            b"retry" => {
+                let milliseconds = std::str::from_utf8(value).ok().and_then(|value| value.parse().ok());
+                self.retry = milliseconds.map(Duration::from_millis).or(self.retry);
+            }
+            // `event` and comments say nothing that a call needs.
+            _ => {}
         }
-        self.data.extend_from_slice(value);
+    }
+}
+
+/// A line's field name and value.
+fn field_of(line: &[u8]) -> (&[u8], &[u8]) {
+    match line.iter().position(|byte| *byte == b':') {
+        None => (line, &[]),
+        Some(colon) => {
+            let value = &line[colon + 1..];
+            (&line[..colon], value.strip_prefix(b" ").unwrap_or(value))
+        }
     }
 }
 
@@ -126,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_the_same_however_the_bytes_arrive() {
+    fn trap_22_events_are_the_same_however_the_bytes_arrive() {
         let stream = "\u{feff}: hello\r\nevent: message\r\nid: 4\r\ndata: {\"a\":1}\r\n\r\ndata:{\r\rdata: 1}\n\n\
                       data:{\ndata\ndata: }\n\nretry: 5\n\n:\n\ndatax: no\n\ndata: \u{1f600}\n\ndata: unfinished\n";
         let expected = ["{\"a\":1}", "{", "1}", "{  }", "\u{1f600}"];
@@ -136,7 +186,19 @@ mod tests {
     }
 
     #[test]
-    fn a_large_line_is_read_and_a_larger_one_refused() {
+    fn the_last_id_and_the_wait_are_known_once_their_event_is_complete() {
+        let mut parser = SseParser::new(1_000);
+        parser.feed(b"id: a\nretry: 500\ndata:\n\nid: b\ndata: {}\n").unwrap();
+        assert_eq!((parser.last_id(), parser.retry()), (Some("a"), Some(Duration::from_millis(500))));
+        parser.reconnected();
+        parser.feed(b"retry: soon\nid: c\n\n").unwrap();
+        assert_eq!((parser.last_id(), parser.retry()), (Some("c"), Some(Duration::from_millis(500))));
+        assert_eq!(parser.next_event().unwrap(), "");
+        assert_eq!(parser.next_event(), None);
+    }
+
+    #[test]
+    fn trap_22_a_large_line_is_read_and_a_larger_one_refused() {
         let mut parser = SseParser::new(1_048_600);
         parser.feed(b"data: ").unwrap();
         parser.feed(&vec![b'x'; 1_048_576]).unwrap();

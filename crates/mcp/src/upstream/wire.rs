@@ -83,6 +83,23 @@ pub(super) fn refusal(id: &RawValue, method: &str) -> String {
     format!("{{\"jsonrpc\":\"2.0\",\"id\":{},{answer}}}", id.get())
 }
 
+/// A client's result for a request that a server sent.
+pub(super) fn result(id: &RawValue, result: &RawValue) -> String {
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{}}}", id.get(), result.get())
+}
+
+/// A client's error for a request that a server sent.
+pub(super) fn error(id: &RawValue, error: &RawValue) -> String {
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"error\":{}}}", id.get(), error.get())
+}
+
+/// Log levels by weight (RFC 5424 §6.2.1, least first).
+pub(super) fn severity(level: &str) -> Option<usize> {
+    ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
+        .iter()
+        .position(|known| *known == level)
+}
+
 /// Tells a legacy upstream that nobody waits for a request any more.
 pub(super) fn cancelled(id: u64) -> String {
     format!(
@@ -96,7 +113,7 @@ mod tests {
     use crate::envelope::raw;
 
     #[test]
-    fn only_named_headers_of_the_client_go_on() {
+    fn trap_23_only_named_headers_of_the_client_go_on() {
         let mut client = HeaderMap::new();
         for name in [
             "authorization",

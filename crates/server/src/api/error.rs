@@ -239,6 +239,10 @@ fn told_of_call(error: &CallError) -> Problem {
         | CallError::Upstream { .. }
         | CallError::Broken { .. }
         | CallError::NeedsBridging { .. }
+        | CallError::InputRequired { .. }
+        | CallError::MissingCapability { .. }
+        | CallError::NotParked { .. }
+        | CallError::ParamHeader(_)
         | CallError::NotForwarded { .. } => StatusCode::BAD_GATEWAY,
     };
     Problem::new(status, error.to_string())

@@ -36,13 +36,16 @@ fn the_map_of_lessons_is_whole_and_every_test_it_names_exists() {
     let map = text("docs/lessons.md");
     let rows: Vec<Vec<&str>> = map
         .lines()
-        .filter(|line| ["| R", "| S", "| M"].iter().any(|row| line.starts_with(row)))
+        .filter(|line| ["| R", "| S", "| M", "| T"].iter().any(|row| line.starts_with(row)))
         .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
         .collect();
     let named = rows.iter().map(|row| row[0].to_owned()).filter(|name| !name.starts_with('M'));
     let named: Vec<String> = named.collect();
-    let expected: Vec<String> =
-        (1..=40).map(|n| format!("R{n}")).chain((1..=14).map(|n| format!("S{n}"))).collect();
+    let expected: Vec<String> = (1..=40)
+        .map(|n| format!("R{n}"))
+        .chain((1..=14).map(|n| format!("S{n}")))
+        .chain((1..=25).map(|n| format!("T{n}")))
+        .collect();
     assert_eq!(named, expected);
     let code: String = sources().into_iter().map(|(_, text)| text).collect();
     for row in rows {

@@ -182,10 +182,9 @@ async fn a_state_serves_only_the_request_it_was_made_for() {
     locked.door.house.clock.advance(Duration::from_secs(601));
     let answer = client.modern("tools/call", retry(&call, Some(&state))).await;
     assert!(answer.text.contains("has expired"), "{answer:?}");
-    // What is an upstream's own passes as it is.
+    // No state but ours was ever given to this client.
     let theirs = json!({"name": "up-issues", "requestState": "theirs", "inputResponses": {"k": {}}});
-    client.modern("tools/call", theirs).await.result();
-    assert!(locked.upstream.seen("tools/call").pop().unwrap().body.contains("theirs"));
+    assert_eq!(client.modern("tools/call", theirs).await.code(), -32_602);
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! Who and what is refused at the door, in which order, and how it is told.
 
 use super::harness::{Door, legacy, request};
+use super::upstreams::listing;
 use crate::revision::Revision;
 use crate::upstream::tests::fixture::Upstream;
+use axum::body::Body;
 use doorward_domain::Audience;
 use serde_json::json;
 
@@ -32,7 +34,7 @@ async fn every_url_without_a_token_is_a_401() {
 }
 
 #[tokio::test]
-async fn foreign_pages_and_hosts_are_refused_before_anything_else() {
+async fn trap_24_foreign_pages_and_hosts_are_refused_before_anything_else() {
     let door = Door::open().await;
     let token = format!("Bearer {}", door.alice().await);
     for method in ["GET", "POST", "DELETE", "OPTIONS"] {
@@ -101,15 +103,15 @@ async fn a_modern_request_is_refused_with_its_id() {
         ("logging/setLevel", 404),
         ("resources/subscribe", 404),
         ("vendor/method", 404),
-        ("subscriptions/listen", 404),
         ("tasks/get", 404),
     ] {
         let answer = client.modern(method, json!({})).await;
         assert_eq!((answer.status.as_u16(), answer.code()), (status, -32_601), "{method}");
         assert_eq!(answer.json()["id"], "m");
     }
-    let listen = client.modern("subscriptions/listen", json!({})).await;
-    assert!(listen.text.contains("not supported by this version of Doorward"));
+    let tasks = client.modern("tasks/get", json!({})).await;
+    assert!(tasks.text.contains("not supported by this version of Doorward"));
+    assert_eq!(client.modern("subscriptions/listen", json!({})).await.code(), -32_602);
     let bearer = format!("Bearer {token}");
     let body = client.modern_body("tools/list", json!({})).replace("2026-07-28", "2099-01-01");
     let headers = [
@@ -139,7 +141,7 @@ async fn a_modern_request_is_refused_with_its_id() {
 }
 
 #[tokio::test]
-async fn a_legacy_request_needs_a_known_version_and_session() {
+async fn trap_9_a_legacy_request_needs_a_known_version_and_session() {
     let door = Door::open().await;
     let token = door.alice().await;
     let client = door.client(&token, "/mcp");
@@ -153,4 +155,50 @@ async fn a_legacy_request_needs_a_known_version_and_session() {
     for body in [legacy("tools/list", "{}"), legacy("initialize", r#"{"protocolVersion":"2025-11-25"}"#)] {
         assert_eq!(door.ask(request("POST", "/mcp", &old, &body)).await.status, 400);
     }
+}
+
+#[tokio::test]
+async fn cheap_and_often_forgotten_ids_notifications_and_errors_without_an_id() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    let client = door.client(&token, "/mcp").initialized("2025-11-25").await;
+    for id in ["null", "1.5", "true", "{}"] {
+        let answer = client.post(&PING.replace("\"id\":1", &format!("\"id\":{id}"))).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (400, -32_600), "{id}");
+    }
+    let unreadable = client.post("{").await;
+    assert_eq!(unreadable.code(), -32_700);
+    assert!(unreadable.json().get("id").is_none(), "nobody could tell whose it was");
+    let batch = client.post(&format!("[{PING}]")).await;
+    assert_eq!((batch.status.as_u16(), batch.code()), (400, -32_600));
+    for method in ["notifications/initialized", "notifications/vendor"] {
+        let taken = client.post(&format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#)).await;
+        assert_eq!((taken.status.as_u16(), taken.text.as_str()), (202, ""), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn cheap_and_often_forgotten_pings_order_and_servers_that_only_accept() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    let upstream = Upstream::with(Revision::LATEST, |seen| async move {
+        match seen.method() {
+            "tools/call" => {
+                Some(axum::response::Response::builder().status(202).body(Body::empty()).unwrap())
+            }
+            _ => listing(&seen, json!([{"name": "z"}, {"name": "a"}, {"name": "m"}])),
+        }
+    })
+    .await;
+    door.house.gateway(&upstream).await;
+    let client = door.client(&token, "/gateways/up/mcp").initialized("2025-11-25").await;
+    client.call("ping", "{}").await.result();
+    assert!(upstream.seen("ping").is_empty(), "a ping is between two neighbours");
+    let first = client.call("tools/list", "{}").await.text;
+    for _ in 0..3 {
+        assert_eq!(client.call("tools/list", "{}").await.text, first);
+    }
+    assert!(first.find("\"z\"") < first.find("\"a\""), "the server's own order: {first}");
+    let only_accepted = client.call("tools/call", r#"{"name":"z"}"#).await;
+    assert!(only_accepted.text.contains("neither JSON nor an event stream"), "{only_accepted:?}");
 }

@@ -1,12 +1,15 @@
 //! A house with its door open: clients of both eras, with tokens of their own.
 
 use crate::front::{McpParts, router};
+use crate::tool_trial::ToolTrial;
 use crate::upstream::tests::fixture::House;
 use axum::Router;
 use axum::body::{Body, BodyDataStream};
 use axum::response::Response;
 use doorward_broker::{Caller, hash_token};
-use doorward_domain::{Actor, ApiToken, ApiTokenPlain, Audience, Entropy, Gateway, GatewayId, NewAuditEvent};
+use doorward_domain::{
+    Actor, ApiToken, ApiTokenPlain, Audience, Entropy, Gateway, GatewayId, NewAuditEvent, UserId,
+};
 use doorward_outbound::{EgressPolicy, Outbound};
 use futures_util::StreamExt;
 use http::{HeaderMap, Request, StatusCode};
@@ -20,6 +23,7 @@ pub(super) const PLAIN_CLIENT: &str = r#"{"elicitation":{}}"#;
 pub(super) struct Door {
     pub(super) house: House,
     router: Router,
+    trial: ToolTrial,
 }
 
 /// What a client got.
@@ -61,19 +65,23 @@ impl Answer {
 pub(super) struct Events {
     body: BodyDataStream,
     buffer: String,
+    /// The id of the last event.
+    pub(super) last_id: Option<String>,
 }
 
 impl Events {
     pub(super) fn of(response: Response) -> Self {
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { body: response.into_body().into_data_stream(), buffer: String::new() }
+        Self { body: response.into_body().into_data_stream(), buffer: String::new(), last_id: None }
     }
 
     /// The next message; none at the end.
     pub(super) async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some((frame, rest)) = self.buffer.split_once("\n\n") {
-                let data = frame.lines().find_map(|line| line.strip_prefix("data: ").map(str::to_owned));
+                let field = |name| frame.lines().find_map(|line| line.strip_prefix(name).map(str::to_owned));
+                self.last_id = field("id: ").or(self.last_id.take());
+                let data = field("data: ").filter(|data| !data.is_empty());
                 self.buffer = rest.to_owned();
                 match data {
                     Some(data) => return Some(serde_json::from_str(&data).unwrap()),
@@ -100,7 +108,8 @@ impl Door {
             clock: house.clock.clone(),
             entropy: Entropy,
         };
-        Self { router: router(parts).router, house }
+        let service = router(parts);
+        Self { router: service.router, trial: service.trial, house }
     }
 
     /// An API token of this caller's; its plain form is `dw_` and the name.
@@ -133,6 +142,11 @@ impl Door {
 
     pub(super) async fn alice(&self) -> String {
         self.token(&self.house.alice, "alice", Audience::Mcp, None).await
+    }
+
+    /// Ends what runs under a user's grant, as the end of the grant does.
+    pub(super) fn cut(&self, user: UserId, gateway: GatewayId) {
+        self.trial.front().upstreams.cut(user, gateway);
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Response {
@@ -227,6 +241,12 @@ impl<'a> Client<'a> {
     /// A legacy request with the id 1.
     pub(super) async fn call(&self, method: &str, params: &str) -> Answer {
         self.post(&legacy(method, params)).await
+    }
+
+    /// A legacy client's answer to a request of the server's.
+    pub(super) async fn answer(&self, id: &Value, result: Value) {
+        let body = json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string();
+        assert_eq!(self.post(&body).await.status, 202);
     }
 
     /// A modern request with the id "m".

@@ -30,8 +30,8 @@ async fn a_handshake_gives_a_session_and_says_what_is_there() {
     assert_eq!(client.call("ping", "{}").await.text, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
     assert_eq!(client.call("logging/setLevel", r#"{"level":"debug"}"#).await.result(), json!({}));
     assert_eq!(client.call("logging/setLevel", r#"{"level":"loud"}"#).await.code(), -32_602);
-    let later = client.call("resources/subscribe", r#"{"uri":"a:b"}"#).await;
-    assert_eq!((later.status.as_u16(), later.code()), (200, -32_601));
+    let unknown = client.call("resources/subscribe", r#"{"uri":"a:b"}"#).await;
+    assert_eq!((unknown.status.as_u16(), unknown.code()), (200, -32_002));
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn one_gateways_endpoint_speaks_for_its_upstream() {
 }
 
 #[tokio::test]
-async fn a_session_serves_its_user_token_and_endpoint_alone() {
+async fn trap_7_a_session_serves_its_user_token_and_endpoint_alone() {
     let door = Door::open().await;
     let token = door.alice().await;
     let bob = door.house.person("bob").await;
@@ -136,7 +136,7 @@ async fn slow(released: std::sync::Arc<tokio::sync::Notify>) -> Upstream {
 }
 
 #[tokio::test]
-async fn events_pass_one_by_one_and_a_cancelled_call_gets_no_answer() {
+async fn trap_3_events_pass_one_by_one_and_a_cancelled_call_gets_no_answer() {
     let door = Door::open().await;
     let token = door.alice().await;
     let released = std::sync::Arc::new(tokio::sync::Notify::new());
@@ -160,7 +160,7 @@ async fn events_pass_one_by_one_and_a_cancelled_call_gets_no_answer() {
 }
 
 #[tokio::test]
-async fn a_legacy_client_that_hangs_up_has_not_cancelled() {
+async fn trap_4_a_legacy_client_that_hangs_up_has_not_cancelled() {
     let door = Door::open().await;
     let token = door.alice().await;
     let released = std::sync::Arc::new(tokio::sync::Notify::new());
@@ -202,7 +202,7 @@ async fn a_call_that_is_cancelled_before_its_answer_begins_gets_an_empty_one() {
 }
 
 #[tokio::test]
-async fn a_modern_client_that_hangs_up_has_cancelled() {
+async fn trap_4_a_modern_client_that_hangs_up_has_cancelled() {
     let door = Door::open().await;
     let token = door.alice().await;
     let upstream = slow(std::sync::Arc::default()).await;
@@ -257,4 +257,34 @@ async fn what_a_user_runs_ends_with_the_token_or_the_user() {
         upstream.wait_for(|seen| seen.method() == "notifications/cancelled").await;
         assert!(!door.house.broker.still_may(&caller).await.unwrap());
     }
+}
+
+#[tokio::test]
+async fn a_client_of_2025_03_26_may_send_several_messages_at_once() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    let upstream = Upstream::with(Revision::V2025_03_26, |seen| async move {
+        let id = seen.json()["id"].clone();
+        (seen.method() == "tools/call").then(|| {
+            let progress = r#"{"jsonrpc":"2.0","method":"notifications/vendor"}"#;
+            let result = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"n":1.10}}}}"#);
+            events(futures_util::stream::iter([format!("data: [{progress},{result}]\n\n")]))
+        })
+    })
+    .await;
+    door.house.gateway(&upstream).await;
+    let client = door.client(&token, "/gateways/up/mcp").initialized("2025-03-26").await;
+    let ping = r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#;
+    let note = r#"{"jsonrpc":"2.0","method":"notifications/x"}"#;
+    let call = legacy("tools/call", r#"{"name":"x"}"#);
+    let answer = client.post(&format!("[{ping},{note},{call},3]")).await;
+    let all = answer.json();
+    assert_eq!(
+        (&all[0]["id"], &all[1]["id"], &all[1]["result"]["n"]),
+        (&json!("p"), &json!(1), &json!(1.10))
+    );
+    assert_eq!(all[2]["error"]["code"], -32_600);
+    let notes = client.post(&format!("[{note}]")).await;
+    assert_eq!((notes.status.as_u16(), notes.text.as_str()), (202, ""));
+    assert_eq!(client.post("[]").await.code(), -32_600);
 }

@@ -114,7 +114,7 @@ async fn each_user_is_seen_with_their_own_token_and_without_one_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_refused_token_is_renewed_once_and_the_call_repeated() {
+async fn trap_25_a_refused_token_is_renewed_once_and_the_call_repeated() {
     let house = House::new().await;
     let provider = Upstream::with(LATEST, |_| async {
         Some(super::fixture::json(

@@ -29,6 +29,8 @@ use tempfile::TempDir;
 /// One message that an upstream got.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
+    /// `POST`, `GET` or `DELETE`.
+    pub(crate) http: http::Method,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
@@ -38,8 +40,18 @@ impl Seen {
         Envelope::parse(self.body.as_bytes()).unwrap()
     }
 
+    /// The message's method; for what is no message that of HTTP.
     pub(crate) fn method(&self) -> &str {
-        self.envelope().method.unwrap_or_default()
+        if self.http == http::Method::POST {
+            self.envelope().method.unwrap_or_default()
+        } else {
+            self.http.as_str()
+        }
+    }
+
+    /// The message as a value.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -92,9 +104,9 @@ impl Upstream {
         });
         let upstream = Self { url, state };
         let serving = upstream.clone();
-        let router = Router::new().fallback(move |headers: HeaderMap, body: String| {
+        let router = Router::new().fallback(move |http: http::Method, headers: HeaderMap, body: String| {
             let upstream = serving.clone();
-            async move { upstream.answer(Seen { headers, body }).await }
+            async move { upstream.answer(Seen { http, headers, body }).await }
         });
         tokio::spawn(async move { axum::serve(listener, router).await });
         upstream
@@ -104,6 +116,9 @@ impl Upstream {
         self.state.seen.lock().unwrap().push(seen.clone());
         if let Some(response) = (self.state.behaviour)(seen.clone()).await {
             return response;
+        }
+        if seen.http != http::Method::POST {
+            return Response::builder().status(405).body(Body::empty()).unwrap();
         }
         let revision = *self.state.revision.lock().unwrap();
         if revision.is_modern() { modern_manners(&seen) } else { self.legacy_manners(revision, &seen) }
@@ -292,8 +307,8 @@ impl House {
             headers.insert(name, "client-canary".parse().unwrap());
         }
         headers.insert("traceparent", TRACEPARENT.parse().unwrap());
-        let call =
-            UpstreamCall { id: &id, method, params: Some(&params), client_headers: &headers, accept_sse };
+        let (params, client_headers) = (Some(&*params), &headers);
+        let call = UpstreamCall { id: &id, method, params, client_headers, accept_sse, session: None };
         self.upstreams.call(caller, gateway, client, call).await
     }
 
@@ -357,13 +372,14 @@ pub(crate) fn client_with(revision: Revision, capabilities: &str) -> ClientFacts
         name: "editor".into(),
         version: "7".into(),
         capabilities: raw(capabilities.into()).unwrap(),
+        log_level: None,
     }
 }
 
 pub(crate) fn message(answer: UpstreamAnswer) -> String {
     match answer {
         UpstreamAnswer::Message(Answered { body, .. }) => String::from_utf8(body.to_vec()).unwrap(),
-        UpstreamAnswer::Stream(_) => panic!("the answer is a stream"),
+        UpstreamAnswer::Stream(_) | UpstreamAnswer::Passing(_) => panic!("the answer is a stream"),
     }
 }
 

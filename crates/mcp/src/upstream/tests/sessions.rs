@@ -8,7 +8,7 @@ use std::collections::HashSet;
 const LEGACY: Revision = Revision::V2025_11_25;
 
 #[tokio::test]
-async fn fifty_calls_that_meet_a_lost_session_open_one_new_session() {
+async fn trap_8_fifty_calls_that_meet_a_lost_session_open_one_new_session() {
     let house = House::new().await;
     let upstream = Upstream::plain(LEGACY).await;
     let gateway = house.gateway(&upstream).await;
@@ -52,7 +52,7 @@ async fn a_400_without_an_id_also_means_a_lost_session() {
 }
 
 #[tokio::test]
-async fn users_and_kinds_of_clients_have_sessions_of_their_own() {
+async fn trap_7_users_and_kinds_of_clients_have_sessions_of_their_own() {
     let house = House::new().await;
     let bob = house.person("bob").await;
     let sessions = std::sync::atomic::AtomicU64::new(0);
@@ -84,7 +84,7 @@ async fn users_and_kinds_of_clients_have_sessions_of_their_own() {
 }
 
 #[tokio::test]
-async fn equal_ids_of_two_clients_stay_apart_and_keep_their_type() {
+async fn trap_1_equal_ids_of_two_clients_stay_apart_and_keep_their_type() {
     let house = House::new().await;
     let upstream = Upstream::plain(LEGACY).await;
     let gateway = house.gateway(&upstream).await;

@@ -46,7 +46,7 @@ async fn streaming(revision: Revision, pieces: Pieces) -> Upstream {
 }
 
 #[tokio::test]
-async fn progress_comes_back_under_the_clients_own_token_and_nobody_elses() {
+async fn trap_2_progress_comes_back_under_the_clients_own_token_and_nobody_elses() {
     let house = House::new().await;
     let upstream = streaming(LEGACY, |id| {
         let other = event(r#"{"jsonrpc":"2.0","id":999999,"result":{}}"#);
@@ -88,7 +88,7 @@ async fn a_client_without_events_gets_the_response_alone() {
 }
 
 #[tokio::test]
-async fn events_are_passed_on_before_the_next_one_comes() {
+async fn trap_22_events_are_passed_on_before_the_next_one_comes() {
     let house = House::new().await;
     let go_on = Arc::new(Notify::new());
     let waiting = Arc::clone(&go_on);
@@ -206,7 +206,7 @@ async fn log_lines_reach_a_modern_client_from_the_level_it_asked_for() {
 }
 
 #[tokio::test]
-async fn a_dropped_call_is_cancelled_upstream_under_its_upstream_id() {
+async fn trap_3_a_dropped_call_is_cancelled_upstream_under_its_upstream_id() {
     let house = House::new().await;
     let upstream = streaming(LEGACY, |id| vec![progress(id), result(id)]).await;
     let gateway = house.gateway(&upstream).await;
@@ -257,13 +257,11 @@ async fn bodies_that_are_no_answer_are_clean_errors() {
         response.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
         response
     };
-    let large = || json(200, &format!("\"{}\"", "x".repeat(17 * 1024 * 1024)));
     let accepted = || Response::builder().status(202).body(axum::body::Body::empty()).unwrap();
-    let cases: [Case; 9] = [
+    let cases: [Case; 8] = [
         ("html", || plain_text(StatusCode::OK, "<html>"), "neither JSON nor an event stream"),
         ("accepted", accepted, "neither JSON nor an event stream"),
         ("packed", packed, "neither JSON nor an event stream"),
-        ("large", large, "larger than"),
         ("batch", || json(200, "[{}]"), "batches"),
         ("other", || json(200, r#"{"jsonrpc":"2.0","id":99999,"result":{}}"#), "another request"),
         ("moved", || plain_text(StatusCode::FOUND, ""), "redirects"),
@@ -279,6 +277,24 @@ async fn bodies_that_are_no_answer_are_clean_errors() {
         let error = house.call(&gateway, &client(LEGACY), "tools/call", CALL).await.err().unwrap();
         assert!(error.to_string().contains(expected), "{name}: {error}");
     }
+}
+
+#[tokio::test]
+async fn trap_22_an_answer_over_the_limit_is_a_clean_error() {
+    let house = House::new().await;
+    let upstream = Upstream::with(LEGACY, |seen| async move {
+        let large = || json(200, &format!("\"{}\"", "x".repeat(17 * 1024 * 1024)));
+        matches!(seen.method(), "completion/complete" | "tools/call").then(large)
+    })
+    .await;
+    let gateway = house.gateway(&upstream).await;
+    let error = house.call(&gateway, &client(LEGACY), "completion/complete", "{}").await.err().unwrap();
+    assert!(error.to_string().contains("larger than"), "{error}");
+    // What passes as it comes is found out on the way.
+    let passing = house.call(&gateway, &client(LEGACY), "tools/call", CALL).await.unwrap();
+    let UpstreamAnswer::Passing(mut pieces) = passing else { panic!("it is kept") };
+    assert!(pieces.next().await.unwrap().err().unwrap().to_string().contains("not the JSON of a response"));
+    assert!(pieces.next().await.is_none());
 }
 
 #[tokio::test]

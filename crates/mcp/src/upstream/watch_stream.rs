@@ -1,0 +1,300 @@
+//! The stream on which an upstream tells unasked, in its era: `subscriptions/listen` (2026-07-28), whose filter
+//! stands for the whole stream, or the GET stream of a session of our own (legacy).
+
+use super::answer::CallError;
+use super::body::{self, BodyKind, EventReader};
+use super::exchange::{Aside, Exchange};
+use super::watch::{Keeper, ListKind, Notice, State};
+use super::{Link, wire};
+use crate::bridge::upward;
+use crate::envelope::{Envelope, MessageKind, json_string, member, member_at, raw, text_member};
+use doorward_domain::Gateway;
+use http::StatusCode;
+use serde_json::value::RawValue;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// How long one step may take.
+const STEP_WITHIN: Duration = Duration::from_secs(30);
+
+/// A stream on which nothing at all comes for so long is opened anew.
+const SILENCE: Duration = Duration::from_secs(30 * 60);
+
+/// For so long an older stream is heard beside the new one.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// A changed list is told of at most this often.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// The open stream; or none, where the upstream has nothing to tell.
+pub(super) struct Opened {
+    link: Arc<Link>,
+    reader: Option<EventReader>,
+    /// The resources that are followed on it.
+    uris: BTreeSet<String>,
+    refused: BTreeSet<String>,
+    /// Ends the legacy session with it.
+    _session: Option<OwnSession>,
+}
+
+/// A legacy session that nobody shares.
+struct OwnSession(Aside);
+
+impl Drop for OwnSession {
+    fn drop(&mut self) {
+        self.0.end_session();
+    }
+}
+
+impl Opened {
+    pub(super) async fn open(keeper: &mut Keeper) -> Result<Self, CallError> {
+        let (caller, gateway) = (keeper.caller.clone(), Arc::clone(&keeper.gateway));
+        let inner = Arc::clone(&keeper.inner);
+        let mut exchange = Exchange::open(&inner, &caller, &gateway).await?;
+        let pooled = inner.link(&mut exchange, &keeper.client).await?;
+        let (generation, wanted) = keeper.now_wanted();
+        let tells = |of: &str| {
+            let declared = pooled.facts.capabilities.as_deref();
+            declared.and_then(|all| member_at(all, &["resources", of])).is_some_and(|is| is.get() == "true")
+        };
+        let lists_change = ListKind::ALL.into_iter().any(|list| {
+            let declared = pooled.facts.capabilities.as_deref();
+            let found = declared.and_then(|all| member_at(all, &[list.as_str(), "listChanged"]));
+            found.is_some_and(|is| is.get() == "true")
+        });
+        let mut opened = Self {
+            link: Arc::clone(&pooled),
+            reader: None,
+            uris: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            _session: None,
+        };
+        // An upstream that has nothing to tell is left alone.
+        if !lists_change && !tells("subscribe") {
+            opened.refused = wanted;
+        } else if pooled.facts.revision.is_modern() {
+            opened.listen(&mut exchange, keeper, wanted).await?;
+        } else {
+            let link = inner.initialize(&mut exchange, &keeper.client).await?;
+            opened._session = link.has_session.then(|| OwnSession(exchange.aside(&link)));
+            let response = exchange.general_stream(&link).await?;
+            let is_stream = response.status().is_success() && body::body_kind(&response) == BodyKind::Events;
+            opened.reader = is_stream.then(|| EventReader::new(response.into_body()));
+            opened.link = link;
+            opened.follow(&mut exchange, wanted).await;
+        }
+        keeper.is(opened.state(generation));
+        Ok(opened)
+    }
+
+    fn state(&self, generation: u64) -> State {
+        State::Open { generation, uris: self.uris.clone() }
+    }
+
+    /// Opens `subscriptions/listen` with everything that is wanted. An older stream goes on until the new one
+    /// is acknowledged.
+    async fn listen(
+        &mut self,
+        exchange: &mut Exchange<'_>,
+        keeper: &Keeper,
+        wanted: BTreeSet<String>,
+    ) -> Result<(), CallError> {
+        let id = exchange.inner.next_id();
+        let uris: Vec<String> = wanted.iter().map(|uri| json_string(uri)).collect();
+        let lists = ListKind::ALL.map(|list| format!("\"{}ListChanged\":true", list.as_str())).join(",");
+        let uris = if uris.is_empty() {
+            String::new()
+        } else {
+            format!(",\"resourceSubscriptions\":[{}]", uris.join(","))
+        };
+        let params = raw(format!("{{\"notifications\":{{{lists}{uris}}}}}"));
+        let up = upward(&keeper.client, self.link.facts.revision, params.as_deref(), "");
+        let body = wire::request(id, "subscriptions/listen", up.params.as_deref());
+        let mut headers = self.link.headers.clone();
+        wire::mirror_routing("subscriptions/listen", None, &mut headers);
+        let response = exchange.post(&headers, body, STEP_WITHIN).await?;
+        let status = response.status();
+        if status == StatusCode::NOT_FOUND {
+            self.refused = wanted;
+            return Ok(());
+        }
+        if !status.is_success() || body::body_kind(&response) != BodyKind::Events {
+            return Err(body::broken(exchange.gateway, format!("it does not let us listen (HTTP {status})")));
+        }
+        let mut reader = EventReader::new(response.into_body());
+        let acknowledged =
+            tokio::time::timeout(STEP_WITHIN, acknowledged(&mut reader, exchange.gateway)).await;
+        let followed = acknowledged
+            .map_err(|_| body::broken(exchange.gateway, "it did not acknowledge that we listen"))??;
+        (self.uris, self.refused) = match followed {
+            None => (wanted, BTreeSet::new()),
+            Some(followed) => wanted.into_iter().partition(|uri| followed.contains(uri)),
+        };
+        self.reader = Some(reader);
+        Ok(())
+    }
+
+    /// Subscribes to what is wanted, and unsubscribes from what is wanted no more.
+    async fn follow(&mut self, exchange: &mut Exchange<'_>, wanted: BTreeSet<String>) {
+        for uri in self.uris.difference(&wanted) {
+            let _ = subscription(exchange, &self.link, "resources/unsubscribe", uri).await;
+        }
+        let mut followed = BTreeSet::new();
+        let mut refused = BTreeSet::new();
+        for uri in wanted {
+            let already = self.uris.contains(&uri);
+            match already || subscription(exchange, &self.link, "resources/subscribe", &uri).await {
+                true => followed.insert(uri),
+                false => refused.insert(uri),
+            };
+        }
+        (self.uris, self.refused) = (followed, refused);
+    }
+
+    /// Reads until the stream ends; follows what is wanted meanwhile.
+    pub(super) async fn read(&mut self, keeper: &mut Keeper) -> Result<(), CallError> {
+        let gateway = Arc::clone(&keeper.gateway);
+        let mut changed = BTreeSet::new();
+        let mut tell_at = Instant::now();
+        loop {
+            let wanted = &mut keeper.wanted;
+            tokio::select! {
+                data = next(self.reader.as_mut(), &gateway) => {
+                    let Some(data) = data? else { return Ok(()) };
+                    match self.notice(&data) {
+                        Some(Notice::Changed(list)) => drop(changed.insert(list)),
+                        Some(updated) => keeper.tell(updated),
+                        None => {}
+                    }
+                }
+                is_more = wanted.changed() => {
+                    if is_more.is_err() {
+                        return Ok(());
+                    }
+                    self.want(keeper).await?;
+                }
+                () = sleep_until(tell_at), if !changed.is_empty() => {
+                    keeper.tell_changed(std::mem::take(&mut changed)).await;
+                    tell_at = Instant::now() + WINDOW;
+                }
+            }
+        }
+    }
+
+    async fn want(&mut self, keeper: &mut Keeper) -> Result<(), CallError> {
+        let (generation, wanted) = keeper.now_wanted();
+        // Somebody left and somebody came, for the same.
+        if wanted == self.uris.union(&self.refused).cloned().collect() {
+            keeper.is(self.state(generation));
+            return Ok(());
+        }
+        let (caller, gateway) = (keeper.caller.clone(), Arc::clone(&keeper.gateway));
+        let inner = Arc::clone(&keeper.inner);
+        if self.reader.is_none() {
+            self.refused = wanted;
+        } else {
+            let mut exchange = Exchange::open(&inner, &caller, &gateway).await?;
+            if self.link.facts.revision.is_modern() {
+                let old = self.reader.take();
+                self.listen(&mut exchange, keeper, wanted).await?;
+                if let Some(old) = old {
+                    self.linger(old, keeper).await;
+                }
+            } else {
+                self.follow(&mut exchange, wanted).await;
+            }
+        }
+        keeper.is(self.state(generation));
+        Ok(())
+    }
+
+    /// What the older stream said until the new one was acknowledged is heard as well.
+    async fn linger(&mut self, mut old: EventReader, keeper: &Keeper) {
+        let gateway = Arc::clone(&keeper.gateway);
+        let mut said = Vec::new();
+        let reading = async {
+            while let Ok(Some(data)) = old.next(&gateway).await {
+                said.push(data);
+            }
+        };
+        let _ = tokio::time::timeout(LINGER, reading).await;
+        let mut changed = BTreeSet::new();
+        for data in said {
+            match self.notice(&data) {
+                Some(Notice::Changed(list)) => drop(changed.insert(list)),
+                Some(updated) => keeper.tell(updated),
+                None => {}
+            }
+        }
+        if !changed.is_empty() {
+            keeper.tell_changed(changed).await;
+        }
+    }
+
+    fn notice(&self, data: &[u8]) -> Option<Notice> {
+        let message = Envelope::parse(data).ok()?;
+        if message.kind() == MessageKind::Request {
+            // Nobody's call is behind it, so nobody can be asked (2025-11-25: a server asks during a call).
+            if let (Some(session), Some(id), Some(method)) = (&self._session, message.id, message.method) {
+                session.0.send(wire::refusal(id, method));
+            }
+            return None;
+        }
+        let method = message.method?.strip_prefix("notifications/")?;
+        if method == "resources/updated" {
+            let params = message.params?;
+            let uri = text_member(params, "uri")?.into_owned();
+            return Some(Notice::Updated { uri, params: Arc::from(params.to_owned()) });
+        }
+        let list = method.strip_suffix("/list_changed")?;
+        ListKind::ALL.into_iter().find(|kind| kind.as_str() == list).map(Notice::Changed)
+    }
+}
+
+/// The next event; never one where there is no stream.
+async fn next(
+    reader: Option<&mut EventReader>,
+    gateway: &Gateway,
+) -> Result<Option<bytes::Bytes>, CallError> {
+    match reader {
+        Some(reader) => reader.next_within(gateway, SILENCE).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for the acknowledgement, which comes first (2026-07-28, subscriptions). Gives the resources that are
+/// followed, where the upstream says.
+async fn acknowledged(
+    reader: &mut EventReader,
+    gateway: &Gateway,
+) -> Result<Option<BTreeSet<String>>, CallError> {
+    let ended = || body::broken(gateway, "it ended the stream before it acknowledged that we listen");
+    loop {
+        let data = reader.next(gateway).await?.ok_or_else(ended)?;
+        let Ok(message) = Envelope::parse(&data) else { continue };
+        match message.kind() {
+            MessageKind::Notification
+                if message.method == Some("notifications/subscriptions/acknowledged") =>
+            {
+                let filter = message.params.and_then(|params| member(params, "notifications"));
+                let uris = filter.and_then(|filter| member(filter, "resourceSubscriptions"));
+                return Ok(uris.and_then(|uris: &RawValue| serde_json::from_str(uris.get()).ok()));
+            }
+            MessageKind::Response => return Err(ended()),
+            MessageKind::Notification | MessageKind::Request => {}
+        }
+    }
+}
+
+/// Whether a legacy upstream took a subscription, or its end.
+async fn subscription(exchange: &mut Exchange<'_>, link: &Link, method: &str, uri: &str) -> bool {
+    let id = exchange.inner.next_id();
+    let body = wire::request(id, method, Some(&format!("{{\"uri\":{}}}", json_string(uri))));
+    let gateway = Arc::clone(exchange.gateway);
+    let Ok(response) = exchange.post(&link.headers, body, STEP_WITHIN).await else { return false };
+    let whole = body::read_whole(&gateway, response, id, STEP_WITHIN).await;
+    let message = whole.ok().and_then(|whole| whole.message);
+    message.is_some_and(|message| Envelope::parse(&message).is_ok_and(|message| message.result.is_some()))
+}
