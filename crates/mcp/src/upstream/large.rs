@@ -285,13 +285,12 @@ impl Rewriter {
     fn close(&mut self, out: &mut BytesMut) {
         let Some(level) = self.levels.pop() else { return };
         if self.levels.len() == 1 {
-            let mut members = level.members;
-            for (name, value) in self.changes.with.iter().filter(|(name, _)| !level.found.contains(name)) {
-                if members > 0 {
+            let missing = self.changes.with.iter().filter(|(name, _)| !level.found.contains(name));
+            for (at, (name, value)) in missing.enumerate() {
+                if level.members > 0 || at > 0 {
                     out.put_u8(b',');
                 }
                 out.put_slice(format!("\"{name}\":{value}").as_bytes());
-                members += 1;
             }
         }
         out.extend(level.held.iter().copied().filter(|byte| *byte != b','));

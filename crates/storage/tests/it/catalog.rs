@@ -92,7 +92,7 @@ async fn versions_are_noted_held_and_agreed_to(stage: &Stage) {
     let events = "SELECT count(*) FROM audit_events WHERE action = 'catalog.change'";
     assert_eq!(stage.number(events).await, 0, "the first reading is no change");
 
-    note(&[second.clone()]).await;
+    note(std::slice::from_ref(&second)).await;
     let held: Vec<_> = versions().await.into_iter().filter(|version| !version.approved).collect();
     assert_eq!((held.len(), held[0].json.as_str(), stage.number(events).await), (1, &*second.json, 1));
     storage.put_catalog(&catalog(&hub, None, "t")).await.unwrap();

@@ -228,7 +228,7 @@ async fn trap_5_a_dropped_stream_is_resumed_after_the_last_event_exactly_once_an
     // Again from the same place: the same events again, from the buffer alone.
     let mut again = Events::of(client.bare("GET", &[("last-event-id", &seen)]).await);
     assert_eq!(again.next().await.unwrap()["params"]["n"], 1);
-    for unknown in ["nobody.1", "x", &format!("{}0", seen)] {
+    for unknown in ["nobody.1", "x", &format!("{seen}0")] {
         let refused = client.bare("GET", &[("last-event-id", unknown)]).await;
         assert_eq!(refused.status(), 400, "{unknown}");
     }
