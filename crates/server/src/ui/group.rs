@@ -12,7 +12,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use doorward_broker::BrokerError;
-use doorward_domain::{Group, GroupId, PageRequest, User, UserId};
+use doorward_domain::{Group, GroupId, User, UserId};
 
 /// The group.
 #[derive(Template)]
@@ -47,7 +47,7 @@ async fn shown(
     form: Form,
     asked: &Fields,
 ) -> Result<Response, PageError> {
-    let request = PageRequest { cursor: asked.filled("cursor"), ..PageRequest::default() };
+    let request = asked.page();
     let members = state.broker.group_members(&session.caller, group.id, &request).await?;
     let status = form.status;
     let page = GroupPage {

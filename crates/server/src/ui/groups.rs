@@ -10,7 +10,7 @@ use crate::ui::parts::Moment;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use doorward_domain::{Group, PageRequest, Permission};
+use doorward_domain::{Group, Permission};
 
 /// The list.
 #[derive(Template)]
@@ -53,7 +53,7 @@ pub(super) async fn show(
     session: SessionCaller,
     Asked(asked): Asked,
 ) -> Result<Response, PageError> {
-    let request = PageRequest { cursor: asked.filled("cursor"), ..PageRequest::default() };
+    let request = asked.page();
     let groups = state.broker.groups(&session.caller, &request).await?;
     Ok(page::page(&GroupsPage {
         frame: Frame::new(&state, &session, Here::Groups).noted(&asked),

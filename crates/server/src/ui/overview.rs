@@ -119,7 +119,7 @@ pub(super) async fn show(
     };
     let connected = count(|status| status == ConnectionStatus::Connected(Health::Valid));
     let steps = steps(&Facts {
-        administrator: frame.administrator,
+        administrator: frame.manages_gateways(),
         registered: !gateways.is_empty(),
         published: gateways.iter().any(|gateway| gateway.state == GatewayState::Published),
         connected: count(|status| status != ConnectionStatus::NotConnected) > 0,

@@ -69,8 +69,6 @@ pub(crate) enum Here {
 pub(super) struct Frame {
     pub(super) demo: bool,
     pub(super) email: String,
-    /// Whether the reader manages gateways.
-    pub(super) administrator: bool,
     /// Decides which buttons stand on a page; the server asks again when one is pressed.
     role: Role,
     /// The navigation, as far as the reader may go.
@@ -86,13 +84,17 @@ impl Frame {
         Self {
             demo: state.facts.demo,
             email: session.caller.user.email.clone(),
-            administrator: session.caller.may(Permission::ManageGateways),
             role: session.caller.user.role,
             menu: menu::groups(|need| session.caller.may(need)),
             csrf: session.csrf.clone(),
             here,
             note: None,
         }
+    }
+
+    /// Whether the reader manages gateways.
+    pub(super) fn manages_gateways(&self) -> bool {
+        self.role.may(Permission::ManageGateways)
     }
 
     /// Whether the reader cleans up.
@@ -131,7 +133,6 @@ impl Frame {
         Self {
             demo: true,
             email: "<b>admin</b>@acme.example".into(),
-            administrator: true,
             role: Role::Administrator,
             menu: menu::groups(|_| true),
             csrf: "token-of-the-form".into(),
