@@ -2,8 +2,8 @@
 
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
-    AuthorizationRequest, Gateway, Grant, GrantId, GrantOwner, GrantState, NewAuditEvent, ProviderAccount,
-    SealedTokenSet, TokenSet,
+    AuthorizationRequest, Fingerprint, Gateway, Grant, GrantId, GrantOwner, GrantState, NewAuditEvent,
+    ProviderAccount, SealedTokenSet, TokenSet,
 };
 use doorward_storage::StoredGrant;
 use doorward_vault::Place;
@@ -21,7 +21,11 @@ pub(crate) enum Consent {
 }
 
 /// The event with the account's identifier and name, where it is known.
-fn named(event: NewAuditEvent, name: &'static str, account: Option<&ProviderAccount>) -> NewAuditEvent {
+pub(crate) fn named(
+    event: NewAuditEvent,
+    name: &'static str,
+    account: Option<&ProviderAccount>,
+) -> NewAuditEvent {
     let Some(account) = account else { return event };
     let label = account.name.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
     event.detail(name, format!("{}{label}", account.subject))
@@ -41,7 +45,13 @@ impl Broker {
     ) -> Result<Consent, BrokerError> {
         let owner = GrantOwner::User(caller.user.id);
         for _ in 0..STORE_ATTEMPTS {
-            let grant = self.authorized_grant(request, gateway, owner, tokens, before.as_ref());
+            let grant = self.new_grant(
+                gateway,
+                owner,
+                (&request.fingerprint, &request.scopes),
+                tokens,
+                before.as_ref(),
+            );
             let event = caller
                 .event("grant.authorize")
                 .subject(grant.id)
@@ -69,29 +79,29 @@ impl Broker {
         Err(BrokerError::VersionMismatch)
     }
 
-    /// The grant that a consent makes. Where there is one already, it takes the place of its tokens.
-    fn authorized_grant(
+    /// The grant that fresh tokens make: what they were given for, and for which scopes they were asked. Where there
+    /// is one already, they take the place of its tokens.
+    pub(crate) fn new_grant(
         &self,
-        request: &AuthorizationRequest,
         gateway: &Gateway,
         owner: GrantOwner,
+        (fingerprint, scopes): (&Fingerprint, &[String]),
         tokens: &TokenSet,
         before: Option<&Grant>,
     ) -> Grant {
         let now = self.now();
         let id: GrantId = before.map_or_else(|| self.parts.entropy.id(now), |grant| grant.id);
-        let granted = tokens.scopes.clone().unwrap_or_else(|| request.scopes.clone());
         let grant = Grant {
             id,
             owner,
-            gateway_id: request.gateway_id,
+            gateway_id: gateway.id,
             label: String::new(),
             state: GrantState::Active,
             orphaned_since: None,
-            fingerprint: request.fingerprint.clone(),
+            fingerprint: fingerprint.clone(),
             account: tokens.account.clone(),
-            scopes_requested: request.scopes.clone(),
-            scopes_granted: granted,
+            scopes_requested: scopes.to_vec(),
+            scopes_granted: tokens.scopes.clone().unwrap_or_else(|| scopes.to_vec()),
             tokens: self.sealed(id, tokens),
             refresh_number: before.map_or(1, |grant| grant.refresh_number + 1),
             redeeming_number: None,
@@ -106,6 +116,7 @@ impl Broker {
             last_error: None,
             provider_words: None,
             reference: None,
+            deposited_by: None,
             version: before.map_or(0, |grant| grant.version),
         };
         let facts = gateway.oauth().map(|settings| &settings.facts);

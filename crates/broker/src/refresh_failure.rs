@@ -220,6 +220,7 @@ fn reason_word(reason: ReauthorizationReason) -> &'static str {
         ReauthorizationReason::NothingToRefreshWith => "nothing_to_refresh_with",
         ReauthorizationReason::Forced => "forced",
         ReauthorizationReason::GatewayChanged => "gateway_changed",
+        ReauthorizationReason::Deposited => "deposited",
     }
 }
 

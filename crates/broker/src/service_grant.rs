@@ -147,6 +147,7 @@ impl Broker {
             last_error: None,
             provider_words: None,
             reference: None,
+            deposited_by: None,
             version: before.as_ref().map_or(0, |grant| grant.version),
         };
         let event = grant_event(&grant, "grant.authorize")

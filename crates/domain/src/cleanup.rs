@@ -258,6 +258,7 @@ mod tests {
             last_error: None,
             provider_words: None,
             reference: None,
+            deposited_by: None,
             version: 1,
         }
     }

@@ -32,6 +32,8 @@ pub enum ReauthorizationReason {
     Forced,
     /// The gateway now points elsewhere; the tokens were given for another place.
     GatewayChanged,
+    /// Somebody deposited it, and its user has not accepted it yet.
+    Deposited,
 }
 
 /// Where a grant stands.
@@ -131,6 +133,8 @@ pub struct Grant {
     pub provider_words: Option<String>,
     /// Leads from the error that a client was shown to the event in the time line.
     pub reference: Option<String>,
+    /// Who stored the tokens, where that was not their user's own consent: the e-mail address at that time.
+    pub deposited_by: Option<String>,
     /// Compare-and-swap counter.
     pub version: i64,
 }
@@ -201,6 +205,11 @@ impl Grant {
     /// Whether the access token can be sent at `now`: it has not reached its end.
     pub fn access_token_lives(&self, now: Timestamp) -> bool {
         self.tokens.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// Whether it is a deposit that its user has neither accepted nor declined.
+    pub fn awaits_acceptance(&self) -> bool {
+        self.state == GrantState::NeedsAuthorization(ReauthorizationReason::Deposited)
     }
 
     /// Whether a new access token can be had without anybody's consent: with a refresh token, or because the
@@ -311,6 +320,7 @@ mod tests {
             last_error: None,
             provider_words: None,
             reference: None,
+            deposited_by: None,
             version: 1,
         }
     }

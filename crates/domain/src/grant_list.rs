@@ -93,6 +93,8 @@ pub struct ListedGrant {
     pub last_refreshed_at: Option<Timestamp>,
     /// What the last failed refresh said: our words.
     pub last_error: Option<String>,
+    /// Who stored it, where that was not its user's own consent.
+    pub deposited_by: Option<String>,
 }
 
 impl ListedGrant {
@@ -141,6 +143,7 @@ fn why_to_authorize(reason: ReauthorizationReason) -> &'static str {
         ReauthorizationReason::GatewayChanged => {
             "the gateway now points elsewhere than its tokens were given for; its user has to authorize again"
         }
+        ReauthorizationReason::Deposited => "it was deposited, and waits until its user accepts it",
     }
 }
 
@@ -207,6 +210,7 @@ mod tests {
             last_used_at: None,
             last_refreshed_at: None,
             last_error: None,
+            deposited_by: None,
         }
     }
 
@@ -232,6 +236,7 @@ mod tests {
         says(parked(ReauthorizationReason::NothingToRefreshWith), "no refresh token");
         says(parked(ReauthorizationReason::Forced), "administrator");
         says(parked(ReauthorizationReason::GatewayChanged), "elsewhere");
+        says(parked(ReauthorizationReason::Deposited), "accepts it");
         let lost =
             ListedGrant { state: GrantState::Uncertain, ..listed(Health::Uncertain, None, None, true) };
         says(lost, "answer was lost");

@@ -80,7 +80,7 @@ pub use ids::{
 pub use likely_fix::likely_fix;
 pub use notice::{Notice, NoticeCursor};
 pub use page::{Page, PageRequest};
-pub use policy::{CleanupPolicy, Policy};
+pub use policy::{CleanupPolicy, DepositPolicy, Policy};
 pub use provider_facts::{
     ErrorIn200, ProviderFacts, RefreshRotation, ScopeSeparator, SendResource, TokenBody, TokenResponseFormat,
     Whoami, WhoamiMethod,

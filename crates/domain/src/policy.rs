@@ -12,6 +12,20 @@ pub struct Policy {
     pub cleanup: CleanupPolicy,
     /// `AUDIT_RETENTION_DAYS`.
     pub audit_retention: Duration,
+    /// `OAUTH_TOKEN_DEPOSIT`.
+    pub deposit: DepositPolicy,
+}
+
+/// Whether tokens that were obtained elsewhere may be stored for somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DepositPolicy {
+    /// Nobody may.
+    #[default]
+    Off,
+    /// An administrator may; the person must accept them before a call carries them.
+    Ask,
+    /// An administrator may, and calls carry them at once.
+    Trust,
 }
 
 /// What cleanup sweeps, and how often.
@@ -34,7 +48,12 @@ pub struct CleanupPolicy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { expiring_soon: DAY, cleanup: CleanupPolicy::default(), audit_retention: 365 * DAY }
+        Self {
+            expiring_soon: DAY,
+            cleanup: CleanupPolicy::default(),
+            audit_retention: 365 * DAY,
+            deposit: DepositPolicy::Off,
+        }
     }
 }
 

@@ -32,6 +32,8 @@ pub enum Permission {
     ReadGrants,
     /// Revoke any grant, force re-authorization, refresh now.
     RevokeGrants,
+    /// Store tokens for somebody that were obtained elsewhere, where the settings allow it.
+    DepositGrants,
     /// See what cleanup does.
     ReadCleanup,
     /// Run cleanup, and confirm what it holds.
@@ -50,12 +52,13 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::UseGateways,
         Self::ReadGateways,
         Self::ManageGateways,
         Self::ReadGrants,
         Self::RevokeGrants,
+        Self::DepositGrants,
         Self::ReadCleanup,
         Self::RunCleanup,
         Self::ReadKeys,
@@ -73,6 +76,7 @@ impl Permission {
             Self::ManageGateways => "manage_gateways",
             Self::ReadGrants => "read_grants",
             Self::RevokeGrants => "revoke_grants",
+            Self::DepositGrants => "deposit_grants",
             Self::ReadCleanup => "read_cleanup",
             Self::RunCleanup => "run_cleanup",
             Self::ReadKeys => "read_keys",
@@ -181,7 +185,9 @@ mod tests {
     #[test]
     fn an_administrator_may_everything_and_an_auditor_changes_nothing() {
         let changes = |permission: &&Permission| {
-            ["manage_", "revoke_", "run_"].iter().any(|verb| permission.as_str().starts_with(verb))
+            ["manage_", "revoke_", "run_", "deposit_"]
+                .iter()
+                .any(|verb| permission.as_str().starts_with(verb))
         };
         for permission in Permission::ALL {
             assert!(Role::Administrator.may(permission));

@@ -20,6 +20,7 @@ mod browser_sessions;
 mod catalog;
 mod client_metadata;
 mod connections;
+mod deposits;
 mod discover;
 mod ended_view;
 mod error;
@@ -72,6 +73,8 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(connections::list))
         .routes(routes!(connections::status))
         .routes(routes!(connections::authorize))
+        .routes(routes!(deposits::accept))
+        .routes(routes!(deposits::decline))
         .routes(routes!(api_tokens::list, api_tokens::create))
         .routes(routes!(api_tokens::end))
         .routes(routes!(browser_sessions::list))
@@ -119,7 +122,7 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(admin_tallies::read))
         .routes(routes!(admin_audit::list))
         .routes(routes!(admin_oauth_cleanup::show, admin_oauth_cleanup::run))
-        .routes(routes!(admin_oauth_tokens::list))
+        .routes(routes!(admin_oauth_tokens::list, deposits::deposit))
         .routes(routes!(admin_oauth_tokens::export))
         .routes(routes!(admin_audit::export));
     open.merge(own).merge(admin).layer(axum::middleware::from_fn(refuse_query)).merge(lists)

@@ -19,6 +19,7 @@ mod confirm;
 mod connect;
 mod connect_client;
 mod connections;
+mod deposit;
 mod disconnect;
 mod error;
 mod form;
@@ -130,6 +131,8 @@ fn servers() -> Router<AppState> {
 fn access() -> Router<AppState> {
     Router::new()
         .route("/ui/connections", get(connections::show))
+        .route("/ui/connections/{slug}/accept", post(deposit::accept))
+        .route("/ui/connections/{slug}/decline", post(deposit::decline))
         .route("/ui/connections/{slug}/disconnect", get(disconnect::ask).post(disconnect::disconnect))
         .route("/ui/disconnected/{id}", get(disconnect::show))
         .route("/ui/tokens", get(tokens::show))

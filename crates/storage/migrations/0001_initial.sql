@@ -292,6 +292,7 @@ CREATE TABLE grants (
     last_error TEXT,
     provider_words TEXT,
     reference TEXT,                       -- leads from a client's error to the audit event
+    deposited_by TEXT,                    -- who stored it, where that was not its user's own consent
     version BIGINT NOT NULL
 );
 -- One grant per owner, gateway and label. NULLs are never equal in an index, hence the empty text.

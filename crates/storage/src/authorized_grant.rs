@@ -1,4 +1,4 @@
-//! What a consent brings: a new grant, or new tokens in the place of an existing one.
+//! What a consent or a deposit brings: a new grant, or new tokens in the place of an existing one.
 
 use crate::connect_request::complete;
 use crate::error::StorageError;
@@ -30,7 +30,7 @@ pub enum StoredGrant {
 impl Storage {
     /// Stores what a consent brought: a new grant (`version` 0: there was none) or new tokens in the place of
     /// an existing one (same id, and the `version` that was read). It is stored at `version + 1`. The person's
-    /// connect requests for the gateway are completed.
+    /// connect requests for the gateway are completed, unless it is a deposit that waits for its user.
     pub async fn store_authorized_grant(
         &self,
         grant: &Grant,
@@ -48,7 +48,7 @@ impl Storage {
             Some(id) if id == grant.id.to_string() && replace(&mut tx, grant).await? => true,
             _ => return Ok(StoredGrant::Conflict),
         };
-        if let Some(user) = person(grant.owner) {
+        if let Some(user) = person(grant.owner).filter(|_| !grant.awaits_acceptance()) {
             let now = tx.now();
             complete(&mut tx, user, grant.gateway_id, now).await?;
         }
@@ -130,7 +130,7 @@ pub(crate) async fn replace(tx: &mut Tx, grant: &Grant) -> Result<bool, StorageE
              expires_at = $13, refresh_number = $14, redeeming_number = $15, authorized_at = $16, \
              issued_at = $17, last_refreshed_at = $18, retry_at = $19, failures = $20, last_error = $21, \
              provider_words = $22, reference = $23, expires_soon_at = $24, ends_at = $25, dies_at = $26, \
-             dies_soon_at = $27, version = version + 1 WHERE id = $28 AND version = $29"
+             dies_soon_at = $27, deposited_by = $28, version = version + 1 WHERE id = $29 AND version = $30"
         )
         .bind(state)
         .bind(reason.as_deref())
@@ -159,6 +159,7 @@ pub(crate) async fn replace(tx: &mut Tx, grant: &Grant) -> Result<bool, StorageE
         .bind(or_never(grant.ends_at))
         .bind(or_never(marks.dies_at))
         .bind(or_never(marks.dies_soon_at))
+        .bind(grant.deposited_by.as_deref().map(text))
         .bind(grant.id.to_string())
         .bind(grant.version)
     )?;

@@ -40,6 +40,7 @@ struct ListedRow {
     last_used_at: i64,
     last_refreshed_at: Option<i64>,
     last_error: Option<String>,
+    deposited_by: Option<String>,
 }
 
 /// What a row of the list is read from; an allow list without a sealed column.
@@ -47,7 +48,7 @@ const COLUMNS: &str = "g.id, g.owner_kind, g.user_id, u.email AS user_email, u.n
      w.slug AS gateway_slug, w.name AS gateway_name, g.provider, g.account_subject, g.account_name, g.label, \
      g.scopes_granted, g.state, g.state_reason, g.health, g.access_token_status, g.expires_at, g.ends_at, \
      (g.refresh_token IS NOT NULL OR g.owner_kind = 'service') AS refreshable, g.created_at, g.authorized_at, g.last_used_at, \
-     g.last_refreshed_at, g.last_error";
+     g.last_refreshed_at, g.last_error, g.deposited_by";
 
 const JOINS: &str = " JOIN gateways AS w ON w.id = g.gateway_id LEFT JOIN users AS u ON u.id = g.user_id";
 
@@ -85,6 +86,7 @@ impl ListedRow {
             last_used_at: if_ever(self.last_used_at),
             last_refreshed_at: moment(self.last_refreshed_at),
             last_error: self.last_error,
+            deposited_by: self.deposited_by,
         })
     }
 }

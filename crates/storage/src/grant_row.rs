@@ -14,7 +14,7 @@ macro_rules! grant_columns {
          account_subject, account_name, scopes_requested, scopes_granted, access_token, access_token_key_id, \
          refresh_token, refresh_token_key_id, expires_at, ends_at, refresh_number, redeeming_number, created_at, \
          authorized_at, issued_at, last_used_at, last_refreshed_at, retry_at, failures, last_error, \
-         provider_words, reference, version"
+         provider_words, reference, deposited_by, version"
     };
 }
 pub(crate) use grant_columns;
@@ -52,6 +52,7 @@ pub(crate) struct GrantRow {
     last_error: Option<String>,
     provider_words: Option<String>,
     reference: Option<String>,
+    deposited_by: Option<String>,
     version: i64,
 }
 
@@ -89,6 +90,7 @@ impl GrantRow {
             last_error: self.last_error,
             provider_words: self.provider_words,
             reference: self.reference,
+            deposited_by: self.deposited_by,
             version: self.version,
         })
     }

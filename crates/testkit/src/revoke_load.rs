@@ -120,6 +120,7 @@ impl Ground<'_> {
             last_error: None,
             provider_words: None,
             reference: None,
+            deposited_by: None,
             version: 0,
         };
         let event = NewAuditEvent::new(Actor::System, "grant.authorize").subject(id);

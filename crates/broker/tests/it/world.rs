@@ -129,6 +129,7 @@ impl World {
             last_error: None,
             provider_words: None,
             reference: None,
+            deposited_by: None,
             version: 0,
         };
         let event = NewAuditEvent::new(Actor::System, "grant.authorize").subject(id);

@@ -196,7 +196,7 @@ pub(crate) async fn counts(
 }
 
 /// The columns of the CSV export.
-const COLUMNS: [&str; 22] = [
+const COLUMNS: [&str; 23] = [
     "id",
     "user.id",
     "user.email",
@@ -219,6 +219,7 @@ const COLUMNS: [&str; 22] = [
     "last_refreshed_at",
     "created_at",
     "authorized_at",
+    "deposited_by",
 ];
 
 /// The OAuth tokens that a filter lets pass, oldest first, as one file.

@@ -43,10 +43,23 @@ pub(crate) struct ConnectionView {
     /// When cleanup will end the connection if you do not use it; told 14 days ahead.
     #[schema(value_type = Option<String>, format = DateTime)]
     removal_at: Option<Timestamp>,
+    /// Where the tokens are not of your own consent, but were deposited for you.
+    deposit: Option<DepositView>,
+}
+
+/// A deposit for you.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DepositView {
+    /// The depositor's e-mail address at that time.
+    deposited_by: String,
+    /// Whether calls may carry the tokens. Until then, `POST /connections/{id}/accept` or `decline` says your word.
+    accepted: bool,
+    /// Which deposit you mean, for your word on it.
+    version: i64,
 }
 
 impl ConnectionView {
-    fn new(connection: Connection, public_origin: &str) -> Self {
+    pub(super) fn new(connection: Connection, public_origin: &str) -> Self {
         let (status, health) = match connection.status {
             ConnectionStatus::NotNeeded => ("not_needed", None),
             ConnectionStatus::NotConnected => ("not_connected", None),
@@ -56,6 +69,13 @@ impl ConnectionView {
         let connect_url = gateway.oauth().map(|_| format!("{public_origin}/connect/{}", gateway.slug));
         let removal_at = connection.removal.map(|removal| removal.at);
         let grant = connection.grant;
+        let deposit = grant.as_ref().and_then(|grant| {
+            Some(DepositView {
+                deposited_by: grant.deposited_by.clone()?,
+                accepted: !grant.awaits_acceptance(),
+                version: grant.version,
+            })
+        });
         let account = grant.as_ref().and_then(|grant| grant.account.as_ref());
         Self {
             gateway_id: gateway.id,
@@ -71,6 +91,7 @@ impl ConnectionView {
             last_used_at: grant.as_ref().and_then(|grant| grant.last_used_at),
             last_refreshed_at: grant.and_then(|grant| grant.last_refreshed_at),
             removal_at,
+            deposit,
         }
     }
 }

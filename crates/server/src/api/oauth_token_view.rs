@@ -85,6 +85,8 @@ pub(crate) struct OAuthTokenView {
     /// When its user last gave consent.
     #[schema(value_type = String, format = DateTime)]
     pub(crate) authorized_at: Timestamp,
+    /// Who deposited it: their e-mail address at that time; none: its user authorized it.
+    pub(crate) deposited_by: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -141,6 +143,7 @@ impl From<ListedGrant> for OAuthTokenView {
             last_refreshed_at: grant.last_refreshed_at,
             created_at: grant.created_at,
             authorized_at: grant.authorized_at,
+            deposited_by: grant.deposited_by,
         }
     }
 }

@@ -39,7 +39,7 @@ const KNOWN: [&str; 26] = [
 
 /// Settings under other names. Other programs have variables that begin so too, so only what is nearly one
 /// of these is refused.
-const SHARED: [&str; 9] = [
+const SHARED: [&str; 10] = [
     "AUDIT_RETENTION_DAYS",
     "OAUTH_CLEANUP_ENABLED",
     "OAUTH_CLEANUP_INTERVAL_HOURS",
@@ -48,6 +48,7 @@ const SHARED: [&str; 9] = [
     "OAUTH_IDLE_REVOKE_DAYS",
     "OAUTH_ORPHAN_GRACE_DAYS",
     "OAUTH_REQUEST_TIMEOUT",
+    "OAUTH_TOKEN_DEPOSIT",
     "OAUTH_TOKEN_RETENTION_DAYS",
 ];
 

@@ -3,7 +3,7 @@
 use super::SettingError;
 use super::parse::{switch, whole};
 use clap::Args;
-use doorward_domain::{CleanupPolicy, Policy};
+use doorward_domain::{CleanupPolicy, DepositPolicy, Policy};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -42,6 +42,9 @@ pub struct RawPolicy {
     /// Days for which the audit trail is kept [default: 365]
     #[arg(long, global = true, env = "AUDIT_RETENTION_DAYS", value_name = "DAYS")]
     pub audit_retention_days: Option<String>,
+    /// Whether tokens obtained elsewhere may be stored for people: ask waits for their acceptance [default: off]
+    #[arg(long, global = true, env = "OAUTH_TOKEN_DEPOSIT", value_name = "OFF|ASK|TRUST")]
+    pub oauth_token_deposit: Option<String>,
 }
 
 impl RawPolicy {
@@ -73,7 +76,20 @@ impl RawPolicy {
             cleanup,
             audit_retention: days("AUDIT_RETENTION_DAYS", &self.audit_retention_days)?
                 .unwrap_or(defaults.audit_retention),
+            deposit: deposit(self.oauth_token_deposit.as_deref().unwrap_or_default())?,
         })
+    }
+}
+
+fn deposit(text: &str) -> Result<DepositPolicy, SettingError> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "" | "off" => Ok(DepositPolicy::Off),
+        "ask" => Ok(DepositPolicy::Ask),
+        "trust" => Ok(DepositPolicy::Trust),
+        _ => Err(SettingError::Wrong {
+            name: "OAUTH_TOKEN_DEPOSIT",
+            problem: "give off, ask or trust".to_owned(),
+        }),
     }
 }
 
@@ -88,6 +104,15 @@ mod tests {
         assert_eq!(policy.cleanup.retention, 90 * DAY);
         assert!(policy.cleanup.enabled && !policy.cleanup.keep_refreshable);
         assert_eq!((policy.cleanup.interval, policy.cleanup.idle_revoke), (24 * HOUR, None));
+    }
+
+    #[test]
+    fn deposits_are_off_unless_somebody_says_otherwise() {
+        assert_eq!(deposit("").unwrap(), DepositPolicy::Off);
+        assert_eq!(deposit("OFF").unwrap(), DepositPolicy::Off);
+        assert_eq!(deposit(" ask ").unwrap(), DepositPolicy::Ask);
+        assert_eq!(deposit("trust").unwrap(), DepositPolicy::Trust);
+        assert!(deposit("true").unwrap_err().to_string().starts_with("OAUTH_TOKEN_DEPOSIT: "));
     }
 
     #[test]

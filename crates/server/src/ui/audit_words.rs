@@ -80,6 +80,8 @@ pub(super) fn plain(action: &str) -> &str {
         "gateway.registration_refused" => "A provider refuses a gateway’s registration",
         "grant.adopt" => "Access came back, and so did the grant",
         "grant.orphan" => "Lost access; the grant is orphaned",
+        "grant.deposit" => "Deposited a token for somebody",
+        "grant.accept" => "Accepted what was deposited",
         "grant.authorize" => "Authorized a gateway",
         "grant.reauthorize" => "Has to authorize again, by an administrator’s wish",
         "grant.reauthorize_many" => "Forced many to authorize again",

@@ -30,6 +30,8 @@ struct AskPage {
     /// Each scope, and whether the present grant lacks it.
     scopes: Vec<(String, bool)>,
     connected: bool,
+    /// Who deposited tokens that wait for the reader's word.
+    deposited_by: Option<String>,
     /// The account that is connected, where it is known.
     account: Option<String>,
     /// Another account may take its place.
@@ -54,6 +56,11 @@ impl AskPage {
             redirect_host: ask.redirect_host,
             scopes: ask.scopes.iter().map(|scope| (scope.clone(), new(scope))).collect(),
             connected,
+            deposited_by: ask
+                .connected
+                .as_ref()
+                .filter(|grant| grant.awaits_acceptance())
+                .and_then(|grant| grant.deposited_by.clone()),
             account: ask
                 .connected
                 .and_then(|grant| grant.account)
@@ -128,6 +135,7 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
         redirect_host: "http://localhost:4444".into(),
         scopes: vec![],
         connected: false,
+        deposited_by: None,
         account: None,
         any_account: false,
         action: "/connect/github-mcp".into(),
@@ -143,5 +151,8 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
         request: Some("0190f5d2-7c1e-7000-8000-000000000001".into()),
         ..own
     };
-    vec![("connect-own", html), ("connect", asked.render().unwrap())]
+    let html_asked = asked.render().unwrap();
+    let deposited =
+        AskPage { deposited_by: Some("a.<i>dmin@acme.example".into()), any_account: false, ..asked };
+    vec![("connect-own", html), ("connect", html_asked), ("connect-deposited", deposited.render().unwrap())]
 }

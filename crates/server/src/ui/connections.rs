@@ -45,6 +45,10 @@ struct Row {
     badge: Badge,
     reason: String,
     last_used: Option<Moment>,
+    /// Who deposited it, where it is not of the reader's own consent.
+    deposited_by: Option<String>,
+    /// Which deposit the reader is to accept or decline.
+    offered: Option<i64>,
     /// "will be removed ... on", and when.
     removal: Option<(&'static str, Moment)>,
 }
@@ -63,6 +67,8 @@ impl Row {
             own_key: status != ConnectionStatus::NotNeeded,
             connected: grant.is_some(),
             urgent: matches!(status, ConnectionStatus::Connected(health) if health != Health::Valid),
+            deposited_by: grant.as_ref().and_then(|grant| grant.deposited_by.clone()),
+            offered: grant.as_ref().filter(|grant| grant.awaits_acceptance()).map(|grant| grant.version),
             connect_label: if grant.is_some() { "Authorize again" } else { "Connect" },
             badge: badge(status),
             since: grant.as_ref().map(|grant| Moment::exact(grant.authorized_at)),
@@ -126,6 +132,7 @@ fn reason(grant: &Grant, now: Timestamp) -> String {
         GrantState::NeedsAuthorization(ReauthorizationReason::NothingToRefreshWith) => "it ended",
         GrantState::NeedsAuthorization(ReauthorizationReason::Forced) => "an administrator asks you",
         GrantState::NeedsAuthorization(ReauthorizationReason::GatewayChanged) => "the server has moved",
+        GrantState::NeedsAuthorization(ReauthorizationReason::Deposited) => "waits for your word",
         GrantState::Uncertain => "an answer was lost",
         GrantState::Active if grant.tokens.refresh_token.is_some() => "renews itself",
         GrantState::Active => match grant.tokens.expires_at {
@@ -183,7 +190,7 @@ mod tests {
         let titles: Vec<_> = groups.iter().map(|group| (group.title, group.rows.len())).collect();
         assert_eq!(
             titles,
-            [(NEEDS_YOU, 2), ("Connected", 1), ("Not connected yet", 1), ("Open to everyone", 1)]
+            [(NEEDS_YOU, 3), ("Connected", 1), ("Not connected yet", 1), ("Open to everyone", 1)]
         );
         assert_eq!(group(ConnectionStatus::Connected(Health::Valid), true), NEEDS_YOU);
         assert!(grouped(vec![]).is_empty());
@@ -192,7 +199,7 @@ mod tests {
     #[test]
     fn the_reason_says_why_in_a_few_words() {
         use ReauthorizationReason::{
-            Forced, GatewayChanged, InvalidGrant, NothingToRefreshWith, RefusedFreshToken,
+            Deposited, Forced, GatewayChanged, InvalidGrant, NothingToRefreshWith, RefusedFreshToken,
         };
         let later = Some(NOW.plus(Duration::from_secs(41 * 60)));
         let cases = [
@@ -205,6 +212,7 @@ mod tests {
             (GrantState::NeedsAuthorization(NothingToRefreshWith), None, "it ended"),
             (GrantState::NeedsAuthorization(Forced), None, "an administrator asks you"),
             (GrantState::NeedsAuthorization(GatewayChanged), None, "the server has moved"),
+            (GrantState::NeedsAuthorization(Deposited), None, "waits for your word"),
         ];
         for (state, end, text) in cases {
             let mut grant = grant(state, false);

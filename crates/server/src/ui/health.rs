@@ -31,6 +31,7 @@ fn asked_because(reason: ReauthorizationReason) -> &'static str {
         ReauthorizationReason::NothingToRefreshWith => "it ended",
         ReauthorizationReason::Forced => "an administrator asks",
         ReauthorizationReason::GatewayChanged => "the gateway has moved",
+        ReauthorizationReason::Deposited => "waits to be accepted",
     }
 }
 
@@ -65,6 +66,7 @@ mod tests {
             (ReauthorizationReason::NothingToRefreshWith, "it ended"),
             (ReauthorizationReason::Forced, "an administrator asks"),
             (ReauthorizationReason::GatewayChanged, "the gateway has moved"),
+            (ReauthorizationReason::Deposited, "waits to be accepted"),
         ] {
             let state = GrantState::NeedsAuthorization(reason);
             assert_eq!(in_short(&ListedGrant { state, ..listed() }, NOW), words);

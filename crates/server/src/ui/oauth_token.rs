@@ -45,6 +45,8 @@ struct OAuthTokenPage {
     renewal: Vec<Said>,
     provider_words: Option<String>,
     registration: Option<Registration>,
+    /// Who deposited it, where that was not its user's own consent.
+    deposited_by: Option<String>,
     created: Moment,
     authorized: Moment,
     last_used: Option<Moment>,
@@ -96,6 +98,7 @@ impl OAuthTokenPage {
             renewal: renewal(&grant, now),
             provider_words: grant.provider_words.clone(),
             registration: registration(&gateway),
+            deposited_by: listed.deposited_by.clone(),
             created: Moment::exact(listed.created_at),
             authorized: Moment::exact(listed.authorized_at),
             last_used: listed.last_used_at.map(Moment::exact),

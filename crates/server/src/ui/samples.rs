@@ -200,8 +200,15 @@ pub(super) fn grant(state: GrantState, refreshable: bool) -> Grant {
         last_error: None,
         provider_words: None,
         reference: None,
+        deposited_by: None,
         version: 1,
     }
+}
+
+/// One that waits for its user's word.
+pub(super) fn deposited() -> Grant {
+    let state = GrantState::NeedsAuthorization(ReauthorizationReason::Deposited);
+    Grant { deposited_by: Some("a.<i>dmin@acme.example".into()), ..grant(state, true) }
 }
 
 pub(super) fn connections() -> Vec<Connection> {
@@ -212,8 +219,11 @@ pub(super) fn connections() -> Vec<Connection> {
         (ConnectionStatus::NotConnected, None),
         (ConnectionStatus::NotNeeded, None),
         (ConnectionStatus::Connected(Health::Uncertain), Some(grant(GrantState::Uncertain, true))),
+        (ConnectionStatus::Connected(Health::NeedsAuthorization), Some(deposited())),
     ];
-    let pairs = gateways().into_iter().zip(statuses);
+    let mut gateways = gateways();
+    gateways.push(oauth_gateway());
+    let pairs = gateways.into_iter().zip(statuses);
     let soon = Removal { at: NOW.plus(Duration::from_secs(9 * 86_400)), cause: EndCause::Swept };
     pairs
         .map(|(gateway, (status, grant))| Connection {

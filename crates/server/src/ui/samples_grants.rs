@@ -101,6 +101,7 @@ pub(super) fn listed() -> ListedGrant {
         last_used_at: Some(ago(240)),
         last_refreshed_at: Some(ago(3_000)),
         last_error: None,
+        deposited_by: None,
     }
 }
 
@@ -121,6 +122,10 @@ pub(super) fn listed_grants() -> Vec<ListedGrant> {
         }),
         of(4, Health::NeedsAuthorization, |grant| {
             grant.state = GrantState::NeedsAuthorization(ReauthorizationReason::InvalidGrant);
+        }),
+        of(8, Health::NeedsAuthorization, |grant| {
+            grant.state = GrantState::NeedsAuthorization(ReauthorizationReason::Deposited);
+            grant.deposited_by = Some("a.<i>dmin@acme.example".into());
         }),
         of(5, Health::Uncertain, |grant| {
             grant.state = GrantState::Uncertain;

@@ -152,6 +152,7 @@ pub(crate) fn grant(owner: GrantOwner, gateway: &Gateway) -> Grant {
         last_error: None,
         provider_words: None,
         reference: None,
+        deposited_by: None,
         version: 0,
     }
 }

@@ -88,6 +88,7 @@ pub(crate) async fn grant(house: &House, caller: &Caller, gateway: &Gateway, tok
         last_error: None,
         provider_words: None,
         reference: None,
+        deposited_by: None,
         version: 0,
     };
     let audit = NewAuditEvent::new(Actor::System, "grant.authorize");

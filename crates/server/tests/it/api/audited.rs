@@ -11,7 +11,11 @@ use std::collections::BTreeSet;
 const CHANGES_NOTHING: [&str; 2] = ["POST /gateways/discover", "POST /gateways/{id}/refresh"];
 
 /// What tests of their own look for in the trail.
-const SEEN_ELSEWHERE: [&str; 6] = [
+const SEEN_ELSEWHERE: [&str; 9] = [
+    // `grant.deposit`, `grant.accept`, `grant.revoke`: deposits.rs; the setting is off here.
+    "POST /admin/oauth/tokens",
+    "POST /connections/{id}/accept",
+    "POST /connections/{id}/decline",
     // `session.end`: ui/sessions.rs, by the same use case.
     "DELETE /admin/sessions/{id}",
     "DELETE /sessions/{id}",

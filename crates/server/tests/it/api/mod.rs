@@ -17,6 +17,7 @@ mod authentication;
 mod bad_input;
 mod catalog;
 mod connections;
+mod deposits;
 mod gateway_changes;
 mod gateway_check;
 mod gateway_edits;

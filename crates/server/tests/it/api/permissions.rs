@@ -92,6 +92,10 @@ fn body(operation: &str) -> Option<Value> {
         "PUT /admin/users/{id}" => json!({"name": "X"}),
         "POST /admin/groups" | "PUT /admin/groups/{id}" => json!({"name": ""}),
         "POST /api-tokens" => json!({"name": "x"}),
+        "POST /admin/oauth/tokens" => {
+            json!({"user_id": NOBODYS_ID, "gateway_id": NOBODYS_ID, "access_token": "x"})
+        }
+        "POST /connections/{id}/accept" | "POST /connections/{id}/decline" => json!({"version": 1}),
         "POST /admin/oauth/cleanup" => json!({"dry_run": true}),
         "POST /admin/oauth/tokens/revoke" | "POST /admin/oauth/tokens/reauthorize" => {
             json!({"ids": [NOBODYS_ID], "dry_run": true})

@@ -4,8 +4,8 @@
 use super::walk::{asked_link, come_back, modern, published, set_out, tool_text};
 use doorward_broker::{AuthorizationInput, Edit};
 use doorward_demo::{AuthorizationServerOptions, Demo, McpFault, TokenFault};
-use doorward_domain::{Audience, Gateway, HeaderSecret};
-use doorward_testkit::app::{Person, TestApp};
+use doorward_domain::{Audience, DepositPolicy, Gateway, HeaderSecret, Policy};
+use doorward_testkit::app::{Person, TestApp, TestAppOptions};
 use doorward_testkit::client::{Answer, Client};
 use serde_json::json;
 use std::io;
@@ -68,7 +68,8 @@ struct Stage {
 
 impl Stage {
     async fn set() -> Self {
-        let app = TestApp::start().await;
+        let policy = Policy { deposit: DepositPolicy::Ask, ..Policy::default() };
+        let app = TestApp::with(TestAppOptions { policy, ..Default::default() }).await;
         let client_secret = CLIENT_SECRET.to_owned();
         let options =
             AuthorizationServerOptions { client_secret, clock: app.clock.clone(), ..Default::default() };
@@ -110,6 +111,23 @@ impl Stage {
         let answer = modern(client, "/mcp", "tools/call", &json!({ "name": format!("{slug}-whoami") })).await;
         self.shown.push(answer.to_string());
         answer
+    }
+
+    /// Somebody else's tokens, stored by the administrator; and tokens that are refused.
+    async fn deposit(&mut self) {
+        let bob = self.app.user("bob").await;
+        let given = self.demo.authorization_server.hand_out("alice", self.demo.mcp_server.url().as_str());
+        assert!(given.access_token.contains(PROVIDER) && given.refresh_token.contains(PROVIDER));
+        let body = json!({
+            "user_id": bob.id, "gateway_id": self.gateways[0].id,
+            "access_token": given.access_token, "refresh_token": given.refresh_token,
+        });
+        let admin = self.app.admin_client().await;
+        for status in [201, 409] {
+            let answer = admin.post("/admin/oauth/tokens", &body).await;
+            assert_eq!(answer.status, status, "{answer:?}");
+            self.saw(&answer);
+        }
     }
 
     /// Every way in which the token endpoint was seen to misbehave, at a refresh and at an exchange.
@@ -178,6 +196,8 @@ impl Stage {
             "/ui/tokens",
             "/ui/connect-a-client",
             "/ui/people",
+            "/ui/oauth-tokens",
+            "/admin/oauth/tokens?limit=200",
             "/ui/attempts",
             "/admin/oauth/attempts?limit=200",
             "/nowhere",
@@ -251,6 +271,7 @@ async fn planted_secrets_are_in_no_log_no_answer_no_page_and_not_in_the_database
     let sent = stage.demo.mcp_server.log();
     assert!(sent.iter().any(|seen| seen.bearer.as_deref().is_some_and(|token| token.contains(PROVIDER))));
     stage.call(&client, "fixed").await;
+    stage.deposit().await;
     stage.let_the_provider_misbehave(&client).await;
     stage.look_everywhere().await;
     stage.secrets.push(token);

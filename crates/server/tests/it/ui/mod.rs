@@ -6,6 +6,7 @@ mod audit;
 mod callback;
 mod cleanup;
 mod connect;
+mod deposits;
 mod every_page;
 mod forgery;
 mod gateway_templates;
