@@ -21,6 +21,7 @@ pub use mcp_server::{
 };
 pub use vendor::{
     Answers, Body, ClientWay, Revoking, Rotation, VENDOR_CLIENT, Vendor, VendorProfile, Whoami,
+    vendor_profile,
 };
 
 use std::io;

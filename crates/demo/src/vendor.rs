@@ -4,9 +4,11 @@
 mod answers;
 mod book;
 mod profile;
+mod profiles;
 mod requests;
 
 pub use profile::{Answers, Body, ClientWay, Revoking, Rotation, VendorProfile, Whoami};
+pub use profiles::vendor_profile;
 
 use crate::listener::{self, Serving};
 use answers::Answer;
@@ -69,6 +71,16 @@ impl Vendor {
         &self.base
     }
 
+    /// A template's text with every address of the vendor's at this emulation.
+    pub fn moved(&self, template: &str) -> String {
+        let mut parts = template.split("https://");
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |text, part| {
+            let path = part.find(['/', '"']).unwrap_or(part.len());
+            format!("{text}{}{}", self.base, &part[path..])
+        })
+    }
+
     /// Who consents from now on: identifier and name.
     pub fn account(&self, id: &str, name: &str) {
         self.shared.with(|inner| inner.account = (id.to_owned(), name.to_owned()));
@@ -82,7 +94,8 @@ impl Vendor {
 
     /// Whether a refresh token would be taken now.
     pub fn renews(&self, token: &str) -> bool {
-        self.shared.with(|inner| inner.book.renews(token))
+        let now = self.shared.clock.now();
+        self.shared.with(|inner| inner.book.renews(token, now))
     }
 
     /// So many of the next token answers are processed and lost.

@@ -23,6 +23,5 @@ mod revoke;
 mod service_grant;
 mod step_up;
 mod template_versions;
-mod vendor_profiles;
 mod vendors;
 mod world;

@@ -1,13 +1,12 @@
 //! Every provider template against an emulation of its vendor: consent, account, refresh, a lost answer, a second
 //! consent, the end. The template's file is the only configuration, and none of its values can be spared.
 
-use crate::vendor_profiles::profile;
 use crate::world::{World, bearer, broker_of};
 use doorward_broker::{
     Access, AuthorizationInput, BeganAuthorization, Broker, Callback, Caller, ConnectPage, Edit, Finished,
     GatewayInput, OAuthInput, TemplateChoice,
 };
-use doorward_demo::{Revoking, Rotation, VENDOR_CLIENT, Vendor};
+use doorward_demo::{Revoking, Rotation, VENDOR_CLIENT, Vendor, VendorProfile, vendor_profile};
 use doorward_domain::{
     AuthorizationCode, ClientSecret, EndedGrant, Gateway, GatewayState, Grant, GrantOwner, Policy,
     ProviderEnd, ProviderFacts, Receipt, StateToken,
@@ -74,7 +73,7 @@ impl Stage {
         let vendor = Vendor::start(profile(id), world.clock.clone()).await.unwrap();
         let file = format!("{id}.toml");
         let path = format!("{}/../../providers/{file}", env!("CARGO_MANIFEST_DIR"));
-        let text = moved(&std::fs::read_to_string(path).unwrap(), vendor.base());
+        let text = vendor.moved(&std::fs::read_to_string(path).unwrap());
         let templates = ProviderTemplates::with(&[(file, text)]).unwrap();
         let template = Arc::clone(templates.get(id).unwrap());
         let broker = broker_of(&world.storage, &world.clock, &world.ring, Policy::default(), templates);
@@ -282,14 +281,8 @@ fn must(holds: bool, what: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(what.to_owned()) }
 }
 
-/// A template's text with every address at the emulation.
-fn moved(text: &str, base: &str) -> String {
-    let mut parts = text.split("https://");
-    let first = parts.next().unwrap().to_owned();
-    parts.fold(first, |text, part| {
-        let path = part.find(['/', '"']).unwrap();
-        format!("{text}{base}{}", &part[path..])
-    })
+fn profile(id: &str) -> VendorProfile {
+    vendor_profile(id).unwrap_or_else(|| panic!("no profile of {id}: a template has to be tried against one"))
 }
 
 fn without(facts: &ProviderFacts, name: &str) -> ProviderFacts {

@@ -3,6 +3,7 @@
 use super::Rotation;
 use doorward_domain::Timestamp;
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// One consent.
 #[derive(Debug, Clone)]
@@ -13,13 +14,16 @@ pub(super) struct Grant {
     /// Whether there is a refresh token.
     pub(super) offline: bool,
     pub(super) opens_api: bool,
+    /// When its refresh tokens end; none: never.
+    pub(super) renews_until: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone)]
 struct Token {
     grant: usize,
     ends_at: Option<Timestamp>,
-    spent: bool,
+    /// From when on its return ends the family.
+    dead_from: Option<Timestamp>,
 }
 
 #[derive(Default)]
@@ -51,22 +55,33 @@ impl Book {
         refresh: Option<String>,
         ends_at: Option<Timestamp>,
     ) {
-        self.access.insert(access, Token { grant: number, ends_at, spent: false });
+        self.access.insert(access, Token { grant: number, ends_at, dead_from: None });
         if let Some(refresh) = refresh {
-            self.refresh.insert(refresh, Token { grant: number, ends_at: None, spent: false });
+            self.refresh.insert(refresh, Token { grant: number, ends_at: None, dead_from: None });
         }
     }
 
     /// The consent behind a refresh token, which is used by this.
-    pub(super) fn redeem(&mut self, token: &str, rotation: Rotation) -> Option<(usize, Grant)> {
+    pub(super) fn redeem(
+        &mut self,
+        token: &str,
+        rotation: Rotation,
+        now: Timestamp,
+    ) -> Option<(usize, Grant)> {
         let held = self.refresh.get_mut(token)?;
         let number = held.grant;
-        if held.spent {
+        if held.dead_from.is_some_and(|from| now >= from) {
             self.grants[number] = None;
             return None;
         }
-        held.spent = rotation == Rotation::SingleUse;
-        Some((number, self.grants[number].clone()?))
+        let leeway = match rotation {
+            Rotation::SingleUse => Some(Duration::ZERO),
+            Rotation::SingleUseAfter(seconds) => Some(Duration::from_secs(seconds.into())),
+            Rotation::NoRefreshTokens | Rotation::OldStaysValid | Rotation::Stays => None,
+        };
+        held.dead_from = held.dead_from.or(leeway.map(|leeway| now.plus(leeway)));
+        let grant = self.grants[number].clone()?;
+        grant.renews_until.is_none_or(|end| now < end).then_some((number, grant))
     }
 
     pub(super) fn lives(&self, access: &str, now: Timestamp) -> Option<&Grant> {
@@ -74,8 +89,9 @@ impl Book {
         self.grants[token.grant].as_ref()
     }
 
-    pub(super) fn renews(&self, refresh: &str) -> bool {
-        let token = self.refresh.get(refresh).filter(|token| !token.spent);
+    pub(super) fn renews(&self, refresh: &str, now: Timestamp) -> bool {
+        let alive = |token: &&Token| token.dead_from.is_none_or(|from| now < from);
+        let token = self.refresh.get(refresh).filter(alive);
         token.is_some_and(|token| self.grants[token.grant].is_some())
     }
 

@@ -34,6 +34,10 @@ pub struct VendorProfile {
     /// A refresh without scopes is refused.
     pub refresh_wants_scope: bool,
     pub rotation: Rotation,
+    /// Days after a consent at which its refresh tokens end, whatever was done with them.
+    pub refresh_days: Option<u32>,
+    /// The status under which a refresh token is refused.
+    pub refused_refresh: u16,
     /// Seconds; none: tokens live for ever, and the answer does not say.
     pub lifetime: Option<u32>,
     /// `iss` of the redirect, after the base.
@@ -75,6 +79,8 @@ pub enum Rotation {
     NoRefreshTokens,
     /// Dead, and its return ends the family.
     SingleUse,
+    /// Dead so many seconds after its first use; until then its return is answered, afterwards it ends the family.
+    SingleUseAfter(u32),
     /// Replaced, and still good.
     OldStaysValid,
     /// It stays, and the answer names none.
@@ -138,6 +144,8 @@ impl VendorProfile {
             refuses_resource_with_tokens: false,
             refresh_wants_scope: false,
             rotation: Rotation::SingleUse,
+            refresh_days: None,
+            refused_refresh: 400,
             lifetime: Some(3600),
             iss: None,
             revoking: Revoking::Rfc7009("/revoke"),

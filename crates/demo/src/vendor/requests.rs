@@ -96,6 +96,9 @@ pub(super) fn authorize(vendor: &Shared, asked: &Asked) -> Answer {
             scopes: scopes.into_iter().filter(|scope| !scope.is_empty()).collect(),
             challenge: field("code_challenge").to_owned(),
             offline: fresh && by_scope && profile.offline_param.is_none_or(has),
+            renews_until: profile
+                .refresh_days
+                .map(|days| vendor.clock.now().plus(Duration::from_secs(u64::from(days) * 86_400))),
             opens_api: profile.api_wants.is_none_or(|name| query.contains_key(name)),
         };
         inner.book.consent(code.clone(), grant);
@@ -147,14 +150,15 @@ fn refresh(vendor: &Shared, pairs: &Pairs, refused: bool) -> Answer {
     if profile.refresh_wants_scope && !pairs.contains_key("scope") {
         return profile.refused(400, "invalid_request");
     }
-    let Some((number, grant)) = vendor.with(|inner| inner.book.redeem(token, profile.rotation)) else {
-        return profile.refused(400, "invalid_grant");
+    let now = vendor.clock.now();
+    let Some((number, grant)) = vendor.with(|inner| inner.book.redeem(token, profile.rotation, now)) else {
+        return profile.refused(profile.refused_refresh, "invalid_grant");
     };
     // Late on purpose, as at real providers: the token is spent by now.
     if refused {
         return profile.refused(400, "invalid_target");
     }
-    let another = matches!(profile.rotation, Rotation::SingleUse | Rotation::OldStaysValid);
+    let another = !matches!(profile.rotation, Rotation::NoRefreshTokens | Rotation::Stays);
     hand_out(vendor, number, &grant, another, false)
 }
 
