@@ -15,6 +15,7 @@ mod refresh;
 mod refusals;
 mod repointing;
 mod revoke;
+mod rmcp_client;
 mod templates;
 mod virtual_server;
 pub(crate) mod walk;

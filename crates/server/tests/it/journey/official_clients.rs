@@ -1,5 +1,6 @@
 //! Official clients against `/mcp` and against a virtual server, in each era that they have.
 
+use super::rmcp_client::RmcpClient;
 use doorward_domain::{Audience, GatewayId};
 use doorward_testkit::app::TestApp;
 use doorward_testkit::mcp_client::{Elicitation, Era, SdkClient};
@@ -33,8 +34,34 @@ fn names(list: &[Value]) -> Vec<&str> {
     list.iter().filter_map(|item| item["name"].as_str()).collect()
 }
 
+/// What the test of a client needs of it.
+trait OfficialClient {
+    async fn list(&mut self, what: &str) -> Vec<Value>;
+    async fn call(&mut self, method: &str, params: Value) -> Value;
+}
+
+impl OfficialClient for SdkClient {
+    async fn list(&mut self, what: &str) -> Vec<Value> {
+        Self::list(self, what).await
+    }
+
+    async fn call(&mut self, method: &str, params: Value) -> Value {
+        Self::call(self, method, params).await
+    }
+}
+
+impl OfficialClient for RmcpClient {
+    async fn list(&mut self, what: &str) -> Vec<Value> {
+        Self::list(self, what).await
+    }
+
+    async fn call(&mut self, method: &str, params: Value) -> Value {
+        Self::call(self, method, params).await
+    }
+}
+
 /// What every client has to manage: the lists, a tool, a resource, a prompt, and an error that says something.
-async fn walk(client: &mut SdkClient, who: &str) {
+async fn walk(client: &mut impl OfficialClient, who: &str) {
     let tools = client.list("tools").await;
     for name in ["doorward-connections", "demo-whoami", "demo-add"] {
         assert!(names(&tools).contains(&name), "{who}: {tools:#?}");
@@ -64,6 +91,8 @@ async fn the_sdks_use_what_is_behind_mcp_in_both_eras() {
         walk(&mut typescript, &format!("the TypeScript SDK, {era:?}")).await;
         let mut python = SdkClient::python(&url, token, era).await;
         walk(&mut python, &format!("the Python SDK, {era:?}")).await;
+        let mut rust = RmcpClient::connect(&url, token, era).await;
+        walk(&mut rust, &format!("the Rust SDK, {era:?}")).await;
     }
 }
 
