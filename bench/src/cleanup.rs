@@ -149,6 +149,7 @@ async fn connected(app: &TestApp) -> Result<Target, AnyError> {
         state: Some(GatewayState::Published),
         access: None,
         on_change: None,
+        era: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(oauth_input(&demo)))),
     })

@@ -118,6 +118,7 @@ pub async fn make_gateways(broker: &Broker, caller: &Caller) -> Result<(), AnyEr
             state: Some(GatewayState::Published),
             access: None,
             on_change: None,
+            era: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
         };

@@ -100,6 +100,7 @@ pub fn gateway(server: &AuthorizationServer, upstream: &str, slug: &str) -> Gate
         state: Some(GatewayState::Published),
         access: None,
         on_change: None,
+        era: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
     }

@@ -80,6 +80,7 @@ impl Broker {
             authorization,
             catalog_sharing: input.catalog_sharing.unwrap_or(CatalogSharing::PerUser),
             on_change: input.on_change.unwrap_or_default(),
+            era: input.era.unwrap_or_default(),
             created_at: now,
             updated_at: now,
             version: 1,
@@ -161,6 +162,7 @@ impl Broker {
         }
         after.catalog_sharing = input.catalog_sharing.unwrap_or(after.catalog_sharing);
         after.on_change = input.on_change.unwrap_or(after.on_change);
+        after.era = input.era.unwrap_or(after.era);
         after.updated_at = self.now();
         match input.authorization {
             Some(typed) => {

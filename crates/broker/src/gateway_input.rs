@@ -4,8 +4,8 @@
 use crate::BrokerError;
 use doorward_domain::gateway::PROTOCOL_PARAMETERS;
 use doorward_domain::{
-    AccessList, CatalogSharing, ClientSecret, GatewayState, GrantType, HeaderSecret, OnChange, ProviderFacts,
-    Slug, TokenEndpointAuth, may_be_told,
+    AccessList, CatalogSharing, ClientSecret, EraChoice, GatewayState, GrantType, HeaderSecret, OnChange,
+    ProviderFacts, Slug, TokenEndpointAuth, may_be_told,
 };
 use http::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
@@ -34,6 +34,7 @@ pub struct GatewayInput {
     pub access: Option<AccessList>,
     pub catalog_sharing: Option<CatalogSharing>,
     pub on_change: Option<OnChange>,
+    pub era: Option<EraChoice>,
     pub authorization: Option<AuthorizationInput>,
 }
 

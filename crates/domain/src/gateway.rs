@@ -35,6 +35,21 @@ pub enum CatalogSharing {
     Shared,
 }
 
+/// How Doorward speaks with an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EraChoice {
+    /// The upstream is asked.
+    #[default]
+    Automatic,
+    /// Revision 2026-07-28 and none before.
+    Modern,
+    /// `initialize` and sessions over Streamable HTTP, up to 2025-11-25.
+    Legacy,
+    /// The transport of 2024-11-05, HTTP with SSE.
+    HttpSse,
+}
+
 /// A registered upstream MCP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gateway {
@@ -49,6 +64,8 @@ pub struct Gateway {
     pub catalog_sharing: CatalogSharing,
     /// What happens when it offers something new, or describes something otherwise.
     pub on_change: OnChange,
+    /// Which protocol is spoken with it.
+    pub era: EraChoice,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// Grows by one with each update; the ETag of REST answers.

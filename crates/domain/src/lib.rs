@@ -61,8 +61,8 @@ pub use connect_request::ConnectRequest;
 pub use ended_grant::{EndCause, EndedGrant, ProviderEnd, Receipt};
 pub use entropy::Entropy;
 pub use gateway::{
-    CatalogSharing, Fingerprint, Gateway, GatewayAuthorization, GatewayState, GrantType, OAuthSettings,
-    RegistrationProblem, StaticHeader, UsedTemplate,
+    CatalogSharing, EraChoice, Fingerprint, Gateway, GatewayAuthorization, GatewayState, GrantType,
+    OAuthSettings, RegistrationProblem, StaticHeader, UsedTemplate,
 };
 pub use grant::{
     AccessTokenStatus, ClockMarks, Grant, GrantOwner, GrantState, Health, NeededScopes, ProviderAccount,

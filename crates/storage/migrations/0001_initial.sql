@@ -122,6 +122,7 @@ CREATE TABLE gateways (
     access TEXT NOT NULL,                 -- everyone | listed: those in access_rules
     catalog_sharing TEXT NOT NULL,        -- per_user | shared
     on_change TEXT NOT NULL,              -- allow | hold
+    era TEXT NOT NULL,                    -- automatic | modern | legacy | http_sse
     authorization_kind TEXT NOT NULL,     -- none | static_header | oauth
     static_header_name TEXT,
     static_header BYTEA,

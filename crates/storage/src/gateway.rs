@@ -237,10 +237,10 @@ async fn insert(tx: &mut Tx, gateway: &Gateway) -> Result<bool, StorageError> {
         tx,
         execute,
         sqlx::query(
-            "INSERT INTO gateways (id, slug, name, name_key, url, state, access, catalog_sharing, on_change, authorization_kind, \
+            "INSERT INTO gateways (id, slug, name, name_key, url, state, access, catalog_sharing, on_change, era, authorization_kind, \
              iss_promised, scopes, authorize_params, scope_ceiling, refused_scopes, facts, replay_safe, \
              revocation_method, revocation_reach, keep_alive, grant_type, created_at, updated_at, version) \
-             VALUES ($1, $2, $3, $4, $5, $6, 'everyone', $7, $10, 'none', FALSE, '[]', '{}', '[]', '[]', '{}', FALSE, 'rfc7009', 'this_grant', FALSE, 'authorization_code', $8, $9, 1) \
+             VALUES ($1, $2, $3, $4, $5, $6, 'everyone', $7, $10, $11, 'none', FALSE, '[]', '{}', '[]', '[]', '{}', FALSE, 'rfc7009', 'this_grant', FALSE, 'authorization_code', $8, $9, 1) \
              ON CONFLICT (slug) DO NOTHING"
         )
         .bind(gateway.id.to_string())
@@ -253,6 +253,7 @@ async fn insert(tx: &mut Tx, gateway: &Gateway) -> Result<bool, StorageError> {
         .bind(gateway.created_at.millis())
         .bind(gateway.updated_at.millis())
         .bind(word(gateway.on_change))
+        .bind(word(gateway.era))
     )?;
     Ok(inserted == 1)
 }
@@ -263,7 +264,7 @@ async fn update(tx: &mut Tx, gateway: &Gateway) -> Result<(), StorageError> {
         execute,
         sqlx::query(
             "UPDATE gateways SET name = $1, name_key = $2, url = $3, state = $4, catalog_sharing = $5, \
-             updated_at = $6, on_change = $8, version = version + 1 WHERE id = $7"
+             updated_at = $6, on_change = $8, era = $9, version = version + 1 WHERE id = $7"
         )
         .bind(text(&gateway.name))
         .bind(text(&gateway.name).to_lowercase())
@@ -273,6 +274,7 @@ async fn update(tx: &mut Tx, gateway: &Gateway) -> Result<(), StorageError> {
         .bind(gateway.updated_at.millis())
         .bind(gateway.id.to_string())
         .bind(word(gateway.on_change))
+        .bind(word(gateway.era))
     )
     .map(drop)
 }

@@ -21,6 +21,7 @@ pub(crate) struct GatewayRow {
     access_users: Option<String>,
     catalog_sharing: String,
     on_change: String,
+    era: String,
     authorization_kind: String,
     static_header_name: Option<String>,
     static_header: Option<Vec<u8>>,
@@ -56,7 +57,7 @@ macro_rules! select_gateways {
         concat!(
             "SELECT g.id, g.slug, g.name, g.url, g.state, ",
             $crate::access_list::access_columns!("gateway_id", "g"),
-            ", g.catalog_sharing, g.on_change, g.authorization_kind, \
+            ", g.catalog_sharing, g.on_change, g.era, g.authorization_kind, \
              g.static_header_name, g.static_header, g.static_header_key_id, g.static_header_fingerprint, \
              g.grant_type, g.authorization_url, g.token_url, g.revocation_url, g.issuer, g.iss_promised, g.resource, \
              g.scopes, g.authorize_params, g.scope_ceiling, g.refused_scopes, g.facts, g.provider_template, g.keep_alive, \
@@ -85,6 +86,7 @@ impl GatewayRow {
             )?,
             catalog_sharing: row.word("catalog_sharing", &self.catalog_sharing)?,
             on_change: row.word("on_change", &self.on_change)?,
+            era: row.word("era", &self.era)?,
             created_at: Timestamp::from_millis(self.created_at),
             updated_at: Timestamp::from_millis(self.updated_at),
             version: self.version,

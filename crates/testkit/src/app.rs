@@ -215,6 +215,7 @@ impl TestApp {
             state: Some(GatewayState::Published),
             access: None,
             on_change: None,
+            era: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(oauth))),
         })

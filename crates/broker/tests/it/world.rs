@@ -243,6 +243,7 @@ impl World {
             state: Some(GatewayState::Published),
             access: None,
             on_change: None,
+            era: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(self.oauth_input()))),
         }

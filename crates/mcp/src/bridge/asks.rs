@@ -70,6 +70,17 @@ pub(crate) fn needed(method: &str, params: Option<&RawValue>) -> Option<&'static
     }
 }
 
+/// The methods in whose course servers ask (2026-07-28 allows it in no other).
+pub(crate) fn takes_input(method: &str) -> bool {
+    matches!(method, "tools/call" | "prompts/get" | "resources/read")
+}
+
+/// Whether a client that declared these capabilities can be asked anything at all.
+pub(crate) fn declares_any(capabilities: &RawValue) -> bool {
+    let declared = |name| member(capabilities, name).is_some_and(|found| found.get().starts_with('{'));
+    ["elicitation", "sampling", "roots"].into_iter().any(declared)
+}
+
 /// Whether a client that declared these capabilities may be asked this. An `elicitation` without modes means
 /// forms alone (2025-11-25, elicitation).
 pub(crate) fn declared(capabilities: &RawValue, method: &str, params: Option<&RawValue>) -> bool {

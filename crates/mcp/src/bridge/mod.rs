@@ -7,7 +7,7 @@ mod down;
 mod up;
 
 pub use asks::{InputRequired, Then};
-pub(crate) use asks::{ask, declared, needed, parts};
+pub(crate) use asks::{ask, declared, declares_any, needed, parts, takes_input};
 pub use down::{Downward, NeedsMore, error_code, item_for};
 pub use up::{Upward, client_info, upward};
 

@@ -131,13 +131,33 @@ impl EventReader {
             if let Some(event) = self.parser.next_event() {
                 return Ok(Some(event));
             }
-            let frame = match timeout(silence, self.body.frame()).await {
-                Ok(None) => return Ok(None),
-                Ok(Some(frame)) => frame.map_err(|_| broken_off(gateway))?,
-                Err(_) => return Err(silent(gateway)),
-            };
-            if let Some(chunk) = frame.data_ref() {
-                self.parser.feed(chunk).map_err(|error| broken(gateway, error.to_string()))?;
+            if !self.feed(gateway, silence).await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Reads one more piece; false at the end.
+    async fn feed(&mut self, gateway: &Gateway, silence: Duration) -> Result<bool, CallError> {
+        let frame = match timeout(silence, self.body.frame()).await {
+            Ok(None) => return Ok(false),
+            Ok(Some(frame)) => frame.map_err(|_| broken_off(gateway))?,
+            Err(_) => return Err(silent(gateway)),
+        };
+        if let Some(chunk) = frame.data_ref() {
+            self.parser.feed(chunk).map_err(|error| broken(gateway, error.to_string()))?;
+        }
+        Ok(true)
+    }
+
+    /// The data of the event `endpoint`, which has to come first (2024-11-05, HTTP with SSE).
+    pub(super) async fn endpoint(&mut self, gateway: &Gateway) -> Result<Option<Bytes>, CallError> {
+        loop {
+            if let Some(endpoint) = self.parser.take_endpoint() {
+                return Ok(Some(endpoint));
+            }
+            if self.parser.next_event().is_some() || !self.feed(gateway, SILENCE).await? {
+                return Ok(None);
             }
         }
     }

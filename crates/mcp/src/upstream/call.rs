@@ -3,13 +3,15 @@
 use super::answer::{CallError, ClientFacts, UpstreamAnswer, UpstreamCall};
 use super::body::{self, BodyKind, JsonBody};
 use super::exchange::Exchange;
+use super::line::{Asks, Ear};
+use super::link::Place;
 use super::parked::ParkedCall;
-use super::reply;
+use super::reply::{self, Relay};
 use super::runs::Run;
 use super::trace::Trace;
 use super::waiting::{CancelGuard, Waiting};
 use super::{Inner, Link, param_headers, passing, wire};
-use crate::bridge::{InputRequired, Then, Upward, error_code, upward};
+use crate::bridge::{self, InputRequired, Then, Upward, error_code, upward};
 use crate::envelope::{self, Envelope, json_string, member, text_member};
 use crate::revision::{code, wire as names};
 use doorward_broker::Caller;
@@ -120,10 +122,16 @@ impl Inner {
         let body = wire::request(id, call.method, params.as_deref());
         let mut headers = self.headers(exchange, link, client, call).await?;
         trace.put_headers(&mut headers);
-        let mut guard =
-            CancelGuard { aside: exchange.aside(link), id, armed: !link.facts.revision.is_modern() };
+        let place = Place { url: link.place.url.clone(), headers };
+        let aside = exchange.aside(link);
+        let mut ear = self.ear(exchange, link, (client, call), id).await;
+        let mut guard = CancelGuard { aside: aside.clone(), id, armed: !link.facts.revision.is_modern() };
         let limit = if call.method.ends_with("/list") { LIST_WITHIN } else { CALL_WITHIN };
-        let answered = exchange.post(&headers, body, limit).await;
+        let sending = exchange.post(&place, body, limit);
+        let answered = match ear.as_mut().filter(|_| !link.line.is_everything()) {
+            Some(ear) => ear.during(sending, &aside).await,
+            None => sending.await,
+        };
         // Only a request that was given up while it may still run is worth a cancellation.
         let given_up = matches!(&answered, Err(CallError::Unreachable { may_have_run: true, .. }));
         guard.armed &= answered.is_ok() || given_up;
@@ -131,7 +139,34 @@ impl Inner {
         guard.aside = exchange.aside(link);
         let whose = (exchange.caller.user.id, exchange.gateway.id);
         let waiting = self.waiting(link, (client, call), &up, guard, (whose, run));
-        Box::pin(read_answer(link, response, waiting, call.accept_sse)).await
+        Box::pin(read_answer(link, response, (waiting, ear), call.accept_sse)).await
+    }
+
+    /// Hears what a legacy server says beside its answer: everything, or what it asks a client who can be asked.
+    async fn ear(
+        &self,
+        exchange: &Exchange<'_>,
+        link: &Arc<Link>,
+        (client, call): (&ClientFacts, UpstreamCall<'_>),
+        id: u64,
+    ) -> Option<Ear> {
+        let asks = match call.session.filter(|_| call.accept_sse) {
+            _ if !bridge::takes_input(call.method) || !bridge::declares_any(&client.capabilities) => {
+                Asks::Nobody
+            }
+            Some(session) => Asks::Session(Arc::clone(session)),
+            None if client.revision.is_modern() => Asks::Caller,
+            None => Asks::Nobody,
+        };
+        if link.line.is_everything() {
+            return Some(link.line.ear(id, asks));
+        }
+        if link.facts.revision.is_modern() || matches!(asks, Asks::Nobody) {
+            return None;
+        }
+        let run = || self.runs.begin(exchange.caller.user.id, exchange.gateway.id);
+        link.line.open(exchange.aside(link), run).await;
+        Some(link.line.ear(id, asks))
     }
 
     /// A legacy session has one level for all its calls: the lowest that any of them wanted. Each call leaves
@@ -150,7 +185,7 @@ impl Inner {
         }
         let params = format!("{{\"level\":{}}}", json_string(level));
         let body = wire::request(self.next_id(), "logging/setLevel", Some(&params));
-        if let Err(error) = exchange.post(&link.headers, body, LIST_WITHIN).await {
+        if let Err(error) = exchange.post(&link.place, body, LIST_WITHIN).await {
             tracing::debug!(gateway = %exchange.gateway.slug, %error, "a log level was not set");
         }
     }
@@ -233,7 +268,7 @@ impl Inner {
         client: &ClientFacts,
         call: UpstreamCall<'_>,
     ) -> Result<HeaderMap, CallError> {
-        let mut headers = link.headers.clone();
+        let mut headers = link.place.headers.clone();
         wire::pass_on(call.client_headers, link.facts.revision, &mut headers);
         if !link.facts.revision.is_modern() {
             return Ok(headers);
@@ -258,7 +293,7 @@ impl Inner {
 async fn read_answer(
     link: &Link,
     response: Response<Incoming>,
-    mut waiting: Waiting,
+    (mut waiting, ear): (Waiting, Option<Ear>),
     accept_sse: bool,
 ) -> Result<Attempt, CallError> {
     let status = response.status();
@@ -268,9 +303,14 @@ async fn read_answer(
         waiting.guard.armed = false;
         return Ok(Attempt::Stale { era_is_wrong: false, error: refused(&gateway, status) });
     }
+    // 2024-11-05, HTTP with SSE: the message was taken, and its answer comes on the stream.
+    if link.line.is_everything() && status.is_success() {
+        return Ok(Attempt::Answered(reply::go_on(Relay::new(None, ear, waiting), accept_sse).await?));
+    }
     match body::body_kind(&response) {
         BodyKind::Events if status.is_success() => {
-            Ok(Attempt::Answered(reply::relay(response.into_body(), waiting, accept_sse).await?))
+            let relay = Relay::new(Some(response.into_body()), ear, waiting);
+            Ok(Attempt::Answered(reply::go_on(relay, accept_sse).await?))
         }
         BodyKind::Json if status.is_success() && passing::may_pass(&waiting.method) => {
             match body::read_json_up_to(&gateway, response.into_body(), KEPT, CALL_WITHIN).await? {

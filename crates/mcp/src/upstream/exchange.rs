@@ -2,13 +2,14 @@
 //! 401 makes the broker renew it once. The client's own bearer is never in reach here.
 
 use super::answer::CallError;
+use super::link::Place;
 use super::{Inner, Link};
 use bytes::Bytes;
 use doorward_broker::{Access, Caller, DPOP, StepUp, UpstreamHeader, wanted_scopes};
 use doorward_domain::Gateway;
 use doorward_outbound::{OutboundError, OutboundRequest};
 use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,12 +40,26 @@ impl<'a> Exchange<'a> {
     /// Sends one message. `limit`: until the headers of the answer are there.
     pub(super) async fn post(
         &mut self,
-        headers: &HeaderMap,
+        to: &Place,
         body: Bytes,
         limit: Duration,
     ) -> Result<Response<Incoming>, CallError> {
+        self.send(to, Post(body), limit).await
+    }
+
+    /// Opens a stream on which a server speaks by itself.
+    pub(super) async fn open_stream(&mut self, at: &Place) -> Result<Response<Incoming>, CallError> {
+        self.send(at, Get, RESUMED_WITHIN).await
+    }
+
+    async fn send(
+        &mut self,
+        to: &Place,
+        sending: Sending,
+        limit: Duration,
+    ) -> Result<Response<Incoming>, CallError> {
         loop {
-            let request = request_to(self.gateway, headers.clone(), self.header.as_ref(), Post(body.clone()));
+            let request = request_to(to, self.header.as_ref(), sending.clone());
             let answered = self.inner.outbound.stream_within(request, limit).await;
             let response = answered.map_err(|error| unreachable_error(self.gateway, &error))?;
             let status = response.status();
@@ -73,15 +88,6 @@ impl<'a> Exchange<'a> {
         let again = is_new && response.status() == StatusCode::UNAUTHORIZED && !self.gave_nonce;
         self.gave_nonce |= again;
         again
-    }
-
-    /// Opens a legacy server's stream for what belongs to no request.
-    pub(super) async fn general_stream(&mut self, link: &Link) -> Result<Response<Incoming>, CallError> {
-        let request = request_to(self.gateway, link.headers.clone(), self.header.as_ref(), Get);
-        let answered = self.inner.outbound.stream_within(request, RESUMED_WITHIN).await;
-        let response = answered.map_err(|error| unreachable_error(self.gateway, &error))?;
-        self.note_use(response.status());
-        Ok(response)
     }
 
     fn note_use(&self, status: StatusCode) {
@@ -136,11 +142,16 @@ impl<'a> Exchange<'a> {
     }
 
     /// The means to send what nobody waits for.
-    pub(super) fn aside(&self, link: &Arc<Link>) -> Aside {
+    pub(super) fn aside(&self, link: &Link) -> Aside {
+        self.aside_to(&link.place)
+    }
+
+    /// The same before there is a link.
+    pub(super) fn aside_to(&self, place: &Arc<Place>) -> Aside {
         Aside {
             outbound: self.inner.outbound.clone(),
             gateway: Arc::clone(self.gateway),
-            link: Arc::clone(link),
+            to: Arc::clone(place),
             header: self.header.clone(),
         }
     }
@@ -151,7 +162,7 @@ impl<'a> Exchange<'a> {
 pub(super) struct Aside {
     outbound: doorward_outbound::Outbound,
     gateway: Arc<Gateway>,
-    link: Arc<Link>,
+    to: Arc<Place>,
     header: Option<UpstreamHeader>,
 }
 
@@ -164,8 +175,7 @@ const RESUMED_WITHIN: Duration = Duration::from_secs(30);
 impl Aside {
     /// Sends in the background. That it does not arrive changes nothing for the call.
     pub(super) fn send(&self, body: String) {
-        let body = Post(body.into());
-        let request = request_to(&self.gateway, self.link.headers.clone(), self.header.as_ref(), body);
+        let request = request_to(&self.to, self.header.as_ref(), Post(body.into()));
         let (outbound, slug) = (self.outbound.clone(), self.gateway.slug.clone());
         tokio::spawn(async move {
             if let Err(error) = outbound.stream_within(request, ASIDE_WITHIN).await {
@@ -176,18 +186,27 @@ impl Aside {
 
     /// Ends the link's session, in the background.
     pub(super) fn end_session(&self) {
-        let request = request_to(&self.gateway, self.link.headers.clone(), self.header.as_ref(), Delete);
+        let request = request_to(&self.to, self.header.as_ref(), Delete);
         let outbound = self.outbound.clone();
         tokio::spawn(async move { drop(outbound.stream_within(request, ASIDE_WITHIN).await) });
     }
 
     /// Asks a legacy server to go on with a stream that it ended (2025-11-25, transports, resumability).
     pub(super) async fn resume(&self, last_event_id: &str) -> Result<Response<Incoming>, CallError> {
-        let mut headers = self.link.headers.clone();
+        let mut from = Place::clone(&self.to);
         let id = HeaderValue::from_str(last_event_id);
         let id = id.map_err(|_| super::body::broken(&self.gateway, "its event id is no header value"))?;
-        headers.insert(HeaderName::from_static("last-event-id"), id);
-        let request = request_to(&self.gateway, headers, self.header.as_ref(), Get);
+        from.headers.insert(HeaderName::from_static("last-event-id"), id);
+        self.open_stream_at(&from).await
+    }
+
+    /// Opens the stream for what belongs to no request (2025-11-25, transports).
+    pub(super) async fn open_stream(&self) -> Result<Response<Incoming>, CallError> {
+        self.open_stream_at(&self.to).await
+    }
+
+    async fn open_stream_at(&self, place: &Place) -> Result<Response<Incoming>, CallError> {
+        let request = request_to(place, self.header.as_ref(), Get);
         let answered = self.outbound.stream_within(request, RESUMED_WITHIN).await;
         answered.map_err(|error| unreachable_error(&self.gateway, &error))
     }
@@ -198,6 +217,7 @@ impl Aside {
 }
 
 /// What is sent to an upstream.
+#[derive(Clone)]
 enum Sending {
     Post(Bytes),
     Get,
@@ -205,27 +225,23 @@ enum Sending {
 }
 use Sending::{Delete, Get, Post};
 
-fn request_to(
-    gateway: &Gateway,
-    mut headers: HeaderMap,
-    credential: Option<&UpstreamHeader>,
-    sending: Sending,
-) -> OutboundRequest {
+fn request_to(to: &Place, credential: Option<&UpstreamHeader>, sending: Sending) -> OutboundRequest {
     let (method, body) = match sending {
         Post(body) => (Method::POST, body),
         Get => (Method::GET, Bytes::new()),
         Delete => (Method::DELETE, Bytes::new()),
     };
+    let Place { url, mut headers } = to.clone();
     if let Some(credential) = credential {
         headers.insert(credential.name.clone(), credential.value.clone());
-        let proof = credential.proof.as_ref().and_then(|proof| proof.header(&method, &gateway.url));
+        let proof = credential.proof.as_ref().and_then(|proof| proof.header(&method, &url));
         headers.extend(proof.map(|proof| (DPOP, proof)));
     }
     if method != Method::POST {
         headers.remove(CONTENT_TYPE);
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
     }
-    OutboundRequest { method, url: gateway.url.clone(), headers, body }
+    OutboundRequest { method, url, headers, body }
 }
 
 fn header_of(access: Access, gateway: &Arc<Gateway>) -> Result<Option<UpstreamHeader>, CallError> {

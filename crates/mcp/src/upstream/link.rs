@@ -5,21 +5,23 @@
 use super::answer::{CallError, ClientFacts};
 use super::body::{broken, read_whole};
 use super::exchange::Exchange;
+use super::line::Line;
 use super::{Inner, probe, wire};
 use crate::bridge::client_info;
 use crate::envelope::{Envelope, json_string, member, text_member};
 use crate::revision::{Revision, wire as names};
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
-use doorward_domain::{Gateway, GatewayId, GrantId, UserId};
+use doorward_domain::{EraChoice, Gateway, GatewayId, GrantId, UserId};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use moka::ops::compute::Op;
 use serde_json::value::RawValue;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use url::Url;
 
 /// How long one step of opening a link may take.
-const STEP_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const STEP_WITHIN: Duration = Duration::from_secs(30);
 
 /// Who shares a link.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -62,16 +64,39 @@ pub struct ServerFacts {
     pub instructions: Option<String>,
 }
 
+/// Where messages go, and the headers of each of them, a session id included.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+}
+
+impl Place {
+    /// A gateway's own URL.
+    pub(super) fn of(gateway: &Gateway, headers: HeaderMap) -> Self {
+        Self { url: gateway.url.clone(), headers }
+    }
+}
+
 /// An agreement with an upstream.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) facts: Arc<ServerFacts>,
-    /// The headers of every request on this link, a session id included.
-    pub(super) headers: HeaderMap,
+    pub(super) place: Arc<Place>,
+    /// What a legacy server says beside its answers.
+    pub(super) line: Line,
     /// It has a session that can end.
     pub(super) has_session: bool,
     /// The weight of log lines that a legacy session was set to.
     pub(super) log_level: Mutex<Option<usize>>,
+}
+
+/// How a legacy upstream is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LegacyTransport {
+    StreamableHttp,
+    /// The one of 2024-11-05.
+    HttpSse,
 }
 
 /// Which era an upstream speaks, as one user's probe found it.
@@ -79,6 +104,12 @@ pub(super) struct Link {
 pub(super) enum Era {
     Modern(ServerFacts),
     Legacy,
+}
+
+impl Link {
+    fn transport(&self) -> LegacyTransport {
+        if self.line.is_everything() { LegacyTransport::HttpSse } else { LegacyTransport::StreamableHttp }
+    }
 }
 
 impl Inner {
@@ -90,7 +121,10 @@ impl Inner {
     ) -> Result<Arc<Link>, CallError> {
         let key = LinkKey::of(exchange, client);
         if let Some(link) = self.links.get(&key).await {
-            return Ok(link);
+            if !link.line.is_broken() {
+                return Ok(link);
+            }
+            self.drop_link(exchange, client, &link).await;
         }
         let open = Box::pin(self.open_link(exchange, client));
         self.links.try_get_with(key, open).await.map_err(|error| (*error).clone())
@@ -102,19 +136,51 @@ impl Inner {
         client: &ClientFacts,
     ) -> Result<Arc<Link>, CallError> {
         let known = (exchange.gateway.id, exchange.gateway.version);
+        let transport = match exchange.gateway.era {
+            EraChoice::Automatic | EraChoice::Modern => self.legacy.get(&known),
+            EraChoice::Legacy => Some(LegacyTransport::StreamableHttp),
+            EraChoice::HttpSse => Some(LegacyTransport::HttpSse),
+        };
         // A modern upstream is asked for every link: what it tells one user is not another's to read.
-        if !self.legacy.contains_key(&known)
-            && let Era::Modern(facts) = probe::era(self, exchange, client).await?
-        {
-            return Ok(Arc::new(modern_link(facts)));
+        if transport.is_none() {
+            match probe::era(self, exchange, client).await? {
+                Era::Modern(facts) => return Ok(Arc::new(modern_link(exchange.gateway, facts))),
+                Era::Legacy if exchange.gateway.era == EraChoice::Modern => {
+                    let pinned =
+                        "it does not speak 2026-07-28, to which an administrator has set this gateway";
+                    return Err(broken(exchange.gateway, pinned));
+                }
+                Era::Legacy => {}
+            }
         }
-        let opened = self.initialize(exchange, client).await;
+        let opened = self.open_legacy(exchange, client, transport).await;
         match &opened {
             // Only what has worked is remembered: a bad moment must not fix an upstream's era.
-            Ok(_) => self.legacy.insert(known, ()),
+            Ok(link) => self.legacy.insert(known, link.transport()),
             Err(_) => self.legacy.invalidate(&known),
         }
         opened
+    }
+
+    /// Opens a session; over HTTP with SSE where there is no Streamable HTTP (2025-11-25, backwards compatibility).
+    async fn open_legacy(
+        &self,
+        exchange: &mut Exchange<'_>,
+        client: &ClientFacts,
+        transport: Option<LegacyTransport>,
+    ) -> Result<Arc<Link>, CallError> {
+        let refused = match transport {
+            Some(LegacyTransport::HttpSse) => None,
+            Some(LegacyTransport::StreamableHttp) => return self.initialize(exchange, client).await,
+            None => match self.initialize(exchange, client).await {
+                Err(error) if may_be_http_sse(&error) => Some(error),
+                done => return done,
+            },
+        };
+        let opened = self.open_http_sse(exchange, client).await?;
+        let none =
+            || broken(exchange.gateway, "it opens no event stream that begins with the event `endpoint`");
+        opened.ok_or_else(|| refused.unwrap_or_else(none))
     }
 
     /// Drops a link that turned out to be stale, unless somebody has replaced it already.
@@ -141,12 +207,13 @@ impl Inner {
     ) -> Result<Arc<Link>, CallError> {
         let id = self.next_id();
         let body = wire::request(id, "initialize", Some(&initialize_params(client)));
-        let response = exchange.post(&wire::base_headers(), body, STEP_WITHIN).await?;
+        let response =
+            exchange.post(&Place::of(exchange.gateway, wire::base_headers()), body, STEP_WITHIN).await?;
         let session = response.headers().get(names::HEADER_SESSION).cloned();
         let whole = read_whole(exchange.gateway, response, id, STEP_WITHIN).await?;
         let link = legacy_link(exchange.gateway, whole.status, whole.message.as_ref(), session)?;
-        let initialized = Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
-        let accepted = exchange.post(&link.headers, initialized, STEP_WITHIN).await?;
+        let initialized = Bytes::from_static(wire::INITIALIZED);
+        let accepted = exchange.post(&link.place, initialized, STEP_WITHIN).await?;
         if !accepted.status().is_success() {
             let (gateway, status) = (&exchange.gateway.slug, accepted.status());
             tracing::debug!(%gateway, %status, "an upstream did not accept notifications/initialized");
@@ -155,10 +222,12 @@ impl Inner {
     }
 }
 
-fn modern_link(facts: ServerFacts) -> Link {
+fn modern_link(gateway: &Gateway, facts: ServerFacts) -> Link {
+    let headers = wire::headers_of(wire::version_header(facts.revision));
     Link {
-        headers: wire::headers_of(wire::version_header(facts.revision)),
+        place: Arc::new(Place::of(gateway, headers)),
         facts: Arc::new(facts),
+        line: Line::default(),
         has_session: false,
         log_level: Mutex::default(),
     }
@@ -166,7 +235,7 @@ fn modern_link(facts: ServerFacts) -> Link {
 
 /// A legacy client's own revision is offered, so that it meets no newer words; a modern client's call is
 /// bridged from the newest legacy one.
-fn initialize_params(client: &ClientFacts) -> String {
+pub(super) fn initialize_params(client: &ClientFacts) -> String {
     let offered = if client.revision.is_modern() { Revision::LATEST_LEGACY } else { client.revision };
     format!(
         "{{\"protocolVersion\":{},\"capabilities\":{},\"clientInfo\":{}}}",
@@ -182,6 +251,23 @@ fn legacy_link(
     message: Option<&Bytes>,
     session: Option<HeaderValue>,
 ) -> Result<Link, CallError> {
+    let (facts, version) = agreed(gateway, status, message)?;
+    let mut headers = wire::headers_of(version);
+    let has_session = session.is_some();
+    if let Some(mut session) = session {
+        session.set_sensitive(true);
+        headers.insert(names::HEADER_SESSION, session);
+    }
+    let (place, line) = (Arc::new(Place::of(gateway, headers)), Line::default());
+    Ok(Link { facts: Arc::new(facts), place, line, has_session, log_level: Mutex::default() })
+}
+
+/// What an answer to `initialize` says, and the version that it names.
+pub(super) fn agreed(
+    gateway: &Gateway,
+    status: StatusCode,
+    message: Option<&Bytes>,
+) -> Result<(ServerFacts, HeaderValue), CallError> {
     let answer = message.and_then(|bytes| Envelope::parse(bytes).ok());
     let Some(result) = answer.and_then(|answer| answer.result).filter(|_| status.is_success()) else {
         return Err(no_handshake(gateway, status));
@@ -195,16 +281,15 @@ fn legacy_link(
             format!("it wants to speak revision '{spoken}', which is not known here"),
         ));
     };
-    let version =
+    let header =
         HeaderValue::from_str(&version).map_err(|_| broken(gateway, "its revision is no header value"))?;
-    let mut headers = wire::headers_of(version);
-    let has_session = session.is_some();
-    if let Some(mut session) = session {
-        session.set_sensitive(true);
-        headers.insert(names::HEADER_SESSION, session);
-    }
-    let facts = Arc::new(server_facts(revision, result));
-    Ok(Link { facts, headers, has_session, log_level: Mutex::default() })
+    Ok((server_facts(revision, result), header))
+}
+
+/// Whether a refusal of `initialize` is how a server answers that knows the older transport alone.
+fn may_be_http_sse(error: &CallError) -> bool {
+    let CallError::Upstream { status, .. } = error else { return false };
+    (400..500).contains(status) && !matches!(status, 401 | 403 | 408 | 429)
 }
 
 fn no_handshake(gateway: &Gateway, status: StatusCode) -> CallError {
@@ -213,7 +298,7 @@ fn no_handshake(gateway: &Gateway, status: StatusCode) -> CallError {
     }
     let problem = match status.as_u16() {
         400 | 404 | 405 => {
-            "there is no MCP server with Streamable HTTP at this URL (HTTP+SSE is not supported)"
+            "there is no MCP server at this URL, neither with Streamable HTTP nor with HTTP+SSE"
         }
         403 => "it forbids this user the access",
         429 => "it asks for fewer requests",

@@ -8,7 +8,9 @@ mod answer;
 mod body;
 mod call;
 mod exchange;
+mod http_sse;
 mod large;
+mod line;
 mod link;
 mod param_headers;
 mod parked;
@@ -37,7 +39,7 @@ use doorward_domain::{CatalogKind, CatalogSharing, Change, Gateway, GatewayId, U
 use doorward_outbound::Outbound;
 use doorward_storage::Storage;
 use exchange::Exchange;
-use link::{Link, LinkKey};
+use link::{LegacyTransport, Link, LinkKey};
 use param_headers::ParamHeader;
 use parked::ParkedCalls;
 use runs::Runs;
@@ -76,7 +78,7 @@ struct Inner {
     links: moka::future::Cache<LinkKey, Arc<Link>>,
     /// Upstreams that need not be asked which era they speak, by gateway and its version: an edited
     /// gateway is asked again.
-    legacy: moka::sync::Cache<(GatewayId, i64), ()>,
+    legacy: moka::sync::Cache<(GatewayId, i64), LegacyTransport>,
     annotations: moka::future::Cache<CatalogOwner, Arc<Annotations>>,
     runs: Runs,
     parked: Arc<ParkedCalls>,

@@ -141,6 +141,7 @@ pub(crate) fn decoded(value: &str) -> Option<Cow<'_, str>> {
 fn plain_value(value: &RawValue) -> Option<String> {
     match value.get() {
         "null" => None,
+        text @ ("true" | "false") => Some(text.to_owned()),
         text if text.starts_with(['{', '[']) => None,
         text if text.starts_with('"') => envelope::text(value).map(std::borrow::Cow::into_owned),
         // 42.0 and 4.2e1 are the integer 42 (JSON Schema 2020-12 §4.2.3).
@@ -175,12 +176,12 @@ mod tests {
         let found = annotations(&tool(
             r#"{"region":{"type":"string","x-mcp-header":"Region"},"x-mcp-header":{"type":"string"},
                 "o":{"type":"object","properties":{"n":{"type":"integer","x-mcp-header":"Limit"}},"default":{"x-mcp-header":1}},
-                "yes":{"type":"boolean","x-mcp-header":"Yes"},"gone":{"type":"string","x-mcp-header":"Gone"},
+                "yes":{"type":"boolean","x-mcp-header":"Yes"},"no":{"type":"boolean","x-mcp-header":"No"},"gone":{"type":"string","x-mcp-header":"Gone"},
                 "big":{"type":"integer","x-mcp-header":"Big"},"odd":{"type":"string","x-mcp-header":"Odd"}}"#,
         ))
         .unwrap();
         let params = envelope::raw(
-            r#"{"name":"t","arguments":{"region":" später","o":{"n":42.0},"yes":true,"gone":null,"big":9007199254740993,"odd":[]}}"#.into(),
+            r#"{"name":"t","arguments":{"region":" später","o":{"n":42.0},"yes":true,"no":false,"gone":null,"big":9007199254740993,"odd":[]}}"#.into(),
         )
         .unwrap();
         let mut headers = HeaderMap::new();
@@ -190,7 +191,8 @@ mod tests {
         assert_eq!(headers["mcp-param-limit"], "42");
         assert_eq!(headers["mcp-param-big"], "9007199254740993");
         assert_eq!(headers["mcp-param-yes"], "own");
-        assert_eq!(headers.len(), 4);
+        assert_eq!(headers["mcp-param-no"], "false");
+        assert_eq!(headers.len(), 5);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::answer::{CallError, ClientFacts};
 use super::body::{Whole, broken, read_whole};
 use super::exchange::Exchange;
-use super::link::{Era, ServerFacts, server_facts};
+use super::link::{Era, Place, ServerFacts, server_facts};
 use super::{Inner, wire};
 use crate::bridge::{error_code, upward};
 use crate::envelope::{Envelope, member, member_at};
@@ -28,7 +28,8 @@ pub(super) async fn era(
     let body = wire::request(id, "server/discover", params.as_deref());
     let mut headers = wire::headers_of(wire::version_header(Revision::LATEST));
     wire::mirror_routing("server/discover", None, &mut headers);
-    let response = exchange.post(&headers, body, PROBE_WITHIN).await?;
+    let place = Place::of(exchange.gateway, headers);
+    let response = exchange.post(&place, body, PROBE_WITHIN).await?;
     let whole = read_whole(exchange.gateway, response, id, PROBE_WITHIN).await?;
     judge(exchange.gateway, &whole)
 }

@@ -3,6 +3,7 @@
 
 use super::answer::{Answered, CallError, Event, UpstreamAnswer};
 use super::body::{self, BodyKind, EventReader, SILENCE};
+use super::line::Ear;
 use super::parked::{PARKED_FOR, ParkedCall};
 use super::questions::Questions;
 use super::runs::Run;
@@ -33,7 +34,10 @@ const MAX_EMPTY_STREAMS: usize = 30;
 
 /// A call's event stream on its way to the client.
 pub(super) struct Relay {
-    reader: EventReader,
+    /// The answer's own stream; none where everything comes on one.
+    reader: Option<EventReader>,
+    /// What comes beside it.
+    ear: Option<Ear>,
     waiting: Waiting,
     questions: Questions,
     /// The rest of an event with several messages.
@@ -53,9 +57,10 @@ enum Step {
 }
 
 impl Relay {
-    fn new(body: Incoming, waiting: Waiting) -> Self {
+    pub(super) fn new(body: Option<Incoming>, ear: Option<Ear>, waiting: Waiting) -> Self {
         Self {
-            reader: EventReader::new(body),
+            reader: body.map(EventReader::new),
+            ear,
             waiting,
             questions: Questions::default(),
             batch: VecDeque::new(),
@@ -148,7 +153,7 @@ impl Relay {
         if let Some(message) = self.batch.pop_front() {
             return Ok(Some(message));
         }
-        let Some(data) = self.reader.next_within(gateway, silence).await? else { return Ok(None) };
+        let Some(data) = self.heard(gateway, silence).await? else { return Ok(None) };
         if self.waiting.upstream != Revision::V2025_03_26 || !data.starts_with(b"[") {
             return Ok(Some(data));
         }
@@ -156,6 +161,22 @@ impl Relay {
             serde_json::from_slice(&data).map_err(|error| self.waiting.broken(error.to_string()))?;
         self.batch.extend(all.into_iter().map(|message| Bytes::from(message.get().to_owned())));
         Ok(Some(self.batch.pop_front().unwrap_or_default()))
+    }
+
+    /// The next event, on the answer's stream or beside it; none when the answer's stream has ended.
+    async fn heard(&mut self, gateway: &Gateway, silence: Duration) -> Result<Option<Bytes>, CallError> {
+        match (&mut self.reader, &mut self.ear) {
+            (Some(reader), None) => reader.next_within(gateway, silence).await,
+            (Some(reader), Some(ear)) => tokio::select! {
+                Some(message) = ear.next() => Ok(Some(message)),
+                event = reader.next_within(gateway, silence) => event,
+            },
+            (None, Some(ear)) => {
+                let message = timeout(silence, ear.next()).await.map_err(|_| body::silent(gateway))?;
+                message.map(Some).ok_or_else(|| body::broken_off(gateway))
+            }
+            (None, None) => Ok(None),
+        }
     }
 
     /// The server takes a question back: so does its client hear.
@@ -174,7 +195,8 @@ impl Relay {
     /// Goes on with a stream that the server ended before the response (2025-11-25, SSE polling): after the
     /// time it asked for, from the last event that arrived. The client notices nothing.
     async fn resume(&mut self, ended: Option<CallError>) -> Result<(), CallError> {
-        let point = self.reader.resume_point().filter(|_| !self.waiting.upstream.is_modern());
+        let reader = self.reader.as_ref().filter(|_| !self.waiting.upstream.is_modern());
+        let point = reader.and_then(EventReader::resume_point);
         let given_up = self.empty_streams >= MAX_EMPTY_STREAMS;
         let Some((id, wait)) = point.filter(|_| !given_up) else {
             self.waiting.guard.armed = false;
@@ -195,7 +217,9 @@ impl Relay {
                 "its event stream ended before the response, and could not be resumed (HTTP {status})"
             )));
         }
-        self.reader.reconnected(response.into_body());
+        if let Some(reader) = &mut self.reader {
+            reader.reconnected(response.into_body());
+        }
         Ok(())
     }
 
@@ -238,7 +262,9 @@ impl Relay {
 
     fn finish(mut self) {
         self.waiting.guard.armed = false;
-        self.reader.finish();
+        if let Some(reader) = self.reader {
+            reader.finish();
+        }
     }
 }
 
@@ -250,17 +276,8 @@ pub(super) fn requests(asked: &[(String, Pushed)]) -> Vec<(String, Box<RawValue>
     asked.iter().filter_map(request).collect()
 }
 
-/// Relays an event stream. One whose response comes at once, or for a client that takes no events,
-/// becomes a single message.
-pub(super) async fn relay(
-    body: Incoming,
-    waiting: Waiting,
-    accept_sse: bool,
-) -> Result<UpstreamAnswer, CallError> {
-    go_on(Relay::new(body, waiting), accept_sse).await
-}
-
-/// The same for a stream that has been read in part.
+/// Relays an event stream, perhaps one that has been read in part. One whose response comes at once, or for a client
+/// that takes no events, becomes a single message.
 pub(super) async fn go_on(mut relay: Relay, accept_sse: bool) -> Result<UpstreamAnswer, CallError> {
     let first = loop {
         let next = relay.next();

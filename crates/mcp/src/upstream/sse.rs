@@ -27,6 +27,9 @@ pub(crate) struct SseParser {
     /// between two tokens means the same, and one line is what we write again.
     data: BytesMut,
     has_data: bool,
+    /// The event so far is called `endpoint`.
+    is_endpoint: bool,
+    endpoint: Option<Bytes>,
     after_cr: bool,
     at_start: bool,
     limit: usize,
@@ -44,6 +47,8 @@ impl SseParser {
             line: BytesMut::new(),
             data: BytesMut::new(),
             has_data: false,
+            is_endpoint: false,
+            endpoint: None,
             after_cr: false,
             at_start: true,
             limit,
@@ -58,7 +63,8 @@ impl SseParser {
     pub(crate) fn reconnected(&mut self) {
         self.line.clear();
         self.data.clear();
-        (self.has_data, self.after_cr, self.at_start, self.id) = (false, false, true, None);
+        (self.has_data, self.is_endpoint, self.after_cr) = (false, false, false);
+        (self.at_start, self.id) = (true, None);
     }
 
     /// What a server needs to hear in order to go on with a stream that has ended.
@@ -74,6 +80,11 @@ impl SseParser {
     /// The data of the next complete event.
     pub(crate) fn next_event(&mut self) -> Option<Bytes> {
         self.ready.pop_front()
+    }
+
+    /// The data of the event `endpoint`, which is no message (2024-11-05, HTTP with SSE).
+    pub(crate) fn take_endpoint(&mut self) -> Option<Bytes> {
+        self.endpoint.take()
     }
 
     /// Reads one more piece of the stream.
@@ -122,8 +133,14 @@ impl SseParser {
             if let Some(id) = self.id.take() {
                 self.last_id = Some(id);
             }
+            let is_endpoint = std::mem::take(&mut self.is_endpoint);
             if std::mem::take(&mut self.has_data) {
-                self.ready.push_back(self.data.split().freeze());
+                let data = self.data.split().freeze();
+                if is_endpoint {
+                    self.endpoint = Some(data);
+                } else {
+                    self.ready.push_back(data);
+                }
             }
             return;
         }
@@ -142,7 +159,8 @@ impl SseParser {
                 let milliseconds = std::str::from_utf8(value).ok().and_then(|value| value.parse().ok());
                 self.retry = milliseconds.map(Duration::from_millis).or(self.retry);
             }
-            // `event` and comments say nothing that a call needs.
+            b"event" => self.is_endpoint = value == b"endpoint",
+            // Comments say nothing that a call needs.
             _ => {}
         }
     }
@@ -206,6 +224,14 @@ mod tests {
         assert_eq!(parser.next_event().unwrap().len(), 1_048_576);
         let error = parser.feed(&vec![b'x'; 1_048_601]).unwrap_err();
         assert_eq!(error.to_string(), "an event is larger than 1048600 bytes");
+    }
+
+    #[test]
+    fn the_event_that_names_an_endpoint_is_no_message() {
+        let mut parser = SseParser::new(1_000);
+        parser.feed(b"event: endpoint\ndata: /messages?id=1\n\nevent: message\ndata: {}\n\n").unwrap();
+        assert_eq!(parser.take_endpoint().unwrap(), "/messages?id=1");
+        assert_eq!((parser.next_event().unwrap(), parser.next_event()), (Bytes::from_static(b"{}"), None));
     }
 
     #[test]

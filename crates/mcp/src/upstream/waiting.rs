@@ -149,7 +149,7 @@ impl Waiting {
             params: message.params.map(ToOwned::to_owned),
             text: message.text.to_owned(),
         };
-        let takes_input = matches!(self.method.as_str(), "tools/call" | "prompts/get" | "resources/read");
+        let takes_input = bridge::takes_input(&self.method);
         let can_be_asked = if self.client.is_modern() { takes_input } else { self.session.is_some() };
         if can_be_asked && bridge::declared(&self.capabilities, method, message.params) {
             return Meaning::Asked(pushed);

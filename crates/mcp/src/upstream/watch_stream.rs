@@ -4,6 +4,8 @@
 use super::answer::CallError;
 use super::body::{self, BodyKind, EventReader};
 use super::exchange::{Aside, Exchange};
+use super::line::Ear;
+use super::link::Place;
 use super::watch::{Keeper, ListKind, Notice, State};
 use super::{Link, wire};
 use crate::bridge::upward;
@@ -31,12 +33,20 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// The open stream; or none, where the upstream has nothing to tell.
 pub(super) struct Opened {
     link: Arc<Link>,
-    reader: Option<EventReader>,
+    source: Source,
     /// The resources that are followed on it.
     uris: BTreeSet<String>,
     refused: BTreeSet<String>,
     /// Ends the legacy session with it.
     _session: Option<OwnSession>,
+}
+
+/// Where notices come from.
+enum Source {
+    Nowhere,
+    Stream(EventReader),
+    /// The one stream that everything comes on (2024-11-05).
+    Line(Ear),
 }
 
 /// A legacy session that nobody shares.
@@ -66,7 +76,7 @@ impl Opened {
         });
         let mut opened = Self {
             link: Arc::clone(&pooled),
-            reader: None,
+            source: Source::Nowhere,
             uris: BTreeSet::new(),
             refused: BTreeSet::new(),
             _session: None,
@@ -76,12 +86,17 @@ impl Opened {
             opened.refused = wanted;
         } else if pooled.facts.revision.is_modern() {
             opened.listen(&mut exchange, keeper, wanted).await?;
+        } else if pooled.line.is_everything() {
+            opened.source = Source::Line(pooled.line.general_ear());
+            opened.follow(&mut exchange, wanted).await;
         } else {
             let link = inner.initialize(&mut exchange, &keeper.client).await?;
             opened._session = link.has_session.then(|| OwnSession(exchange.aside(&link)));
-            let response = exchange.general_stream(&link).await?;
+            let response = exchange.open_stream(&link.place).await?;
             let is_stream = response.status().is_success() && body::body_kind(&response) == BodyKind::Events;
-            opened.reader = is_stream.then(|| EventReader::new(response.into_body()));
+            if is_stream {
+                opened.source = Source::Stream(EventReader::new(response.into_body()));
+            }
             opened.link = link;
             opened.follow(&mut exchange, wanted).await;
         }
@@ -112,9 +127,9 @@ impl Opened {
         let params = raw(format!("{{\"notifications\":{{{lists}{uris}}}}}"));
         let up = upward(&keeper.client, self.link.facts.revision, params.as_deref(), "");
         let body = wire::request(id, "subscriptions/listen", up.params.as_deref());
-        let mut headers = self.link.headers.clone();
-        wire::mirror_routing("subscriptions/listen", None, &mut headers);
-        let response = exchange.post(&headers, body, STEP_WITHIN).await?;
+        let mut place = Place::clone(&self.link.place);
+        wire::mirror_routing("subscriptions/listen", None, &mut place.headers);
+        let response = exchange.post(&place, body, STEP_WITHIN).await?;
         let status = response.status();
         if status == StatusCode::NOT_FOUND {
             self.refused = wanted;
@@ -132,7 +147,7 @@ impl Opened {
             None => (wanted, BTreeSet::new()),
             Some(followed) => wanted.into_iter().partition(|uri| followed.contains(uri)),
         };
-        self.reader = Some(reader);
+        self.source = Source::Stream(reader);
         Ok(())
     }
 
@@ -161,7 +176,7 @@ impl Opened {
         loop {
             let wanted = &mut keeper.wanted;
             tokio::select! {
-                data = next(self.reader.as_mut(), &gateway) => {
+                data = self.source.next(&gateway) => {
                     let Some(data) = data? else { return Ok(()) };
                     match self.notice(&data) {
                         Some(Notice::Changed(list)) => drop(changed.insert(list)),
@@ -192,14 +207,14 @@ impl Opened {
         }
         let (caller, gateway) = (keeper.caller.clone(), Arc::clone(&keeper.gateway));
         let inner = Arc::clone(&keeper.inner);
-        if self.reader.is_none() {
+        if matches!(self.source, Source::Nowhere) {
             self.refused = wanted;
         } else {
             let mut exchange = Exchange::open(&inner, &caller, &gateway).await?;
             if self.link.facts.revision.is_modern() {
-                let old = self.reader.take();
+                let old = std::mem::replace(&mut self.source, Source::Nowhere);
                 self.listen(&mut exchange, keeper, wanted).await?;
-                if let Some(old) = old {
+                if let Source::Stream(old) = old {
                     self.linger(old, keeper).await;
                 }
             } else {
@@ -253,14 +268,14 @@ impl Opened {
     }
 }
 
-/// The next event; never one where there is no stream.
-async fn next(
-    reader: Option<&mut EventReader>,
-    gateway: &Gateway,
-) -> Result<Option<bytes::Bytes>, CallError> {
-    match reader {
-        Some(reader) => reader.next_within(gateway, SILENCE).await,
-        None => std::future::pending().await,
+impl Source {
+    /// The next event; never one where there is no stream.
+    async fn next(&mut self, gateway: &Gateway) -> Result<Option<bytes::Bytes>, CallError> {
+        match self {
+            Self::Stream(reader) => reader.next_within(gateway, SILENCE).await,
+            Self::Line(ear) => Ok(ear.next().await),
+            Self::Nowhere => std::future::pending().await,
+        }
     }
 }
 
@@ -292,9 +307,7 @@ async fn acknowledged(
 async fn subscription(exchange: &mut Exchange<'_>, link: &Link, method: &str, uri: &str) -> bool {
     let id = exchange.inner.next_id();
     let body = wire::request(id, method, Some(&format!("{{\"uri\":{}}}", json_string(uri))));
-    let gateway = Arc::clone(exchange.gateway);
-    let Ok(response) = exchange.post(&link.headers, body, STEP_WITHIN).await else { return false };
-    let whole = body::read_whole(&gateway, response, id, STEP_WITHIN).await;
+    let whole = exchange.ask((&link.place, &link.line), body, STEP_WITHIN).await;
     let message = whole.ok().and_then(|whole| whole.message);
     message.is_some_and(|message| Envelope::parse(&message).is_ok_and(|message| message.result.is_some()))
 }

@@ -14,6 +14,9 @@ const JSON_OR_SSE: HeaderValue = HeaderValue::from_static("application/json, tex
 /// Compressed answers would hide their size from our limits.
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
+/// The end of the legacy handshake.
+pub(super) const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+
 /// The headers of every POST to an upstream.
 pub(super) fn base_headers() -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(12);

@@ -7,7 +7,8 @@ use doorward_broker::{
     AuthorizationInput, ClientInput, DiscoverInput, Edit, GatewayInput, OAuthInput, TemplateChoice,
 };
 use doorward_domain::{
-    CatalogSharing, ClientSecret, GatewayState, GrantType, HeaderSecret, OnChange, TokenEndpointAuth,
+    CatalogSharing, ClientSecret, EraChoice, GatewayState, GrantType, HeaderSecret, OnChange,
+    TokenEndpointAuth,
 };
 use doorward_oauth::FilledTemplate;
 use doorward_oauth::template::TemplateOAuth;
@@ -37,6 +38,9 @@ pub(crate) struct GatewayBody {
     /// allows it, where this is left out.
     #[schema(value_type = Option<OnChangeName>)]
     on_change: Option<OnChange>,
+    /// Which protocol is spoken with it; a new gateway is asked, where this is left out.
+    #[schema(value_type = Option<EraChoiceName>)]
+    era: Option<EraChoice>,
     /// Left out for a new gateway: ask the MCP server itself.
     authorization: Option<AuthorizationBody>,
 }
@@ -155,6 +159,20 @@ pub(crate) enum OnChangeName {
     Hold,
 }
 
+/// How the document spells the protocol that is spoken with a gateway.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(
+    dead_code,
+    reason = "stands for the domain's EraChoice in the OpenAPI document, which knows no OpenAPI"
+)]
+pub(crate) enum EraChoiceName {
+    Automatic,
+    Modern,
+    Legacy,
+    HttpSse,
+}
+
 /// How the document spells token endpoint authentication.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
@@ -208,6 +226,7 @@ impl GatewayBody {
             access: self.access.map(AccessBody::into_list).transpose()?,
             catalog_sharing: self.catalog_sharing,
             on_change: self.on_change,
+            era: self.era,
             authorization: self.authorization.map(|authorization| authorization.input(fill)).transpose()?,
         })
     }

@@ -3,12 +3,12 @@
 use super::access_body::AccessBody;
 use super::facts_body::ProviderFactsName;
 use super::gateway_body::{
-    CatalogSharingName, GatewayStateName, GrantTypeName, OnChangeName, TokenEndpointAuthName,
+    CatalogSharingName, EraChoiceName, GatewayStateName, GrantTypeName, OnChangeName, TokenEndpointAuthName,
 };
 use doorward_broker::{Broker, Caller};
 use doorward_domain::{
-    CatalogSharing, Gateway, GatewayAuthorization, GatewayId, GatewayState, GrantType, OAuthSettings,
-    OnChange, Permission, ProviderFacts, Slug, Timestamp, TokenEndpointAuth,
+    CatalogSharing, EraChoice, Gateway, GatewayAuthorization, GatewayId, GatewayState, GrantType,
+    OAuthSettings, OnChange, Permission, ProviderFacts, Slug, Timestamp, TokenEndpointAuth,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -34,6 +34,8 @@ pub(crate) struct GatewayView {
     catalog_sharing: CatalogSharing,
     #[schema(value_type = OnChangeName)]
     on_change: OnChange,
+    #[schema(value_type = EraChoiceName)]
+    era: EraChoice,
     authorization: AuthorizationView,
     /// While the provider refuses our registration, for those who manage gateways.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,6 +126,7 @@ impl GatewayView {
             access: whole.then(|| AccessBody::from(&gateway.access)),
             catalog_sharing: gateway.catalog_sharing,
             on_change: gateway.on_change,
+            era: gateway.era,
             authorization: AuthorizationView::new(gateway, whole),
             registration_problem: problem
                 .filter(|_| whole)

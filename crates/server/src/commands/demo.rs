@@ -100,6 +100,7 @@ fn gateway(providers: &Demo) -> GatewayInput {
         state: Some(GatewayState::Published),
         access: None,
         on_change: None,
+        era: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(OAuthInput {
             grant_type: None,

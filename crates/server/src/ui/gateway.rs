@@ -7,7 +7,7 @@ use crate::ui::access_list;
 use crate::ui::error::PageError;
 use crate::ui::form::{Asked, Fields, Form};
 use crate::ui::gateway_discovery::{discover, refused};
-use crate::ui::gateway_form::{self, FIELDS, GRANT_TYPES, WAYS};
+use crate::ui::gateway_form::{self, ERAS, FIELDS, GRANT_TYPES, WAYS};
 use crate::ui::gateway_template::{self, ProviderPart, TEMPLATE};
 use crate::ui::page::{self, Frame, Here, Note};
 use crate::ui::parts::{Badge, Moment};

@@ -5,8 +5,8 @@ use crate::ui::form::{Fields, Form};
 use crate::ui::gateway_template;
 use doorward_broker::{AuthorizationInput, BrokerError, Edit, GatewayInput, OAuthInput, TemplateChoice};
 use doorward_domain::{
-    CatalogSharing, ClientSecret, Gateway, GatewayAuthorization, GatewayState, GrantType, HeaderSecret,
-    OAuthSettings, ProviderFacts, TokenEndpointAuth,
+    CatalogSharing, ClientSecret, EraChoice, Gateway, GatewayAuthorization, GatewayState, GrantType,
+    HeaderSecret, OAuthSettings, ProviderFacts, TokenEndpointAuth,
 };
 use doorward_oauth::Discovered;
 use doorward_oauth::template::{facts_from_text, facts_to_text, replace};
@@ -17,6 +17,7 @@ pub(super) const FIELDS: &[&str] = &[
     "url",
     "name",
     "slug",
+    "era",
     "authorization",
     "authorization.name",
     "authorization.value",
@@ -60,6 +61,14 @@ pub(super) const WAYS: [(&str, &str); 5] = [
     ("private_key_jwt", "By statements that a private key signs (private_key_jwt)"),
 ];
 
+/// How Doorward speaks with a server.
+pub(super) const ERAS: [(&str, &str); 4] = [
+    ("automatic", "Ask the server"),
+    ("modern", "Revision 2026-07-28 only"),
+    ("legacy", "Streamable HTTP with sessions, up to 2025-11-25"),
+    ("http_sse", "HTTP+SSE, the transport of 2024-11-05"),
+];
+
 /// Whose tokens a gateway's calls carry.
 pub(super) const GRANT_TYPES: [(&str, &str); 2] = [
     ("authorization_code", "Each person’s own: everybody authorizes in a browser"),
@@ -68,12 +77,13 @@ pub(super) const GRANT_TYPES: [(&str, &str); 2] = [
 
 /// An empty form, ready for a URL.
 pub(super) fn blank() -> Form {
-    Form::with([("authorization", "discover")])
+    Form::with([("authorization", "discover"), ("era", "automatic")])
 }
 
 /// A stored gateway as form fields; its secrets stay where they are.
 pub(super) fn of(gateway: &Gateway) -> Form {
     let form = Form::with([("name", gateway.name.as_str()), ("url", gateway.url.as_str())]);
+    let form = form.set("era", era_name(gateway.era));
     let form = match gateway.catalog_sharing {
         CatalogSharing::Shared => form.set("shared", "yes"),
         CatalogSharing::PerUser => form,
@@ -152,6 +162,7 @@ pub(super) fn edited_gateway(typed: &Fields) -> Result<GatewayInput, BrokerError
         state: None,
         access: None,
         on_change: None,
+        era: era(typed)?,
         catalog_sharing: Some(sharing),
         authorization: Some(authorization(typed)?),
     })
@@ -234,6 +245,27 @@ fn authorize_params(text: &str) -> Result<BTreeMap<String, String>, BrokerError>
             pair.ok_or_else(|| invalid("authorization.authorize_params", "write one name=value a line"))
         })
         .collect()
+}
+
+const fn era_name(era: EraChoice) -> &'static str {
+    match era {
+        EraChoice::Automatic => "automatic",
+        EraChoice::Modern => "modern",
+        EraChoice::Legacy => "legacy",
+        EraChoice::HttpSse => "http_sse",
+    }
+}
+
+/// A form without the field leaves it as it is.
+fn era(typed: &Fields) -> Result<Option<EraChoice>, BrokerError> {
+    match typed.text("era") {
+        "" => Ok(None),
+        "automatic" => Ok(Some(EraChoice::Automatic)),
+        "modern" => Ok(Some(EraChoice::Modern)),
+        "legacy" => Ok(Some(EraChoice::Legacy)),
+        "http_sse" => Ok(Some(EraChoice::HttpSse)),
+        _ => Err(invalid("era", "choose one of the list")),
+    }
 }
 
 /// A form without the field leaves it as it is.
@@ -343,8 +375,17 @@ mod tests {
         assert_eq!(state("authorization=none&do=draft"), GatewayState::Draft);
         let input = new_gateway(&typed("authorization=none&url=https%3A%2F%2Fa&shared=yes&slug=+")).unwrap();
         assert_eq!(
-            (input.slug, input.name, input.catalog_sharing),
-            (None, None, Some(CatalogSharing::Shared))
+            (input.slug, input.name, input.catalog_sharing, input.era),
+            (None, None, Some(CatalogSharing::Shared), None)
         );
+    }
+
+    #[test]
+    fn each_protocol_of_the_list_can_be_chosen_and_comes_back() {
+        for (value, _) in ERAS {
+            let chosen = era(&typed(&format!("era={value}"))).unwrap().unwrap();
+            assert_eq!(era_name(chosen), value);
+        }
+        assert!(era(&typed("era=x")).is_err());
     }
 }

@@ -52,6 +52,7 @@ fn gateway(
         authorization,
         catalog_sharing: CatalogSharing::PerUser,
         on_change: doorward_domain::OnChange::Allow,
+        era: doorward_domain::EraChoice::Automatic,
         created_at: ago(9 * 86_400),
         updated_at: ago(7_300),
         version: 3,

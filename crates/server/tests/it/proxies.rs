@@ -131,6 +131,7 @@ async fn oauth_and_mcp_go_through_the_forward_proxy_and_trust_the_private_author
         state: Some(GatewayState::Published),
         access: None,
         on_change: None,
+        era: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(input))),
     })

@@ -62,6 +62,7 @@ pub(crate) fn gateway(slug: &str) -> Gateway {
         authorization: GatewayAuthorization::None,
         catalog_sharing: CatalogSharing::PerUser,
         on_change: doorward_domain::OnChange::Allow,
+        era: doorward_domain::EraChoice::Automatic,
         created_at: NOW,
         updated_at: NOW,
         version: 1,

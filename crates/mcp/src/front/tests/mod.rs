@@ -1,9 +1,11 @@
 //! The endpoints as clients meet them: requests into the router, upstreams on real listeners behind it.
 
 mod asking;
+mod beside;
 mod checks;
 mod federation;
 mod harness;
+mod http_sse;
 mod large;
 mod listening;
 mod parked;

@@ -123,7 +123,7 @@ async fn an_upstream_that_changes_its_era_is_found_again() {
 async fn an_upstream_without_any_era_says_what_is_wrong() {
     let house = House::new().await;
     for (status, expected) in [
-        (404, "no MCP server with Streamable HTTP at this URL"),
+        (404, "no MCP server at this URL, neither with Streamable HTTP nor with HTTP+SSE"),
         (403, "forbids this user"),
         (429, "fewer requests"),
         (500, "did not accept `initialize`"),

@@ -31,6 +31,8 @@ use tempfile::TempDir;
 pub(crate) struct Seen {
     /// `POST`, `GET` or `DELETE`.
     pub(crate) http: http::Method,
+    /// Path and query.
+    pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
@@ -104,10 +106,15 @@ impl Upstream {
         });
         let upstream = Self { url, state };
         let serving = upstream.clone();
-        let router = Router::new().fallback(move |http: http::Method, headers: HeaderMap, body: String| {
-            let upstream = serving.clone();
-            async move { upstream.answer(Seen { http, headers, body }).await }
-        });
+        let router = Router::new().fallback(
+            move |http: http::Method, uri: http::Uri, headers: HeaderMap, body: String| {
+                let upstream = serving.clone();
+                async move {
+                    let path = uri.to_string();
+                    upstream.answer(Seen { http, path, headers, body }).await
+                }
+            },
+        );
         tokio::spawn(async move { axum::serve(listener, router).await });
         upstream
     }
@@ -355,6 +362,7 @@ pub(crate) fn gateway_at(url: &str) -> Gateway {
         authorization: GatewayAuthorization::None,
         catalog_sharing: CatalogSharing::PerUser,
         on_change: doorward_domain::OnChange::Allow,
+        era: doorward_domain::EraChoice::Automatic,
         created_at: Timestamp::from_millis(0),
         updated_at: Timestamp::from_millis(0),
         version: 1,

@@ -38,6 +38,7 @@ async fn stage() -> Stage {
             state: Some(GatewayState::Published),
             access: None,
             on_change: None,
+            era: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
         })

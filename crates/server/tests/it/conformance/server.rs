@@ -35,6 +35,7 @@ impl Behind {
                 state: Some(GatewayState::Published),
                 access: None,
                 on_change: None,
+                era: None,
                 catalog_sharing: None,
                 authorization: Some(AuthorizationInput::None),
             })

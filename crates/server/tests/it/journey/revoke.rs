@@ -159,6 +159,7 @@ async fn not_one_call_is_served_after_its_revoke_was_answered() {
         state: Some(GatewayState::Published),
         access: None,
         on_change: None,
+        era: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(oauth_input(&demo)))),
     };

@@ -56,6 +56,7 @@ pub fn published(slug: &str, url: &Url, authorization: AuthorizationInput) -> Ga
         state: Some(GatewayState::Published),
         access: None,
         on_change: None,
+        era: None,
         catalog_sharing: None,
         authorization: Some(authorization),
     }

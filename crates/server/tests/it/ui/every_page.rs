@@ -50,6 +50,7 @@ async fn register(
         state: Some(GatewayState::Published),
         access: None,
         on_change: None,
+        era: None,
         catalog_sharing: None,
         authorization: Some(authorization),
     });

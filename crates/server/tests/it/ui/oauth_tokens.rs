@@ -43,6 +43,7 @@ impl Stage {
                 state: Some(GatewayState::Published),
                 access: None,
                 on_change: None,
+                era: None,
                 catalog_sharing: None,
                 authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
             })

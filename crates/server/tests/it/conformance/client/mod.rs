@@ -1,7 +1,9 @@
 //! The client legs: the suite plays an MCP server with its authorization server, and Doorward is their client. Every
-//! scored `auth/*` scenario must pass; those that are not scored run too and are listed.
+//! scored scenario must pass; those that are not scored run too and are listed.
 
+mod plain;
 mod suite;
+mod user;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -14,18 +16,16 @@ const NOT_PASSED: [(&str, &str); 2] = [
     ("auth/wif-jwt-bearer", "a draft for workloads that hold a token of their platform: Doorward has none"),
 ];
 
-/// Runs a revision's whole set and judges the part that is about authorization.
+/// Runs a revision's whole set and judges it.
 async fn every_scored_scenario_passes(revision: &str, scored: usize) {
     let requirements = Requirements::read(revision);
     let house = House::start().await;
     let verdicts = suite::run(revision, &house.control).await;
-    let ours = |names: &[String]| -> BTreeSet<String> {
-        names.iter().filter(|name| name.starts_with("auth/")).cloned().collect()
-    };
+    let set = |names: &[String]| -> BTreeSet<String> { names.iter().cloned().collect() };
     if revision == "2026-07-28" {
         house.shows_that_an_issuer_changed("authorization-server-migration").await;
     }
-    let (must, may) = (ours(&requirements.scored), ours(&requirements.not_scored));
+    let (must, may) = (set(&requirements.scored), set(&requirements.not_scored));
     assert_eq!(must.len(), scored, "{must:?}");
     let passed = |name: &String| verdicts.get(name).is_some_and(Verdict::passed);
     let told = |name: &String| match verdicts.get(name) {
@@ -41,11 +41,11 @@ async fn every_scored_scenario_passes(revision: &str, scored: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_scored_authorization_scenario_of_2025_11_25_passes() {
-    every_scored_scenario_passes("2025-11-25", 14).await;
+async fn every_scored_client_scenario_of_2025_11_25_passes() {
+    every_scored_scenario_passes("2025-11-25", 18).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_scored_authorization_scenario_of_2026_07_28_passes() {
-    every_scored_scenario_passes("2026-07-28", 25).await;
+async fn every_scored_client_scenario_of_2026_07_28_passes() {
+    every_scored_scenario_passes("2026-07-28", 32).await;
 }

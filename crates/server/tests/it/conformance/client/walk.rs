@@ -27,21 +27,22 @@ pub(super) struct House {
     players: Arc<Players>,
 }
 
-struct Players {
-    app: TestApp,
-    user: Person,
-    browser: Client,
-    administrator: Client,
+pub(super) struct Players {
+    pub(super) app: TestApp,
+    pub(super) user: Person,
+    pub(super) browser: Client,
+    pub(super) administrator: Client,
     /// What happened, by scenario.
     log: Mutex<BTreeMap<String, Vec<String>>>,
 }
 
 /// One scenario, as the suite's environment describes it.
 #[derive(Debug, Clone, Deserialize)]
-struct Scenario {
-    name: String,
-    url: String,
-    context: Value,
+pub(super) struct Scenario {
+    pub(super) name: String,
+    pub(super) revision: String,
+    pub(super) url: String,
+    pub(super) context: Value,
 }
 
 impl House {
@@ -85,6 +86,8 @@ impl House {
 async fn play(State(players): State<Arc<Players>>, Json(scenario): Json<Scenario>) -> String {
     if scenario.name.starts_with("auth/") {
         players.play(&scenario).await;
+    } else {
+        players.play_plain(&scenario).await;
     }
     "played".to_owned()
 }
@@ -133,7 +136,7 @@ impl Players {
         self.note(scenario, format!("came back from {} to {landed}", out.url));
     }
 
-    fn note(&self, scenario: &Scenario, line: String) {
+    pub(super) fn note(&self, scenario: &Scenario, line: String) {
         self.log.lock().unwrap().entry(scenario.name.clone()).or_default().push(line);
     }
 }
