@@ -45,6 +45,9 @@ impl Broker {
                 "a token cannot make one that opens more than itself",
             ));
         }
+        if new.audience == Audience::Admin {
+            self.require_fresh_login(caller)?;
+        }
         let gateways = self.checked_gateways(caller, new.gateways).await?;
         let made = doorward_vault::new_api_token(self.parts.entropy);
         let now = self.now();

@@ -1,7 +1,7 @@
 //! Where a person is signed in, and ending it: one's own, or somebody's by an administrator.
 
 use crate::{Broker, BrokerError, Caller, Credential};
-use doorward_domain::{BrowserSession, BrowserSessionId, Permission, User, UserId};
+use doorward_domain::{BrowserSession, BrowserSessionId, Permission, Timestamp, User, UserId};
 
 /// A login that lives. Its hash is for no answer.
 #[derive(Debug, Clone)]
@@ -9,6 +9,10 @@ pub struct SignedIn {
     pub session: BrowserSession,
     /// It is the one that asks.
     pub here: bool,
+    /// When it ends if nobody uses it.
+    pub ends_unused_at: Timestamp,
+    /// When it ends however much it is used.
+    pub ends_at_the_latest: Timestamp,
 }
 
 impl Broker {
@@ -36,7 +40,7 @@ impl Broker {
         id: BrowserSessionId,
     ) -> Result<BrowserSession, BrokerError> {
         let found = self.storage().browser_session_by_id(id).await?;
-        let found = found.filter(|session| session.lives(self.now()));
+        let found = found.filter(|session| session.lives(&self.policy().sessions, self.now()));
         let seen = |session: &BrowserSession| {
             session.user_id == caller.user.id || caller.may(Permission::ManageUsers)
         };
@@ -78,11 +82,18 @@ impl Broker {
     async fn living_sessions(&self, caller: &Caller, user: UserId) -> Result<Vec<SignedIn>, BrokerError> {
         let now = self.now();
         let own = match &caller.credential {
-            Credential::BrowserSession(hash) => Some(*hash),
+            Credential::BrowserSession { hash, .. } => Some(*hash),
             Credential::ApiToken(_) | Credential::CommandLine => None,
         };
         let sessions = self.storage().browser_sessions_of(user).await?.into_iter();
-        let living = sessions.filter(|session| session.lives(now));
-        Ok(living.map(|session| SignedIn { here: own == Some(session.hash), session }).collect())
+        let policy = &self.policy().sessions;
+        let living = sessions.filter(|session| session.lives(policy, now));
+        let signed_in = |session: BrowserSession| SignedIn {
+            here: own == Some(session.hash),
+            ends_unused_at: session.ends_at(policy),
+            ends_at_the_latest: session.ends_at_the_latest(policy),
+            session,
+        };
+        Ok(living.map(signed_in).collect())
     }
 }

@@ -56,6 +56,7 @@ impl Broker {
     /// Gives an order, and waits a while for its end. It goes on without whoever waits.
     pub async fn order_bulk(&self, caller: &Caller, order: BulkOrder) -> Result<BulkJob, BrokerError> {
         caller.require(Permission::RevokeGrants)?;
+        self.require_fresh_login(caller)?;
         check_choice(&order.choice)?;
         let job = NewBulkJob {
             id: self.parts.entropy.id(self.now()),

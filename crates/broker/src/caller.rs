@@ -2,7 +2,7 @@
 
 use crate::{Broker, BrokerError};
 use doorward_domain::{
-    Actor, ApiToken, ApiTokenPlain, Audience, Permission, SessionToken, TokenHash, User, UserState,
+    Actor, ApiToken, ApiTokenPlain, Audience, Permission, SessionToken, Timestamp, TokenHash, User, UserState,
 };
 use std::sync::Arc;
 
@@ -19,7 +19,11 @@ pub struct Caller {
 #[derive(Debug, Clone)]
 pub enum Credential {
     ApiToken(Arc<ApiToken>),
-    BrowserSession(TokenHash),
+    BrowserSession {
+        hash: TokenHash,
+        /// When the person last showed that it is they.
+        authenticated_at: Timestamp,
+    },
     /// The command line, on the machine itself, on behalf of a user.
     CommandLine,
 }
@@ -39,7 +43,7 @@ impl Caller {
     pub fn actor(&self) -> Actor {
         match self.credential {
             Credential::CommandLine => Actor::CommandLine,
-            Credential::ApiToken(_) | Credential::BrowserSession(_) => Actor::User(self.user.id),
+            Credential::ApiToken(_) | Credential::BrowserSession { .. } => Actor::User(self.user.id),
         }
     }
 
@@ -51,7 +55,7 @@ impl Caller {
     pub(crate) fn api_token(&self) -> Option<&ApiToken> {
         match &self.credential {
             Credential::ApiToken(token) => Some(token),
-            Credential::BrowserSession(_) | Credential::CommandLine => None,
+            Credential::BrowserSession { .. } | Credential::CommandLine => None,
         }
     }
 
@@ -96,14 +100,15 @@ impl Broker {
         let hash = doorward_vault::hash_token(plain);
         let now = self.now();
         let Some(session) = self.storage().browser_session(hash).await? else { return Ok(None) };
-        if !session.lives(now) {
+        if !session.lives(&self.policy().sessions, now) {
             return Ok(None);
         }
         let Some(user) = self.active_user(session.user_id).await? else { return Ok(None) };
         if session.last_seen_at.until(now) >= std::time::Duration::from_secs(60) {
             self.storage().touch_browser_session(hash, now).await?;
         }
-        Ok(Some(Caller { user, credential: Credential::BrowserSession(hash), address }))
+        let credential = Credential::BrowserSession { hash, authenticated_at: session.authenticated_at };
+        Ok(Some(Caller { user, credential, address }))
     }
 
     /// A caller for the command line, on behalf of a user.
@@ -125,9 +130,9 @@ impl Broker {
                 let found = self.storage().api_token_by_hash(token.hash).await?;
                 found.is_some_and(|found| found.id == token.id && found.lives(now))
             }
-            Credential::BrowserSession(hash) => {
+            Credential::BrowserSession { hash, .. } => {
                 let found = self.storage().browser_session(*hash).await?;
-                found.is_some_and(|found| found.lives(now))
+                found.is_some_and(|found| found.lives(&self.policy().sessions, now))
             }
             Credential::CommandLine => true,
         };

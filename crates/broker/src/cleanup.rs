@@ -94,7 +94,7 @@ impl Broker {
         };
         let trigger = match caller.credential {
             Credential::CommandLine => CleanupTrigger::CommandLine,
-            Credential::ApiToken(_) | Credential::BrowserSession(_) => CleanupTrigger::Manual,
+            Credential::ApiToken(_) | Credential::BrowserSession { .. } => CleanupTrigger::Manual,
         };
         let begun = self.begin_cleanup(trigger, caller.event("cleanup.done"), order).await;
         match begun {

@@ -5,7 +5,7 @@ use crate::cleanup_pace::Pace;
 use crate::lease::HeldLease;
 use crate::{Broker, BrokerError};
 use doorward_domain::authorization_attempt::ATTEMPTS_KEPT;
-use doorward_domain::session::{BROWSER_SESSION_IDLE, MCP_SESSION_IDLE};
+use doorward_domain::session::MCP_SESSION_IDLE;
 use doorward_domain::{
     CleanupRun, CleanupRunId, CleanupState, GrantNames, HoldReason, NewAuditEvent, Policy, SweptKind,
     Timestamp,
@@ -239,7 +239,7 @@ impl Work {
             SweptKind::StaleGrants | SweptKind::IdleGrants | SweptKind::OrphanedGrants => None,
             SweptKind::AuthorizationRequests | SweptKind::ConnectRequests => Some(now.minus(REMEMBERED)),
             SweptKind::AuthorizationAttempts => Some(now.minus(ATTEMPTS_KEPT)),
-            SweptKind::BrowserSessions => Some(now.minus(BROWSER_SESSION_IDLE)),
+            SweptKind::BrowserSessions => Some(now.minus(self.broker.policy().sessions.idle)),
             SweptKind::McpSessions => Some(now.minus(MCP_SESSION_IDLE)),
             SweptKind::SetupLinks | SweptKind::ClientRegistrations => Some(now),
             SweptKind::ApiTokens

@@ -17,6 +17,12 @@ pub enum BrokerError {
     /// The caller's role or token does not allow it.
     #[error("this needs the permission '{}'", need.as_str())]
     Forbidden { need: Permission },
+    /// It is about an administrator, and whoever is none has no say there.
+    #[error("only an administrator says who is one, and manages those who are")]
+    AdministratorsOnly,
+    /// The browser session is from a while ago, and this wants the person themselves.
+    #[error("this needs a fresh login: sign in again at /ui/sign-in-again, then repeat it")]
+    FreshLoginNeeded,
     /// Something of that name is there already.
     #[error("{field}: {problem}")]
     Conflict { field: String, problem: String },

@@ -110,6 +110,9 @@ impl Broker {
         if input.slug.as_deref().is_some_and(|slug| slug != before.slug.as_str()) {
             return Err(BrokerError::invalid("slug", "a slug never changes: create another gateway instead"));
         }
+        if input.changes_a_secret() {
+            self.require_fresh_login(caller)?;
+        }
         let after = self.edited(&before, input).await?;
         let moved = before.fingerprint() != after.fingerprint();
         let park = moved.then_some(ReauthorizationReason::GatewayChanged);

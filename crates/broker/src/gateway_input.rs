@@ -24,6 +24,12 @@ pub enum Edit<T> {
     Set(T),
 }
 
+impl<T> Edit<T> {
+    fn is_an_edit(&self) -> bool {
+        !matches!(self, Self::Keep)
+    }
+}
+
 /// A gateway as typed. In an update, none means unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct GatewayInput {
@@ -36,6 +42,20 @@ pub struct GatewayInput {
     pub on_change: Option<OnChange>,
     pub era: Option<EraChoice>,
     pub authorization: Option<AuthorizationInput>,
+}
+
+impl GatewayInput {
+    /// Whether a secret would be replaced or removed.
+    pub(crate) fn changes_a_secret(&self) -> bool {
+        match &self.authorization {
+            None | Some(AuthorizationInput::None) => false,
+            Some(AuthorizationInput::StaticHeader { value, .. }) => value.is_an_edit(),
+            Some(AuthorizationInput::OAuth(typed)) => typed.client_secret.is_an_edit(),
+            Some(AuthorizationInput::Discover(typed)) => {
+                typed.client.as_ref().is_some_and(|client| client.client_secret.is_an_edit())
+            }
+        }
+    }
 }
 
 /// How users are authorized, as typed.

@@ -108,6 +108,7 @@ impl Broker {
     /// Takes a key out of use that no row needs any more. It is refused while one does.
     pub async fn retire_key(&self, caller: &Caller, id: &KeyId) -> Result<Retirement, BrokerError> {
         caller.require(Permission::ManageKeys)?;
+        self.require_fresh_login(caller)?;
         let _turn = self.key_turns.changing.lock().await;
         let checks = self.storage().key_checks().await?;
         let ours = self.parts.vault.key_ids();

@@ -1,7 +1,8 @@
 //! The first administrator, and one-time links: shown once, good for an hour, consumed by POST.
 
+use crate::role::require_reach;
 use crate::user::{checked_email, checked_password};
-use crate::{Broker, BrokerError, Caller, Login};
+use crate::{Broker, BrokerError, Caller, Login, SignIn};
 use doorward_domain::setup_link::SETUP_LINK_LIFETIME;
 use doorward_domain::user::PasswordHash;
 use doorward_domain::{
@@ -28,16 +29,29 @@ impl Broker {
 
     /// A link that lets its bearer become the first administrator.
     pub async fn create_setup_link(&self) -> Result<Url, BrokerError> {
-        self.one_time_link("ui/setup", None).await
+        self.one_time_link("ui/setup", None, false).await
     }
 
     /// A link that lets one person set a new password. Nobody else ever learns that password.
-    pub async fn create_reset_link(&self, caller: &Caller, user: UserId) -> Result<Url, BrokerError> {
+    /// With `removes_second_factor`, theirs goes with the old password: the way back in for who has lost the app and
+    /// the recovery codes.
+    pub async fn create_reset_link(
+        &self,
+        caller: &Caller,
+        user: UserId,
+        removes_second_factor: bool,
+    ) -> Result<Url, BrokerError> {
         caller.require(Permission::ManageUsers)?;
+        self.require_fresh_login(caller)?;
         let user = self.user(caller, user).await?;
-        let event = caller.event("user.reset_link").subject(user.id).concerning(user.id);
+        require_reach(caller, &user)?;
+        let event = caller
+            .event("user.reset_link")
+            .subject(user.id)
+            .concerning(user.id)
+            .detail("removes_second_factor", removes_second_factor);
         self.storage().record(event).await?;
-        self.one_time_link("ui/reset", Some(user.id)).await
+        self.one_time_link("ui/reset", Some(user.id), removes_second_factor).await
     }
 
     /// Whether a setup or reset link would work. Looking consumes nothing.
@@ -77,20 +91,29 @@ impl Broker {
         Ok(self.storage().insert_first_administrator(&user, event).await?)
     }
 
-    /// Sets a new password with a reset link. It ends that person's sessions and API tokens.
+    /// Sets a new password with a reset link. It ends that person's sessions and API tokens. A second factor that the
+    /// link leaves is asked for as at every sign-in: a link that went astray is not enough.
     pub async fn complete_reset(
         &self,
         token: &SessionToken,
         new: Password,
         address: Option<String>,
-    ) -> Result<Login, BrokerError> {
+    ) -> Result<SignIn, BrokerError> {
         checked_password("password", &new)?;
         let hash = password::hash(&new, self.parts.entropy).await?;
         let link = self.storage().setup_link(doorward_vault::hash_token(token)).await?;
-        let user_id = link.and_then(|link| link.user_id).ok_or_else(spent)?;
+        let (user_id, removes_second_factor) =
+            link.and_then(|link| Some((link.user_id?, link.removes_second_factor))).ok_or_else(spent)?;
         self.consume(token, Some(user_id)).await?;
+        if removes_second_factor {
+            let event = NewAuditEvent::new(Actor::User(user_id), "second_factor.remove")
+                .concerning(user_id)
+                .detail("by", "reset link")
+                .from_address(address.clone());
+            self.storage().remove_second_factor(user_id, event).await?;
+        }
         let user = self.set_password(user_id, hash, address.clone()).await?;
-        self.open_session(user, "login", address).await
+        self.after_the_password(user, address).await
     }
 
     async fn set_password(
@@ -111,7 +134,9 @@ impl Broker {
             self.storage().end_api_token(token.id, user_id, self.now(), event.clone()).await?;
         }
         match self.storage().update_user(&user, event).await? {
-            Updated::Yes => Ok(user),
+            Updated::Yes => {
+                self.storage().user(user_id).await?.ok_or(BrokerError::NotFound { what: "person" })
+            }
             Updated::VersionMismatch | Updated::Missing => Err(BrokerError::VersionMismatch),
         }
     }
@@ -132,16 +157,23 @@ impl Broker {
             role: Role::Administrator,
             state: UserState::Active,
             password_hash: Some(password::hash(&person.password, self.parts.entropy).await?),
+            has_second_factor: false,
             created_at: now,
             updated_at: now,
             version: 1,
         })
     }
 
-    async fn one_time_link(&self, path: &str, user_id: Option<UserId>) -> Result<Url, BrokerError> {
+    async fn one_time_link(
+        &self,
+        path: &str,
+        user_id: Option<UserId>,
+        removes_second_factor: bool,
+    ) -> Result<Url, BrokerError> {
         let (token, hash) = self.new_token();
         let now = self.now();
-        let link = SetupLink { hash, user_id, created_at: now, expires_at: now.plus(SETUP_LINK_LIFETIME) };
+        let expires_at = now.plus(SETUP_LINK_LIFETIME);
+        let link = SetupLink { hash, user_id, removes_second_factor, created_at: now, expires_at };
         self.storage().insert_setup_link(&link).await?;
         let mut url = self.page_url(path);
         // The link is the one secret that is meant to be shown; see "What is never true" in the docs.

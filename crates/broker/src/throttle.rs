@@ -1,7 +1,7 @@
-//! Slows password guessing by account and by address, with a delay that grows. It never locks an
+//! Slows guessing at passwords and codes by account and by address, with a delay that grows. It never locks an
 //! account: an outsider who guesses makes their own address wait, and an account waits briefly at most.
 
-use doorward_domain::Timestamp;
+use doorward_domain::{Timestamp, UserId};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,6 +10,9 @@ use std::time::Duration;
 const ACCOUNT_FREE: u32 = 5;
 /// Failures from an address that cost nothing: many people may share one.
 const ADDRESS_FREE: u32 = 20;
+/// The longest wait for a code: long, because only who knows the password gets to guess at one, so that no stranger
+/// can make anybody wait. Six digits do not stand much guessing.
+const CODE_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
 /// The longest wait for an address.
 const ADDRESS_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
 /// The longest wait for an account, whoever guesses: short, so that nobody is locked out by a stranger.
@@ -23,12 +26,13 @@ const KEYS_MAX: usize = 50_000;
 enum Key {
     Account(String),
     Address(String),
+    Code(UserId),
 }
 
 impl Key {
     fn free(&self) -> u32 {
         match self {
-            Self::Account(_) => ACCOUNT_FREE,
+            Self::Account(_) | Self::Code(_) => ACCOUNT_FREE,
             Self::Address(_) => ADDRESS_FREE,
         }
     }
@@ -37,6 +41,7 @@ impl Key {
         match self {
             Self::Account(_) => ACCOUNT_WAIT_MAX,
             Self::Address(_) => ADDRESS_WAIT_MAX,
+            Self::Code(_) => CODE_WAIT_MAX,
         }
     }
 }
@@ -56,23 +61,45 @@ pub(crate) struct LoginThrottle {
 impl LoginThrottle {
     /// How long this account from this address must wait; none when it may try now.
     pub(crate) fn wait(&self, email: &str, address: Option<&str>, now: Timestamp) -> Option<Duration> {
+        self.wait_of(keys(email, address), now)
+    }
+
+    /// The same for a person's codes.
+    pub(crate) fn wait_for_code(
+        &self,
+        user: UserId,
+        address: Option<&str>,
+        now: Timestamp,
+    ) -> Option<Duration> {
+        self.wait_of(code_keys(user, address), now)
+    }
+
+    fn wait_of(&self, keys: impl Iterator<Item = Key>, now: Timestamp) -> Option<Duration> {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        keys(email, address)
-            .filter_map(|key| {
-                let seen = failures.get(&key)?;
-                let open_at = seen.last.plus(delay(seen.count, &key));
-                (now < open_at).then(|| now.until(open_at))
-            })
-            .max()
+        keys.filter_map(|key| {
+            let seen = failures.get(&key)?;
+            let open_at = seen.last.plus(delay(seen.count, &key));
+            (now < open_at).then(|| now.until(open_at))
+        })
+        .max()
     }
 
     /// Notes an attempt as failed, before it is judged: so attempts at the same time do not slip past.
     pub(crate) fn attempted(&self, email: &str, address: Option<&str>, now: Timestamp) {
+        self.note(keys(email, address), now);
+    }
+
+    /// The same for a person's codes.
+    pub(crate) fn attempted_code(&self, user: UserId, address: Option<&str>, now: Timestamp) {
+        self.note(code_keys(user, address), now);
+    }
+
+    fn note(&self, keys: impl Iterator<Item = Key>, now: Timestamp) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if failures.len() > KEYS_MAX {
             failures.retain(|_, seen| seen.last.until(now) < FORGET_AFTER);
         }
-        for key in keys(email, address) {
+        for key in keys {
             let seen = failures.entry(key).or_insert(Failures { count: 0, last: now });
             if seen.last.until(now) >= FORGET_AFTER {
                 seen.count = 0;
@@ -84,13 +111,27 @@ impl LoginThrottle {
     /// Forgets an account's failures after a success; the address keeps its own but for this attempt, so
     /// that one good account does not buy guesses at others.
     pub(crate) fn succeeded(&self, email: &str, address: Option<&str>) {
+        self.forget(&Key::Account(email.to_lowercase()), address);
+    }
+
+    /// The same for a person's codes.
+    pub(crate) fn code_was_right(&self, user: UserId, address: Option<&str>) {
+        self.forget(&Key::Code(user), address);
+    }
+
+    fn forget(&self, key: &Key, address: Option<&str>) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.remove(&Key::Account(email.to_lowercase()));
+        failures.remove(key);
         let address = address.map(|address| Key::Address(address.to_owned()));
         if let Some(seen) = address.and_then(|address| failures.get_mut(&address)) {
             seen.count = seen.count.saturating_sub(1);
         }
     }
+}
+
+fn code_keys(user: UserId, address: Option<&str>) -> impl Iterator<Item = Key> {
+    let address = address.map(|address| Key::Address(address.to_owned()));
+    std::iter::once(Key::Code(user)).chain(address)
 }
 
 fn keys(email: &str, address: Option<&str>) -> impl Iterator<Item = Key> {

@@ -1,6 +1,7 @@
 //! People: create, edit, disable, delete. An administrator never learns another person's password.
 
 use crate::gateway_input::checked_name;
+use crate::role::{require_reach, require_to_give};
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::user::{PASSWORD_MAX_BYTES, PASSWORD_MIN_CHARS};
 use doorward_domain::{Page, PageRequest, Password, Permission, Role, User, UserId, UserState};
@@ -64,6 +65,10 @@ impl Broker {
     /// Creates a person.
     pub async fn create_user(&self, caller: &Caller, new: NewUser) -> Result<User, BrokerError> {
         caller.require(Permission::ManageUsers)?;
+        require_to_give(caller, &new.role)?;
+        if new.role.is_more_than_a_user() {
+            self.require_fresh_login(caller)?;
+        }
         let email = checked_email(&new.email)?;
         let name = if new.name.trim().is_empty() { email.clone() } else { checked_name(&new.name)? };
         let password_hash = match &new.password {
@@ -81,6 +86,7 @@ impl Broker {
             role: new.role,
             state: UserState::Active,
             password_hash,
+            has_second_factor: false,
             created_at: now,
             updated_at: now,
             version: 1,
@@ -105,6 +111,12 @@ impl Broker {
         if version.is_some_and(|version| version != user.version) {
             return Err(BrokerError::VersionMismatch);
         }
+        require_reach(caller, &user)?;
+        let before = user.role.clone();
+        if let Some(role) = edit.role.as_ref().filter(|role| **role != user.role) {
+            require_to_give(caller, role)?;
+            self.require_fresh_login(caller)?;
+        }
         if let Some(email) = &edit.email {
             user.email = checked_email(email)?;
             let other = self.storage().user_by_email(&user.email).await?;
@@ -115,9 +127,11 @@ impl Broker {
         if let Some(name) = &edit.name {
             user.name = checked_name(name)?;
         }
-        user.role = edit.role.unwrap_or(user.role);
+        if let Some(role) = edit.role {
+            user.role = role;
+        }
         user.state = edit.state.unwrap_or(user.state);
-        self.keeps_an_administrator(caller, &user)?;
+        keeps_oneself(caller, &user, &before)?;
         user.updated_at = self.now();
         let event = caller.event("user.update").subject(id).concerning(id);
         match self.storage().update_user(&user, event).await? {
@@ -136,6 +150,7 @@ impl Broker {
     ) -> Result<(), BrokerError> {
         caller.require(Permission::ManageUsers)?;
         let user = self.user(caller, id).await?;
+        require_reach(caller, &user)?;
         if user.id == caller.user.id {
             return Err(BrokerError::conflict("id", "you cannot delete yourself: ask another administrator"));
         }
@@ -146,18 +161,19 @@ impl Broker {
             Updated::Missing => Err(BrokerError::NotFound { what: "person" }),
         }
     }
+}
 
-    /// Nobody takes their own administration away: so one administrator always remains.
-    fn keeps_an_administrator(&self, caller: &Caller, after: &User) -> Result<(), BrokerError> {
-        let still = after.role == Role::Administrator && after.state == UserState::Active;
-        if after.id == caller.user.id && !still {
-            return Err(BrokerError::conflict(
-                "role",
-                "you cannot demote or disable yourself: ask another administrator",
-            ));
-        }
-        Ok(())
+/// Nobody changes their own role or locks themselves out: so one administrator always remains, because only
+/// administrators manage administrators.
+fn keeps_oneself(caller: &Caller, after: &User, before: &Role) -> Result<(), BrokerError> {
+    let still = after.role == *before && after.state == UserState::Active;
+    if after.id == caller.user.id && !still {
+        return Err(BrokerError::conflict(
+            "role",
+            "you cannot demote or disable yourself: ask another administrator",
+        ));
     }
+    Ok(())
 }
 
 fn email_taken() -> BrokerError {

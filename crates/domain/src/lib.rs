@@ -31,6 +31,7 @@ pub mod provider_facts;
 pub mod provider_revocation;
 pub mod provider_telling;
 pub mod sealed;
+pub mod second_factor;
 pub mod secret;
 pub mod session;
 pub mod setup_link;
@@ -80,7 +81,7 @@ pub use ids::{
 pub use likely_fix::likely_fix;
 pub use notice::{Notice, NoticeCursor};
 pub use page::{Page, PageRequest};
-pub use policy::{CleanupPolicy, DepositPolicy, Policy};
+pub use policy::{CleanupPolicy, DepositPolicy, Policy, SessionPolicy};
 pub use provider_facts::{
     ErrorIn200, ProviderFacts, RefreshRotation, ScopeSeparator, SendResource, TokenBody, TokenResponseFormat,
     Whoami, WhoamiMethod,
@@ -88,13 +89,14 @@ pub use provider_facts::{
 pub use provider_revocation::ProviderRevocation;
 pub use provider_telling::{RevocationMethod, RevocationReach, Telling, may_be_told, telling};
 pub use sealed::{KeyId, Sealed, TokenHash};
+pub use second_factor::SecondFactor;
 pub use secret::{
     AccessToken, ApiTokenPlain, AuthorizationCode, ClientSecret, DpopKey, HeaderSecret, Password,
-    PkceVerifier, RefreshToken, RegistrationHandle, SessionToken, StateToken,
+    PkceVerifier, RecoveryCode, RefreshToken, RegistrationHandle, SessionToken, StateToken, TotpSecret,
 };
 pub use session::{BrowserSession, McpSession};
 pub use setup_link::SetupLink;
 pub use slug::Slug;
 pub use tally::{Tallies, Tally, TallyKind, TallySeries, TallySpan};
-pub use user::{Permission, Role, User, UserState};
+pub use user::{CustomRole, Permission, Role, StoredRole, User, UserState};
 pub use virtual_server::{ServerItem, VirtualServer};

@@ -14,6 +14,7 @@ pub struct Policy {
     pub audit_retention: Duration,
     /// `OAUTH_TOKEN_DEPOSIT`.
     pub deposit: DepositPolicy,
+    pub sessions: SessionPolicy,
 }
 
 /// Whether tokens that were obtained elsewhere may be stored for somebody.
@@ -26,6 +27,18 @@ pub enum DepositPolicy {
     Ask,
     /// An administrator may, and calls carry them at once.
     Trust,
+}
+
+/// How long a login in a browser holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionPolicy {
+    /// `DOORWARD_SESSION_IDLE_HOURS`: it ends after so long without a request.
+    pub idle: Duration,
+    /// `DOORWARD_SESSION_LIFETIME_HOURS`: it ends so long after the login, whatever happens.
+    pub lifetime: Duration,
+    /// `DOORWARD_FRESH_LOGIN_MINUTES`: for so long after showing a password or a code, a person may do what a
+    /// browser that was left alone must not.
+    pub fresh_login: Duration,
 }
 
 /// What cleanup sweeps, and how often.
@@ -53,7 +66,14 @@ impl Default for Policy {
             cleanup: CleanupPolicy::default(),
             audit_retention: 365 * DAY,
             deposit: DepositPolicy::Off,
+            sessions: SessionPolicy::default(),
         }
+    }
+}
+
+impl Default for SessionPolicy {
+    fn default() -> Self {
+        Self { idle: DAY, lifetime: 7 * DAY, fresh_login: Duration::from_secs(10 * 60) }
     }
 }
 

@@ -60,6 +60,10 @@ secret! {
     ApiTokenPlain,
     /// A browser session, MCP session, setup link or binding cookie in plain form.
     SessionToken,
+    /// What an authenticator app shares with us, in base32 (RFC 6238).
+    TotpSecret,
+    /// A code for the day on which the authenticator app is lost.
+    RecoveryCode,
     /// The OAuth `state` in plain form (RFC 6749 §10.12).
     StateToken,
 }

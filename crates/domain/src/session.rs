@@ -2,14 +2,9 @@
 
 use crate::clock::Timestamp;
 use crate::ids::{ApiTokenId, BrowserSessionId, UserId};
+use crate::policy::SessionPolicy;
 use crate::sealed::TokenHash;
 use std::time::Duration;
-
-/// A browser session ends this long after the login, whatever happens.
-pub const BROWSER_SESSION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3_600);
-
-/// A browser session ends after this long without a request.
-pub const BROWSER_SESSION_IDLE: Duration = Duration::from_secs(24 * 3_600);
 
 /// An MCP session ends after this long without a request.
 pub const MCP_SESSION_IDLE: Duration = Duration::from_secs(24 * 3_600);
@@ -24,13 +19,25 @@ pub struct BrowserSession {
     pub address: Option<String>,
     pub created_at: Timestamp,
     pub last_seen_at: Timestamp,
+    /// When the person last showed that it is they: at the login, or in it again.
+    pub authenticated_at: Timestamp,
     pub expires_at: Timestamp,
 }
 
 impl BrowserSession {
+    /// When it ends if nobody uses it any more. A limit that was shortened holds for logins from before, too.
+    pub fn ends_at(&self, policy: &SessionPolicy) -> Timestamp {
+        self.ends_at_the_latest(policy).min(self.last_seen_at.plus(policy.idle))
+    }
+
+    /// When it ends however much it is used.
+    pub fn ends_at_the_latest(&self, policy: &SessionPolicy) -> Timestamp {
+        self.expires_at.min(self.created_at.plus(policy.lifetime))
+    }
+
     /// Whether its cookie still opens anything.
-    pub fn lives(&self, now: Timestamp) -> bool {
-        now < self.expires_at && now < self.last_seen_at.plus(BROWSER_SESSION_IDLE)
+    pub fn lives(&self, policy: &SessionPolicy, now: Timestamp) -> bool {
+        now < self.ends_at(policy)
     }
 }
 

@@ -14,6 +14,8 @@ pub struct SetupLink {
     pub hash: TokenHash,
     /// Whose password it sets; none for the first administrator, who does not exist yet.
     pub user_id: Option<UserId>,
+    /// The person's second factor goes with the old password.
+    pub removes_second_factor: bool,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
 }

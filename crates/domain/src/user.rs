@@ -2,11 +2,12 @@
 
 use crate::clock::Timestamp;
 use crate::ids::UserId;
+use crate::slug::Slug;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A set of permissions with a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
     /// May everything.
     Administrator,
@@ -16,10 +17,32 @@ pub enum Role {
     Auditor,
     /// Has connections of their own.
     User,
+    /// One that this installation has made.
+    Custom(Arc<CustomRole>),
+}
+
+/// A role of an installation's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomRole {
+    /// It never changes, and is none of the built-in ones.
+    pub name: Slug,
+    /// In the order of [`Permission::ALL`], each once.
+    pub permissions: Vec<Permission>,
+}
+
+/// The same with what is known of its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRole {
+    pub role: CustomRole,
+    /// How many people have it.
+    pub people: u64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub version: i64,
 }
 
 /// One thing that a route asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Permission {
     /// Use published gateways, and see and end one's own connections.
@@ -68,6 +91,29 @@ impl Permission {
         Self::ReadAudit,
     ];
 
+    /// The permission of a name, as REST and the docs spell it.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|permission| permission.as_str() == name)
+    }
+
+    /// What somebody needs beside it, because who changes something looks at it first.
+    pub const fn goes_with(self) -> Option<Self> {
+        match self {
+            Self::ManageGateways => Some(Self::ReadGateways),
+            Self::RevokeGrants | Self::DepositGrants => Some(Self::ReadGrants),
+            Self::RunCleanup => Some(Self::ReadCleanup),
+            Self::ManageKeys => Some(Self::ReadKeys),
+            Self::ManageUsers => Some(Self::ReadUsers),
+            Self::UseGateways
+            | Self::ReadGateways
+            | Self::ReadGrants
+            | Self::ReadCleanup
+            | Self::ReadKeys
+            | Self::ReadUsers
+            | Self::ReadAudit => None,
+        }
+    }
+
     /// As REST and the docs spell it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -89,21 +135,27 @@ impl Permission {
 }
 
 impl Role {
-    /// Every role, the mightiest first.
-    pub const ALL: [Self; 4] = [Self::Administrator, Self::Operator, Self::Auditor, Self::User];
+    /// Those that are always there and stay as they are, the mightiest first.
+    pub const BUILT_IN: [Self; 4] = [Self::Administrator, Self::Operator, Self::Auditor, Self::User];
+
+    /// The built-in role of a name.
+    pub fn built_in(name: &str) -> Option<Self> {
+        Self::BUILT_IN.into_iter().find(|role| role.as_str() == name)
+    }
 
     /// As REST and the database spell it.
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Administrator => "administrator",
             Self::Operator => "operator",
             Self::Auditor => "auditor",
             Self::User => "user",
+            Self::Custom(role) => role.name.as_str(),
         }
     }
 
     /// What the role may do.
-    pub const fn permissions(self) -> &'static [Permission] {
+    pub fn permissions(&self) -> &[Permission] {
         match self {
             Self::Administrator => &Permission::ALL,
             Self::Operator => &[
@@ -124,17 +176,18 @@ impl Role {
                 Permission::ReadAudit,
             ],
             Self::User => &[Permission::UseGateways],
+            Self::Custom(role) => &role.permissions,
         }
     }
 
     /// Whether the role may do one thing.
-    pub fn may(self, permission: Permission) -> bool {
+    pub fn may(&self, permission: Permission) -> bool {
         self.permissions().contains(&permission)
     }
 
     /// Whether the role may do anything beyond a person's own things.
-    pub fn is_more_than_a_user(self) -> bool {
-        self != Self::User
+    pub fn is_more_than_a_user(&self) -> bool {
+        self.permissions().iter().any(|permission| *permission != Permission::UseGateways)
     }
 }
 
@@ -157,6 +210,8 @@ pub struct User {
     pub state: UserState,
     /// Argon2id in PHC form; none for people who sign in elsewhere.
     pub password_hash: Option<PasswordHash>,
+    /// The sign-in asks for a code, too. Read only: it is set up elsewhere.
+    pub has_second_factor: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub version: i64,
@@ -202,6 +257,14 @@ mod tests {
             "an auditor reads everything"
         );
         assert_eq!(Role::User.permissions(), [Permission::UseGateways]);
+        assert!(!Role::User.is_more_than_a_user() && Role::Operator.is_more_than_a_user());
+        for role in Role::BUILT_IN {
+            assert_eq!(Role::built_in(role.as_str()), Some(role.clone()));
+            let lacks =
+                role.permissions().iter().find(|one| one.goes_with().is_some_and(|read| !role.may(read)));
+            assert_eq!(lacks, None, "{role:?}");
+        }
+        assert_eq!(Role::built_in("support"), None);
     }
 
     #[test]

@@ -194,6 +194,6 @@ impl Drop for LiveSession {
 pub(crate) fn api_token_of(caller: &Caller) -> Option<ApiTokenId> {
     match &caller.credential {
         Credential::ApiToken(token) => Some(token.id),
-        Credential::BrowserSession(_) | Credential::CommandLine => None,
+        Credential::BrowserSession { .. } | Credential::CommandLine => None,
     }
 }

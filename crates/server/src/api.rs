@@ -12,6 +12,7 @@ mod admin_oauth_providers;
 mod admin_oauth_refresh;
 mod admin_oauth_revoke;
 mod admin_oauth_tokens;
+mod admin_roles;
 mod admin_tallies;
 mod admin_users;
 mod api_tokens;
@@ -35,6 +36,7 @@ mod health;
 mod me;
 mod oauth_token_view;
 mod openapi;
+mod second_factor;
 mod servers;
 mod views;
 
@@ -79,6 +81,9 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(api_tokens::end))
         .routes(routes!(browser_sessions::list))
         .routes(routes!(browser_sessions::end))
+        .routes(routes!(second_factor::read, second_factor::begin, second_factor::remove))
+        .routes(routes!(second_factor::confirm))
+        .routes(routes!(second_factor::renew_codes))
         .routes(routes!(gateways::read, gateways::update, gateways::delete))
         .routes(routes!(gateways::refresh))
         .routes(routes!(servers::read, servers::update, servers::delete));
@@ -92,10 +97,11 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(admin_oauth_providers::read))
         .routes(routes!(admin_oauth_tokens::counts))
         .routes(routes!(admin_users::read, admin_users::update, admin_users::delete))
+        .routes(routes!(admin_roles::list, admin_roles::create))
+        .routes(routes!(admin_roles::read, admin_roles::update, admin_roles::delete))
         .routes(routes!(admin_keys::list))
         .routes(routes!(admin_keys::rotate))
         .routes(routes!(admin_keys::retire))
-        .routes(routes!(admin_users::reset_link))
         .routes(routes!(browser_sessions::list_of))
         .routes(routes!(browser_sessions::end_any))
         .routes(routes!(admin_groups::read, admin_groups::update, admin_groups::delete))
@@ -111,6 +117,7 @@ fn routes_with_document() -> OpenApiRouter<AppState> {
         .routes(routes!(gateways::list, gateways::create))
         .routes(routes!(servers::list, servers::create))
         .routes(routes!(admin_users::list, admin_users::create))
+        .routes(routes!(admin_users::reset_link))
         .routes(routes!(admin_groups::list, admin_groups::create))
         .routes(routes!(admin_groups::members))
         .routes(routes!(connections::disconnect))

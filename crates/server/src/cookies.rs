@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// The browser session.
 pub(crate) const SESSION: &str = "doorward-session";
+/// Whose password was right, until the code is shown.
+pub(crate) const SECOND_STEP: &str = "doorward-second-step";
 /// What binds a form to a browser before anybody has signed in.
 pub(crate) const FORM: &str = "doorward-form";
 

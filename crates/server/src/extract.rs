@@ -10,6 +10,7 @@ mod if_match;
 mod json;
 mod key_name;
 mod query;
+mod role_name;
 mod session;
 
 pub(crate) use address::{ClientAddress, Peer};
@@ -20,4 +21,5 @@ pub(crate) use if_match::{IfMatch, etag};
 pub(crate) use json::JsonBody;
 pub(crate) use key_name::KeyName;
 pub(crate) use query::{NoQuery, PageQuery, QueryOf, refuse_query};
+pub(crate) use role_name::RoleNamed;
 pub(crate) use session::{PageRejection, SessionCaller};

@@ -63,9 +63,5 @@ async fn to_public_host(State(state): State<AppState>, request: Request, next: N
 async fn not_found(State(state): State<AppState>, request: Request) -> Response {
     let accept =
         request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if accept.contains("text/html") {
-        ui::not_found(State(state)).await
-    } else {
-        ApiError::NoRoute.into_response()
-    }
+    if accept.contains("text/html") { ui::not_found(&state) } else { ApiError::NoRoute.into_response() }
 }

@@ -37,6 +37,7 @@ mod groups;
 mod health;
 mod keys;
 mod login;
+mod login_code;
 mod menu;
 mod message;
 mod oauth_token;
@@ -54,19 +55,23 @@ mod parts;
 mod people;
 mod person;
 mod plot;
+mod qr;
 mod receipt;
 mod role;
+mod roles;
 #[cfg(test)]
 mod sample_pages;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod samples_grants;
+mod second_factor;
 mod server;
 mod server_items;
 mod servers;
 mod sessions;
 mod setup;
+mod sign_in_again;
 mod statics;
 mod time_line;
 mod token;
@@ -77,9 +82,9 @@ mod words;
 
 use crate::state::AppState;
 use axum::Router;
-use axum::extract::State;
-use axum::middleware::map_response_with_state;
-use axum::response::{IntoResponse, Redirect, Response};
+
+use axum::middleware::from_fn_with_state;
+use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
 use error::PageError;
 use std::str::FromStr;
@@ -98,7 +103,7 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .merge(authorizing())
         .route("/ui/static/{hash}/{name}", get(statics::file))
         .route("/ui/{*rest}", get(missing))
-        .layer(map_response_with_state(state.clone(), error::render))
+        .layer(from_fn_with_state(state.clone(), error::render))
 }
 
 fn signing_in() -> Router<AppState> {
@@ -106,7 +111,9 @@ fn signing_in() -> Router<AppState> {
         .route("/ui/setup", get(setup::show_setup).post(setup::complete_setup))
         .route("/ui/reset", get(setup::show_reset).post(setup::complete_reset))
         .route("/ui/login", get(login::show).post(login::log_in))
+        .route("/ui/login/code", get(login_code::show).post(login_code::finish))
         .route("/ui/logout", post(login::log_out))
+        .route("/ui/sign-in-again", get(sign_in_again::show).post(sign_in_again::sign_in_again))
 }
 
 fn servers() -> Router<AppState> {
@@ -143,11 +150,23 @@ fn access() -> Router<AppState> {
         .route("/ui/try/{slug}", get(try_tool::ask).post(try_tool::call))
         .route("/ui/sessions", get(sessions::show))
         .route("/ui/sessions/{id}/end", get(sessions::ask).post(sessions::end))
+        .route("/ui/second-factor", get(second_factor::show))
+        .route("/ui/second-factor/set-up", get(second_factor::ask_set_up).post(second_factor::set_up))
+        .route("/ui/second-factor/confirm", get(second_factor::begin_again).post(second_factor::confirm))
+        .route(
+            "/ui/second-factor/recovery-codes",
+            get(second_factor::ask_codes).post(second_factor::renew_codes),
+        )
+        .route("/ui/second-factor/remove", get(second_factor::ask_remove).post(second_factor::remove))
         .route("/ui/people", get(people::show))
         .route("/ui/people/new", get(person::show).post(person::create))
         .route("/ui/people/{id}/sessions", get(sessions::show_of))
         .route("/ui/people/{id}/role", get(role::show).post(role::change))
         .route("/ui/people/{id}/{verb}", get(people::ask).post(people::perform))
+        .route("/ui/roles", get(roles::show))
+        .route("/ui/roles/new", get(roles::show_new).post(roles::create))
+        .route("/ui/roles/{name}", get(roles::show_one).post(roles::update))
+        .route("/ui/roles/{name}/delete", get(roles::ask_delete).post(roles::delete))
         .route("/ui/groups", get(groups::show))
         .route("/ui/groups/new", get(groups::show_new).post(groups::create))
         .route("/ui/groups/{id}", get(group::show).post(group::update))
@@ -199,8 +218,8 @@ async fn missing() -> PageError {
 }
 
 /// The page for a path that nobody serves.
-pub(crate) async fn not_found(State(state): State<AppState>) -> Response {
-    error::render(State(state), PageError::NOT_FOUND.into_response()).await
+pub(crate) fn not_found(state: &AppState) -> Response {
+    error::rendered(&state, PageError::NOT_FOUND)
 }
 
 /// An id in a path; what is no id names no page.

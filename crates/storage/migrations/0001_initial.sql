@@ -18,13 +18,22 @@ INSERT INTO counters (name, value) VALUES ('cleanup_hold', 0), ('cleanup_beat', 
 
 -- People ---------------------------------------------------------------------------------------
 
+-- Roles beside the built-in ones, which have no rows.
+CREATE TABLE roles (
+    name TEXT NOT NULL PRIMARY KEY,
+    permissions TEXT NOT NULL,            -- JSON list
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    version BIGINT NOT NULL
+);
+
 CREATE TABLE users (
     id TEXT NOT NULL PRIMARY KEY,
     email TEXT NOT NULL,
     email_key TEXT NOT NULL UNIQUE,       -- lower case: what is compared and searched
     name TEXT NOT NULL,
     name_key TEXT NOT NULL,               -- lower case: what is searched
-    role TEXT NOT NULL,                   -- administrator | user
+    role TEXT NOT NULL,                   -- administrator | operator | auditor | user, or the name of one in roles
     state TEXT NOT NULL,                  -- active | disabled
     password_hash TEXT,                   -- Argon2id, PHC form; none for people who sign in elsewhere
     created_at BIGINT NOT NULL,
@@ -64,9 +73,26 @@ CREATE INDEX group_members_by_user ON group_members (user_id);
 CREATE TABLE setup_links (
     hash BYTEA NOT NULL PRIMARY KEY,
     user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+    removes_second_factor BOOLEAN NOT NULL,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );
+
+-- An authenticator app (RFC 6238), and one-time codes for the day on which it is lost.
+CREATE TABLE second_factors (
+    user_id TEXT NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+    secret BYTEA NOT NULL,
+    secret_key_id TEXT NOT NULL,
+    last_step BIGINT NOT NULL,            -- the newest step whose code was accepted: none is accepted twice
+    confirmed BOOLEAN NOT NULL,           -- false while it is being set up: it asks nobody for anything
+    created_at BIGINT NOT NULL
+);
+
+CREATE TABLE recovery_codes (
+    hash BYTEA NOT NULL PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE
+);
+CREATE INDEX recovery_codes_by_user ON recovery_codes (user_id);
 
 CREATE TABLE browser_sessions (
     hash BYTEA NOT NULL PRIMARY KEY,
@@ -75,6 +101,7 @@ CREATE TABLE browser_sessions (
     address TEXT,                         -- where the login came from
     created_at BIGINT NOT NULL,
     last_seen_at BIGINT NOT NULL,
+    authenticated_at BIGINT NOT NULL,     -- the last time that a password or a code was shown
     expires_at BIGINT NOT NULL
 );
 CREATE INDEX browser_sessions_by_user ON browser_sessions (user_id);

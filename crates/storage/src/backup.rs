@@ -80,10 +80,11 @@ impl Storage {
 }
 
 /// What lets somebody in, what is pending, and what processes wrote that are gone.
-const FORGOTTEN: [&str; 7] = [
+const FORGOTTEN: [&str; 8] = [
     "DELETE FROM mcp_sessions",
     "DELETE FROM browser_sessions",
     "DELETE FROM setup_links",
+    "DELETE FROM recovery_codes",
     "DELETE FROM authorization_requests",
     "DELETE FROM connect_requests",
     "DELETE FROM leases",

@@ -77,7 +77,7 @@ macro_rules! sealed_column {
 
 /// All of them. Rows wander from `grants` and `client_registrations` to the outboxes and never back: whoever goes through the
 /// columns in this order meets each row at least once.
-pub static SEALED_COLUMNS: [SealedColumn; 11] = [
+pub static SEALED_COLUMNS: [SealedColumn; 12] = [
     sealed_column!("grants", "access_token", "id", "id"),
     sealed_column!("grants", "refresh_token", "id", "id"),
     sealed_column!("client_registrations", "client_secret", "id", "id"),
@@ -85,6 +85,7 @@ pub static SEALED_COLUMNS: [SealedColumn; 11] = [
     sealed_column!("client_registrations", "dpop_key", "id", "id"),
     sealed_column!("gateways", "static_header", "id", "id"),
     sealed_column!("authorization_requests", "pkce_verifier", "id", "id"),
+    sealed_column!("second_factors", "secret", "user_id", "user_id"),
     sealed_column!("provider_revocations", "access_token", "grant_id", "grant_id"),
     sealed_column!("provider_revocations", "refresh_token", "grant_id", "grant_id"),
     sealed_column!("provider_revocations", "client_secret", "grant_id", "client_registration_id"),

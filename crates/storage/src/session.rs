@@ -12,7 +12,7 @@ use doorward_domain::{
 
 macro_rules! browser_columns {
     () => {
-        "id, hash, user_id, address, created_at, last_seen_at, expires_at"
+        "id, hash, user_id, address, created_at, last_seen_at, authenticated_at, expires_at"
     };
 }
 
@@ -24,6 +24,7 @@ struct BrowserSessionRow {
     address: Option<String>,
     created_at: i64,
     last_seen_at: i64,
+    authenticated_at: i64,
     expires_at: i64,
 }
 
@@ -37,6 +38,7 @@ impl BrowserSessionRow {
             address: self.address,
             created_at: Timestamp::from_millis(self.created_at),
             last_seen_at: Timestamp::from_millis(self.last_seen_at),
+            authenticated_at: Timestamp::from_millis(self.authenticated_at),
             expires_at: Timestamp::from_millis(self.expires_at),
         })
     }
@@ -85,8 +87,8 @@ impl Storage {
             tx,
             execute,
             sqlx::query(
-                "INSERT INTO browser_sessions (hash, id, user_id, address, created_at, last_seen_at, expires_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7)"
+                "INSERT INTO browser_sessions (hash, id, user_id, address, created_at, last_seen_at, \
+                 authenticated_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
             )
             .bind(session.hash.0.as_slice())
             .bind(session.id.to_string())
@@ -94,6 +96,7 @@ impl Storage {
             .bind(session.address.as_deref().map(text))
             .bind(session.created_at.millis())
             .bind(session.last_seen_at.millis())
+            .bind(session.authenticated_at.millis())
             .bind(session.expires_at.millis())
         )?;
         tx.audit(audit);
@@ -164,6 +167,29 @@ impl Storage {
             .bind(hash.0.as_slice())
         )
         .map(drop)
+    }
+
+    /// Notes that the person of a login showed again that it is they; false when there is no such login.
+    pub async fn refresh_browser_session(
+        &self,
+        hash: TokenHash,
+        now: Timestamp,
+        audit: NewAuditEvent,
+    ) -> Result<bool, StorageError> {
+        let mut tx = self.begin("note a fresh login").await?;
+        let noted = tx!(
+            tx,
+            execute,
+            sqlx::query("UPDATE browser_sessions SET authenticated_at = $1 WHERE hash = $2")
+                .bind(now.millis())
+                .bind(hash.0.as_slice())
+        )?;
+        if noted == 0 {
+            return Ok(false);
+        }
+        tx.audit(audit);
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Signs out; false (and no audit event) when there was no such login.

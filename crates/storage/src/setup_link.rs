@@ -8,6 +8,7 @@ use doorward_domain::{SetupLink, Timestamp, TokenHash};
 #[derive(sqlx::FromRow)]
 struct SetupLinkRow {
     user_id: Option<String>,
+    removes_second_factor: bool,
     created_at: i64,
     expires_at: i64,
 }
@@ -18,6 +19,7 @@ impl SetupLinkRow {
         Ok(SetupLink {
             hash,
             user_id: row.parse_optional("user_id", self.user_id.as_deref())?,
+            removes_second_factor: self.removes_second_factor,
             created_at: Timestamp::from_millis(self.created_at),
             expires_at: Timestamp::from_millis(self.expires_at),
         })
@@ -34,10 +36,12 @@ impl Storage {
             tx,
             execute,
             sqlx::query(
-                "INSERT INTO setup_links (hash, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)"
+                "INSERT INTO setup_links (hash, user_id, removes_second_factor, created_at, expires_at) \
+                 VALUES ($1, $2, $3, $4, $5)"
             )
             .bind(link.hash.0.as_slice())
             .bind(link.user_id.map(|id| id.to_string()))
+            .bind(link.removes_second_factor)
             .bind(link.created_at.millis())
             .bind(link.expires_at.millis())
         )?;
@@ -51,7 +55,7 @@ impl Storage {
             "read a setup link",
             fetch_optional,
             sqlx::query_as::<_, SetupLinkRow>(
-                "SELECT user_id, created_at, expires_at FROM setup_links WHERE hash = $1"
+                "SELECT user_id, removes_second_factor, created_at, expires_at FROM setup_links WHERE hash = $1"
             )
             .bind(hash.0.as_slice())
         )?;
@@ -70,7 +74,7 @@ impl Storage {
             fetch_optional,
             sqlx::query_as::<_, SetupLinkRow>(
                 "DELETE FROM setup_links WHERE hash = $1 AND expires_at > $2 \
-                 RETURNING user_id, created_at, expires_at"
+                 RETURNING user_id, removes_second_factor, created_at, expires_at"
             )
             .bind(hash.0.as_slice())
             .bind(now.millis())

@@ -6,14 +6,16 @@ use crate::ended_grant::{End, GrantsOf, end_grants};
 use crate::error::StorageError;
 use crate::grant_status::Settled;
 use crate::orphan::settle_orphans;
+use crate::role::{custom, is_there};
 use crate::row::{RowName, text, word};
 use crate::session::end_sessions_of;
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use doorward_domain::user::PasswordHash;
 use doorward_domain::{
-    Change, EndCause, NewAuditEvent, Page, PageRequest, Timestamp, User, UserId, UserState,
+    Change, EndCause, NewAuditEvent, Page, PageRequest, Role, Timestamp, User, UserId, UserState,
 };
+use std::sync::Arc;
 
 /// What became of an insert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +39,9 @@ pub enum Updated {
 
 macro_rules! columns {
     () => {
-        "id, email, name, role, state, password_hash, created_at, updated_at, version"
+        "id, email, name, role, (SELECT permissions FROM roles WHERE roles.name = users.role) AS permissions, state, password_hash, EXISTS (SELECT 1 FROM second_factors WHERE \
+         second_factors.user_id = users.id AND second_factors.confirmed) AS has_second_factor, created_at, \
+         updated_at, version"
     };
 }
 pub(crate) use columns;
@@ -48,8 +52,11 @@ pub(crate) struct UserRow {
     email: String,
     name: String,
     role: String,
+    /// Of a role of the installation's own.
+    permissions: Option<String>,
     state: String,
     password_hash: Option<String>,
+    has_second_factor: bool,
     created_at: i64,
     updated_at: i64,
     version: i64,
@@ -60,15 +67,25 @@ impl UserRow {
         let row = RowName { table: "users", id: &self.id };
         Ok(User {
             id: row.parse("id", &self.id)?,
-            role: row.word("role", &self.role)?,
+            role: role(row, &self.role, self.permissions.as_deref())?,
             state: row.word("state", &self.state)?,
             email: self.email,
             name: self.name,
             password_hash: self.password_hash.map(PasswordHash),
+            has_second_factor: self.has_second_factor,
             created_at: Timestamp::from_millis(self.created_at),
             updated_at: Timestamp::from_millis(self.updated_at),
             version: self.version,
         })
+    }
+}
+
+/// A built-in role by its name, or one of the installation's own with what it may.
+fn role(row: RowName<'_>, name: &str, permissions: Option<&str>) -> Result<Role, StorageError> {
+    match (Role::built_in(name), permissions) {
+        (Some(role), _) => Ok(role),
+        (None, Some(permissions)) => Ok(Role::Custom(Arc::new(custom(name, permissions)?))),
+        (None, None) => Err(row.corrupt("role", "there is no such role")),
     }
 }
 
@@ -166,6 +183,9 @@ impl Storage {
     /// meanwhile counts as a version mismatch: look again and say who has it.
     pub async fn update_user(&self, user: &User, audit: NewAuditEvent) -> Result<Updated, StorageError> {
         let mut tx = self.begin("change a person").await?;
+        if !is_there(&mut tx, &user.role).await? {
+            return Ok(Updated::VersionMismatch);
+        }
         let changed = tx!(
             tx,
             execute,
@@ -177,7 +197,7 @@ impl Storage {
             .bind(text(&user.email).to_lowercase())
             .bind(text(&user.name))
             .bind(text(&user.name).to_lowercase())
-            .bind(word(user.role))
+            .bind(text(user.role.as_str()))
             .bind(word(user.state))
             .bind(user.password_hash.as_ref().map(|hash| hash.0.as_str()))
             .bind(user.updated_at.millis())
@@ -244,6 +264,9 @@ pub(crate) async fn lock(tx: &mut Tx, id: UserId) -> Result<Option<LockedUser>, 
 }
 
 async fn insert(tx: &mut Tx, user: &User) -> Result<bool, StorageError> {
+    if !is_there(tx, &user.role).await? {
+        return Ok(false);
+    }
     let inserted = tx!(
         tx,
         execute,
@@ -257,7 +280,7 @@ async fn insert(tx: &mut Tx, user: &User) -> Result<bool, StorageError> {
         .bind(text(&user.email).to_lowercase())
         .bind(text(&user.name))
         .bind(text(&user.name).to_lowercase())
-        .bind(word(user.role))
+        .bind(text(user.role.as_str()))
         .bind(word(user.state))
         .bind(user.password_hash.as_ref().map(|hash| hash.0.as_str()))
         .bind(user.created_at.millis())

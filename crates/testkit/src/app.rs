@@ -4,7 +4,7 @@
 use crate::client::Client;
 use crate::postgres::TestPostgres;
 use doorward_broker::{
-    AuthorizationInput, Caller, Edit, GatewayInput, NewApiToken, NewPerson, NewUser, OAuthInput,
+    AuthorizationInput, Caller, Edit, GatewayInput, NewApiToken, NewPerson, NewUser, OAuthInput, SignIn,
 };
 use doorward_demo::{AuthorizationServerOptions, Demo};
 use doorward_domain::{
@@ -179,10 +179,10 @@ impl TestApp {
     /// A browser in which a person has signed in: it keeps cookies and follows no redirect.
     pub async fn browser(&self, person: &Person) -> Client {
         let broker = self.app.broker();
-        let login = broker
-            .log_in(&person.email, &Password::new(PASSWORD), None)
-            .await
-            .expect("the password is right");
+        let signed_in = broker.log_in(&person.email, &Password::new(PASSWORD), None).await;
+        let SignIn::Done(login) = signed_in.expect("the password is right") else {
+            panic!("a code is asked for: sign in over HTTP")
+        };
         let cookie = format!("doorward-session={}", login.session.expose_secret());
         self.anonymous().with_session(&cookie).await
     }

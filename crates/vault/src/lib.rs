@@ -12,6 +12,7 @@ mod signature;
 mod state;
 mod subkeys;
 pub mod token;
+pub mod totp;
 pub mod vault;
 mod webhook;
 
@@ -21,5 +22,6 @@ pub use place::Place;
 pub use ring_file::{RingFile, RingFileError};
 pub use signature::{Signature, is_signed_by};
 pub use token::{NewApiToken, checksum_fits, hash_token, new_api_token};
+pub use totp::{new_recovery_code, new_totp_secret, recovery_code_hash, totp_code, totp_step, totp_uri};
 pub use vault::{OpenError, Vault};
 pub use webhook::{WebhookSecret, WebhookSecretError};

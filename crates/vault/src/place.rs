@@ -1,7 +1,7 @@
 //! Where sealed values live. A place is associated data: a value copied to another row, column or
 //! table does not open. This file lists every sealed column there is; rotation walks that list.
 
-use doorward_domain::{AuthorizationRequestId, ClientRegistrationId, GatewayId, GrantId};
+use doorward_domain::{AuthorizationRequestId, ClientRegistrationId, GatewayId, GrantId, UserId};
 
 /// `table/column/row id` of one sealed value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ impl Place {
     /// Table and column of every sealed value in the database. Those of the two outboxes
     /// (`provider_revocations`, `registration_removals`) hold bytes that keep the place they were sealed for: their
     /// grant's tokens, their registration's secret and handle.
-    pub const ALL_COLUMNS: [(&'static str, &'static str); 11] = [
+    pub const ALL_COLUMNS: [(&'static str, &'static str); 12] = [
         ("grants", "access_token"),
         ("grants", "refresh_token"),
         ("client_registrations", "client_secret"),
@@ -23,6 +23,7 @@ impl Place {
         ("client_registrations", "dpop_key"),
         ("gateways", "static_header"),
         ("authorization_requests", "pkce_verifier"),
+        ("second_factors", "secret"),
         ("provider_revocations", "access_token"),
         ("provider_revocations", "refresh_token"),
         ("provider_revocations", "client_secret"),
@@ -68,6 +69,11 @@ impl Place {
         Self::new("authorization_requests", "pkce_verifier", &id)
     }
 
+    /// What a person's authenticator app and we share.
+    pub fn totp_secret(id: UserId) -> Self {
+        Self::new("second_factors", "secret", &id)
+    }
+
     /// The place for which the value in a listed column was sealed; none for a column that is not listed. `row`
     /// is the id of the row it was first sealed in, which for an outbox is its home's.
     pub fn of_row(table: &str, column: &str, row: &str) -> Option<Self> {
@@ -110,12 +116,13 @@ mod tests {
             Place::dpop_key(id.into()),
             Place::static_header(id.into()),
             Place::pkce_verifier(id.into()),
+            Place::totp_secret(id.into()),
         ];
         // What waits in the outbox is sealed as it was in its first place: a grant's tokens, a registration's secret.
-        assert_eq!(places.each_ref().map(Place::column), Place::ALL_COLUMNS[..7]);
+        assert_eq!(places.each_ref().map(Place::column), Place::ALL_COLUMNS[..8]);
         assert_eq!(places[0].to_string(), format!("grants/access_token/{id}"));
         let of_row = |(table, column)| Place::of_row(table, column, &id.to_string());
-        let homes = [0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3].map(|home: usize| Some(places[home].clone()));
+        let homes = [0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3].map(|home: usize| Some(places[home].clone()));
         assert_eq!(Place::ALL_COLUMNS.map(of_row), homes);
         assert_eq!(of_row(("users", "email")), None);
     }

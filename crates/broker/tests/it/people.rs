@@ -1,6 +1,6 @@
 //! People, their sessions and their API tokens.
 
-use crate::world::{PASSWORD, World, sign_in};
+use crate::world::{PASSWORD, World, done, sign_in};
 use doorward_broker::{BrokerError, NewApiToken, NewPerson, NewUser, UserEdit};
 use doorward_domain::{
     Audience, PageRequest, Password, Permission, ProviderEnd, Role, SessionToken, UserState,
@@ -61,7 +61,8 @@ async fn wrong_passwords_and_unknown_people_look_the_same_and_slow_down() {
 async fn a_session_ends_by_logout_idleness_age_and_disabling() {
     let world = World::start().await;
     let log_in = async || {
-        world.broker.log_in("Alice@Example.com", &Password::new(PASSWORD), None).await.unwrap().session
+        let signed_in = world.broker.log_in("Alice@Example.com", &Password::new(PASSWORD), None).await;
+        done(signed_in.unwrap()).session
     };
     let alive = async |session: &SessionToken| world.broker.caller_by_session(session, None).await.unwrap();
     let first = log_in().await;
@@ -90,18 +91,18 @@ async fn a_reset_link_ends_sessions_and_tokens_and_works_once() {
     let world = World::start().await;
     let made = world.broker.create_api_token(&world.alice, new_token(Audience::Mcp)).await.unwrap();
     assert!(world.broker.caller_by_api_token(&made.plain, None).await.unwrap().is_some());
-    let link = world.broker.create_reset_link(&world.admin, world.alice.user.id).await.unwrap();
+    let link = world.broker.create_reset_link(&world.admin, world.alice.user.id, false).await.unwrap();
     let token = token_of(&link);
     let short = world.broker.complete_reset(&token, Password::new("short"), None).await;
     assert!(matches!(short.unwrap_err(), BrokerError::Invalid { .. }));
     let new = Password::new("a new long password");
-    let login = world.broker.complete_reset(&token, new.clone(), None).await.unwrap();
+    let login = done(world.broker.complete_reset(&token, new.clone(), None).await.unwrap());
     assert!(world.broker.caller_by_session(&login.session, None).await.unwrap().is_some());
     assert!(world.broker.caller_by_api_token(&made.plain, None).await.unwrap().is_none());
     assert!(world.broker.complete_reset(&token, new.clone(), None).await.is_err());
     assert!(world.broker.log_in("alice@example.com", &Password::new(PASSWORD), None).await.is_err());
     assert!(world.broker.log_in("alice@example.com", &new, None).await.is_ok());
-    assert!(world.broker.create_reset_link(&world.alice, world.admin.user.id).await.is_err());
+    assert!(world.broker.create_reset_link(&world.alice, world.admin.user.id, false).await.is_err());
 }
 
 #[tokio::test]

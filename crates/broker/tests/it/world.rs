@@ -9,7 +9,7 @@ use doorward_demo::{AuthorizationServerOptions, Demo};
 use doorward_domain::{
     AccessToken, Actor, AuditEvent, AuthorizationCode, ClientSecret, Clock, Entropy, Gateway, GatewayId,
     GatewayState, Grant, GrantId, GrantOwner, GrantState, NewAuditEvent, PageRequest, Password, Policy,
-    RefreshToken, Role, SealedTokenSet, StateToken, Timestamp,
+    RefreshToken, Role, SealedTokenSet, SessionPolicy, StateToken, Timestamp,
 };
 use doorward_oauth::{OAuthClient, ProviderTemplates};
 use doorward_outbound::{EgressPolicy, Outbound};
@@ -338,10 +338,15 @@ pub fn parts_of(
         templates,
         clock: clock.clone(),
         entropy: Entropy,
-        policy: policy_of_use,
+        policy: Policy { sessions: lasting(), ..policy_of_use },
         public_url: "http://localhost:4444".parse().unwrap(),
         client_metadata_url: None,
     }
+}
+
+/// Logins that stay fresh however far a test moves the clock: what wants a fresh one is tried elsewhere.
+fn lasting() -> SessionPolicy {
+    SessionPolicy { fresh_login: Duration::from_secs(100 * 365 * 86_400), ..SessionPolicy::default() }
 }
 
 /// The metrics of this process. Each test is one.
@@ -349,8 +354,16 @@ pub fn metrics() -> PrometheusHandle {
     PrometheusBuilder::new().install_recorder().unwrap()
 }
 
+/// The login of somebody without a second factor.
+pub fn done(signed_in: doorward_broker::SignIn) -> doorward_broker::Login {
+    match signed_in {
+        doorward_broker::SignIn::Done(login) => login,
+        doorward_broker::SignIn::CodeNeeded(_) => panic!("a code is asked for"),
+    }
+}
+
 pub async fn sign_in(broker: &Broker, email: &str) -> Caller {
-    let login = broker.log_in(email, &Password::new(PASSWORD), Some("127.0.0.1".into())).await.unwrap();
+    let login = done(broker.log_in(email, &Password::new(PASSWORD), Some("127.0.0.1".into())).await.unwrap());
     broker.caller_by_session(&login.session, Some("127.0.0.1".into())).await.unwrap().unwrap()
 }
 

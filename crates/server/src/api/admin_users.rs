@@ -2,7 +2,7 @@
 
 use super::Problem;
 use super::error::ApiError;
-use super::views::{Listed, RoleName, UserStateName, UserView};
+use super::views::{Listed, UserStateName, UserView};
 use crate::extract::{AdminCaller, Id, IfMatch, JsonBody, NoQuery, PageQuery, QueryOf, etag};
 use crate::state::AppState;
 use axum::Json;
@@ -11,7 +11,7 @@ use doorward_broker::{NewUser, UserEdit};
 use doorward_domain::{Password, Role, User, UserId, UserState};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// A person to be created.
 #[derive(Deserialize, ToSchema)]
@@ -21,16 +21,16 @@ pub(crate) struct NewUserBody {
     /// The e-mail address, where it is left out.
     #[serde(default)]
     name: String,
+    /// A built-in one, or the name of one in `/admin/roles`.
     #[serde(default = "an_ordinary_user")]
-    #[schema(value_type = Option<RoleName>, default = "user")]
-    role: Role,
+    role: String,
     /// Leave it out and send the person a reset link instead.
     #[schema(write_only)]
     password: Option<String>,
 }
 
-fn an_ordinary_user() -> Role {
-    Role::User
+fn an_ordinary_user() -> String {
+    Role::User.as_str().to_owned()
 }
 
 /// An edit of a person: what is left out stays.
@@ -39,10 +39,21 @@ fn an_ordinary_user() -> Role {
 pub(crate) struct UserEditBody {
     email: Option<String>,
     name: Option<String>,
-    #[schema(value_type = Option<RoleName>)]
-    role: Option<Role>,
+    /// A built-in one, or the name of one in `/admin/roles`. You give what you hold yourself, and no more.
+    role: Option<String>,
     #[schema(value_type = Option<UserStateName>)]
     state: Option<UserState>,
+}
+
+/// What a reset link is to do.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ResetLinkQuery {
+    /// For who has lost both their app and their recovery codes: it goes with the old password.
+    #[serde(default)]
+    #[param(default = false)]
+    remove_second_factor: bool,
 }
 
 /// A one-time link.
@@ -80,7 +91,8 @@ pub(crate) async fn create(
     JsonBody(body): JsonBody<NewUserBody>,
 ) -> Result<(StatusCode, Tagged), ApiError> {
     let password = body.password.map(Password::new);
-    let new = NewUser { email: body.email, name: body.name, role: body.role, password };
+    let role = state.broker.role_named(&caller, &body.role).await?;
+    let new = NewUser { email: body.email, name: body.name, role, password };
     let user = state.broker.create_user(&caller, new).await?;
     Ok((StatusCode::CREATED, tagged(user)))
 }
@@ -109,7 +121,11 @@ pub(crate) async fn update(
     IfMatch(version): IfMatch,
     JsonBody(body): JsonBody<UserEditBody>,
 ) -> Result<Tagged, ApiError> {
-    let edit = UserEdit { email: body.email, name: body.name, role: body.role, state: body.state };
+    let role = match &body.role {
+        Some(name) => Some(state.broker.role_named(&caller, name).await?),
+        None => None,
+    };
+    let edit = UserEdit { email: body.email, name: body.name, role, state: body.state };
     Ok(tagged(state.broker.update_user(&caller, id, version, edit).await?))
 }
 
@@ -127,14 +143,16 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Makes a link by which one person sets a new password.
-#[utoipa::path(post, path = "/admin/users/{id}/reset-link", tag = "administration", params(("id" = String, Path, format = "uuid")),
+/// Makes a link by which one person sets a new password. A second factor stays, unless the link is to remove it too.
+#[utoipa::path(post, path = "/admin/users/{id}/reset-link", tag = "administration",
+    params(("id" = String, Path, format = "uuid"), ResetLinkQuery),
     responses((status = 201, body = ResetLinkView), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn reset_link(
     State(state): State<AppState>,
     AdminCaller(caller): AdminCaller,
     Id(id): Id<UserId>,
+    QueryOf(query): QueryOf<ResetLinkQuery>,
 ) -> Result<(StatusCode, Json<ResetLinkView>), ApiError> {
-    let url = state.broker.create_reset_link(&caller, id).await?.into();
+    let url = state.broker.create_reset_link(&caller, id, query.remove_second_factor).await?.into();
     Ok((StatusCode::CREATED, Json(ResetLinkView { url })))
 }

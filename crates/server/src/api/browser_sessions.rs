@@ -24,7 +24,13 @@ pub(crate) struct BrowserSessionView {
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     last_seen_at: Timestamp,
-    /// At the latest; without a request it ends after a day.
+    /// When the person last showed a password or a code.
+    #[schema(value_type = String, format = DateTime)]
+    authenticated_at: Timestamp,
+    /// It ends then, if no request comes before.
+    #[schema(value_type = String, format = DateTime)]
+    ends_unused_at: Timestamp,
+    /// It ends then at the latest, however much it is used.
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
     /// It is the session that asks.
@@ -33,13 +39,15 @@ pub(crate) struct BrowserSessionView {
 
 impl From<SignedIn> for BrowserSessionView {
     fn from(signed_in: SignedIn) -> Self {
-        let SignedIn { session, here } = signed_in;
+        let SignedIn { session, here, ends_unused_at, ends_at_the_latest } = signed_in;
         Self {
             id: session.id,
             address: session.address,
             created_at: session.created_at,
             last_seen_at: session.last_seen_at,
-            expires_at: session.expires_at,
+            authenticated_at: session.authenticated_at,
+            ends_unused_at,
+            expires_at: ends_at_the_latest,
             current: here,
         }
     }

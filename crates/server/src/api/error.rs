@@ -164,6 +164,9 @@ fn problem_of(error: ApiError) -> Problem {
     }
 }
 
+/// The type of the one refusal that a person at a browser can lift themselves (RFC 9457 §3.1.1: a name, no page).
+const FRESH_LOGIN: &str = "urn:doorward:problem:fresh-login";
+
 const OURS: &str = "something went wrong here; the log says what, under this answer's x-request-id";
 
 fn of_broker(error: BrokerError) -> Problem {
@@ -171,7 +174,12 @@ fn of_broker(error: BrokerError) -> Problem {
         BrokerError::Invalid { field, problem } => Problem::on(StatusCode::BAD_REQUEST, field, &problem),
         BrokerError::Conflict { field, problem } => Problem::on(StatusCode::CONFLICT, field, &problem),
         BrokerError::NotFound { .. } => Problem::new(StatusCode::NOT_FOUND, error.to_string()),
-        BrokerError::Forbidden { .. } => Problem::new(StatusCode::FORBIDDEN, error.to_string()),
+        BrokerError::Forbidden { .. } | BrokerError::AdministratorsOnly => {
+            Problem::new(StatusCode::FORBIDDEN, error.to_string())
+        }
+        BrokerError::FreshLoginNeeded => {
+            Problem { kind: FRESH_LOGIN, ..Problem::new(StatusCode::FORBIDDEN, error.to_string()) }
+        }
         BrokerError::VersionMismatch => Problem::new(StatusCode::PRECONDITION_FAILED, error.to_string()),
         BrokerError::Throttled { retry_after } => Problem {
             retry_after: Some(retry_after),
@@ -261,6 +269,8 @@ mod tests {
         assert_eq!(broker(BrokerError::Conflict { field, problem }), 409);
         assert_eq!(broker(BrokerError::Forbidden { need: Permission::ReadAudit }), 403);
         assert_eq!(broker(BrokerError::VersionMismatch), 412);
+        let stale = problem_of(ApiError::Broker(BrokerError::FreshLoginNeeded));
+        assert_eq!((stale.status, stale.kind), (403, FRESH_LOGIN));
         assert_eq!(broker(BrokerError::Throttled { retry_after: Duration::from_secs(3) }), 429);
         assert_eq!(broker(BrokerError::Storage(StorageError::Locked { what: "write" })), 503);
         assert_eq!(broker(BrokerError::Storage(StorageError::BadCursor)), 400);

@@ -6,7 +6,7 @@ use crate::extract::OwnCaller;
 use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
-use doorward_domain::{Permission, Role, UserId};
+use doorward_domain::{Permission, UserId};
 use http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,10 +18,10 @@ pub(crate) struct Me {
     id: UserId,
     email: String,
     name: String,
-    #[schema(value_type = super::views::RoleName)]
-    role: Role,
+    /// A built-in one, or the name of one in `/admin/roles`.
+    role: String,
     #[schema(value_type = Vec<String>)]
-    permissions: &'static [Permission],
+    permissions: Vec<Permission>,
     /// The API token's audience; none for a browser session.
     audience: Option<&'static str>,
     /// What unsafe methods need as `X-CSRF-Token`; for browser sessions only.
@@ -43,8 +43,8 @@ pub(crate) async fn me(
         id: caller.user.id,
         email: caller.user.email.clone(),
         name: caller.user.name.clone(),
-        role: caller.user.role,
-        permissions: caller.user.role.permissions(),
+        role: caller.user.role.as_str().to_owned(),
+        permissions: caller.user.role.permissions().to_vec(),
         audience,
         csrf_token: session.map(csrf::token),
     })

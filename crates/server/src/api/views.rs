@@ -2,7 +2,7 @@
 
 use doorward_domain::{
     ApiToken, ApiTokenId, Audience, AuditEvent, AuditEventId, AuditHash, GatewayId, Group, GroupId, Page,
-    Role, Timestamp, User, UserId, UserState,
+    Timestamp, User, UserId, UserState,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -21,17 +21,6 @@ impl<T> Listed<T> {
         let page = page.map(each);
         Self { items: page.items, next_cursor: page.next_cursor }
     }
-}
-
-/// How the document spells a role.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "stands for the domain's Role in the OpenAPI document, which knows no OpenAPI")]
-pub(crate) enum RoleName {
-    Administrator,
-    Operator,
-    Auditor,
-    User,
 }
 
 /// How the document spells the state of a person.
@@ -67,12 +56,14 @@ pub(crate) struct UserView {
     id: UserId,
     email: String,
     name: String,
-    #[schema(value_type = RoleName)]
-    role: Role,
+    /// A built-in one, or the name of one in `/admin/roles`.
+    role: String,
     #[schema(value_type = UserStateName)]
     state: UserState,
     /// Whether the person can sign in with a password.
     has_password: bool,
+    /// Whether their sign-in asks for a code, too.
+    has_second_factor: bool,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -86,9 +77,10 @@ impl From<User> for UserView {
             id: user.id,
             email: user.email,
             name: user.name,
-            role: user.role,
+            role: user.role.as_str().to_owned(),
             state: user.state,
             has_password: user.password_hash.is_some(),
+            has_second_factor: user.has_second_factor,
             created_at: user.created_at,
             updated_at: user.updated_at,
             version: user.version,

@@ -24,6 +24,9 @@ pub(crate) enum AdminCommand {
     ResetPassword {
         #[arg(long)]
         email: String,
+        /// Whoever opens the link loses their second factor, too: for who has neither app nor recovery codes
+        #[arg(long)]
+        remove_second_factor: bool,
     },
     /// Print a one-time link by which its bearer becomes the first administrator
     SetupLink,
@@ -38,9 +41,9 @@ pub(super) async fn perform(
 ) -> Result<(), CommandError> {
     match command {
         AdminCommand::Create { email, name } => create(app, email, name, input, out).await,
-        AdminCommand::ResetPassword { email } => {
+        AdminCommand::ResetPassword { email, remove_second_factor } => {
             let person = person(app, &email).await?.user.id;
-            let link = app.broker().create_reset_link(&operator(), person).await?;
+            let link = app.broker().create_reset_link(&operator(), person, remove_second_factor).await?;
             Ok(out.say(link.as_str())?)
         }
         AdminCommand::SetupLink if app.broker().setup_needed().await? => {
@@ -86,6 +89,7 @@ pub(super) fn operator() -> Caller {
         role: Role::Administrator,
         state: UserState::Active,
         password_hash: None,
+        has_second_factor: false,
         created_at: start,
         updated_at: start,
         version: 0,

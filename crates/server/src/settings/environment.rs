@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 const PREFIX: &str = "DOORWARD_";
 
 /// What begins with our prefix and is a setting.
-const KNOWN: [&str; 26] = [
+const KNOWN: [&str; 29] = [
     "DOORWARD_ADMIN_EMAIL",
     "DOORWARD_ADMIN_PASSWORD",
     "DOORWARD_ADMIN_PASSWORD_FILE",
@@ -18,6 +18,7 @@ const KNOWN: [&str; 26] = [
     "DOORWARD_CA_FILE",
     "DOORWARD_CLIENT_METADATA_URL",
     "DOORWARD_DATA_DIR",
+    "DOORWARD_FRESH_LOGIN_MINUTES",
     "DOORWARD_KEY_RING",
     "DOORWARD_KEY_RING_FILE",
     "DOORWARD_LISTEN",
@@ -28,6 +29,8 @@ const KNOWN: [&str; 26] = [
     "DOORWARD_OUTBOUND_PROXY_FILE",
     "DOORWARD_PROVIDERS_DIR",
     "DOORWARD_PUBLIC_URL",
+    "DOORWARD_SESSION_IDLE_HOURS",
+    "DOORWARD_SESSION_LIFETIME_HOURS",
     "DOORWARD_TLS_CERT_FILE",
     "DOORWARD_TLS_KEY_FILE",
     "DOORWARD_TRUSTED_PROXIES",

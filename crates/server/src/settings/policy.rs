@@ -3,9 +3,10 @@
 use super::SettingError;
 use super::parse::{switch, whole};
 use clap::Args;
-use doorward_domain::{CleanupPolicy, DepositPolicy, Policy};
+use doorward_domain::{CleanupPolicy, DepositPolicy, Policy, SessionPolicy};
 use std::time::Duration;
 
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -14,6 +15,9 @@ const DAYS_MAX: u32 = 3_650;
 
 /// A month: beyond it "soon" means nothing, and a cleanup that rarely runs is one that does not.
 const HOURS_MAX: u32 = 720;
+
+/// A day: beyond it a login is not fresh in any sense.
+const MINUTES_MAX: u32 = 1_440;
 
 /// Retention settings as text.
 #[derive(Debug, Clone, Default, Args)]
@@ -45,6 +49,15 @@ pub struct RawPolicy {
     /// Whether tokens obtained elsewhere may be stored for people: ask waits for their acceptance [default: off]
     #[arg(long, global = true, env = "OAUTH_TOKEN_DEPOSIT", value_name = "OFF|ASK|TRUST")]
     pub oauth_token_deposit: Option<String>,
+    /// Hours without a request after which a browser session ends [default: 24]
+    #[arg(long, global = true, env = "DOORWARD_SESSION_IDLE_HOURS", value_name = "HOURS")]
+    pub session_idle_hours: Option<String>,
+    /// Hours after the login at which a browser session ends, whatever happens [default: 168]
+    #[arg(long, global = true, env = "DOORWARD_SESSION_LIFETIME_HOURS", value_name = "HOURS")]
+    pub session_lifetime_hours: Option<String>,
+    /// Minutes for which a login counts as fresh, for what a browser that was left alone must not do [default: 10]
+    #[arg(long, global = true, env = "DOORWARD_FRESH_LOGIN_MINUTES", value_name = "MINUTES")]
+    pub fresh_login_minutes: Option<String>,
 }
 
 impl RawPolicy {
@@ -54,6 +67,9 @@ impl RawPolicy {
             |name, text: &Option<String>| Ok(whole(name, text.as_deref(), DAYS_MAX)?.map(|days| days * DAY));
         let hours = |name, text: &Option<String>| {
             Ok(whole(name, text.as_deref(), HOURS_MAX)?.map(|hours| hours * HOUR))
+        };
+        let minutes = |name, text: &Option<String>| {
+            Ok(whole(name, text.as_deref(), MINUTES_MAX)?.map(|minutes| minutes * MINUTE))
         };
         let cleanup = CleanupPolicy {
             enabled: switch("OAUTH_CLEANUP_ENABLED", self.oauth_cleanup_enabled.as_deref())?.unwrap_or(true),
@@ -77,6 +93,14 @@ impl RawPolicy {
             audit_retention: days("AUDIT_RETENTION_DAYS", &self.audit_retention_days)?
                 .unwrap_or(defaults.audit_retention),
             deposit: deposit(self.oauth_token_deposit.as_deref().unwrap_or_default())?,
+            sessions: SessionPolicy {
+                idle: hours("DOORWARD_SESSION_IDLE_HOURS", &self.session_idle_hours)?
+                    .unwrap_or(defaults.sessions.idle),
+                lifetime: hours("DOORWARD_SESSION_LIFETIME_HOURS", &self.session_lifetime_hours)?
+                    .unwrap_or(defaults.sessions.lifetime),
+                fresh_login: minutes("DOORWARD_FRESH_LOGIN_MINUTES", &self.fresh_login_minutes)?
+                    .unwrap_or(defaults.sessions.fresh_login),
+            },
         })
     }
 }
@@ -131,6 +155,16 @@ mod tests {
             let told = of(bad, "true").unwrap_err().to_string();
             assert!(told.starts_with("OAUTH_TOKEN_RETENTION_DAYS: "), "{told}");
         }
+        let sessions = RawPolicy {
+            session_idle_hours: Some("1".into()),
+            session_lifetime_hours: Some("8".into()),
+            fresh_login_minutes: Some("5".into()),
+            ..RawPolicy::default()
+        };
+        let limits = SessionPolicy { idle: HOUR, lifetime: 8 * HOUR, fresh_login: 5 * MINUTE };
+        assert_eq!(sessions.check().unwrap().sessions, limits);
+        let never = RawPolicy { fresh_login_minutes: Some("0".into()), ..RawPolicy::default() };
+        assert!(never.check().unwrap_err().to_string().starts_with("DOORWARD_FRESH_LOGIN_MINUTES: "));
         assert!(of("1", "maybe").unwrap_err().to_string().starts_with("OAUTH_CLEANUP_ENABLED: "));
     }
 }

@@ -44,6 +44,7 @@ pub(super) fn sentence_of(event: &AuditEvent) -> String {
         "user.delete" => named("Deleted a person", "email"),
         "catalog.change" | "catalog.agree" => named(plain(&event.action), "slug"),
         "server.create" | "server.update" | "server.delete" => named(plain(&event.action), "slug"),
+        "role.create" | "role.update" | "role.delete" => named(plain(&event.action), "name"),
         "group.create" | "group.update" | "group.delete" | "group.join" | "group.leave" => {
             named(plain(&event.action), "name")
         }
@@ -98,6 +99,16 @@ pub(super) fn plain(action: &str) -> &str {
         "login" => "Signed in",
         "logout" => "Signed out",
         "login.refused" => "A sign-in was refused",
+        "login.again" => "Showed again that it was they",
+        "login.code_refused" => "A code was refused",
+        "role.create" => "Made a role",
+        "role.update" => "Changed a role",
+        "role.delete" => "Deleted a role",
+        "second_factor.begin" => "Began to set up a second step",
+        "second_factor.set_up" => "Set up a second step",
+        "second_factor.new_recovery_codes" => "Made new recovery codes",
+        "second_factor.recovery_code_used" => "Signed in with a recovery code",
+        "second_factor.remove" => "Removed a second step",
         "session.end" => "Ended a browser session",
         "server.create" => "Made a virtual server",
         "server.update" => "Changed a virtual server",

@@ -6,12 +6,14 @@ use crate::state::AppState;
 use crate::ui::form::sentence;
 use crate::ui::page;
 use crate::ui::parts::Icon;
+use crate::ui::sign_in_again;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use doorward_broker::BrokerError;
 use doorward_storage::StorageError;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use std::borrow::Cow;
 
 /// An error page to be: it travels in the response's extensions until the layer renders it.
@@ -49,6 +51,15 @@ impl PageError {
         retry_after: None,
     };
 
+    /// It wants a fresh login: the layer asks for one.
+    const STALE: Self = Self {
+        status: StatusCode::FORBIDDEN,
+        title: "Is it still you?",
+        text: Cow::Borrowed("This needs a fresh login."),
+        next: (sign_in_again::PATH, "Sign in again"),
+        retry_after: None,
+    };
+
     const FORGED: Self = Self {
         status: StatusCode::FORBIDDEN,
         title: "This form could not be trusted",
@@ -67,7 +78,9 @@ impl PageError {
                 StatusCode::BAD_REQUEST
             }
             BrokerError::NotFound { .. } => StatusCode::NOT_FOUND,
-            BrokerError::Forbidden { .. } => StatusCode::FORBIDDEN,
+            BrokerError::Forbidden { .. }
+            | BrokerError::AdministratorsOnly
+            | BrokerError::FreshLoginNeeded => StatusCode::FORBIDDEN,
             BrokerError::Conflict { .. } => StatusCode::CONFLICT,
             BrokerError::VersionMismatch => StatusCode::PRECONDITION_FAILED,
             BrokerError::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -90,11 +103,15 @@ impl From<BrokerError> for PageError {
         let status = Self::status_of(&error);
         match &error {
             BrokerError::NotFound { .. } => Self::NOT_FOUND,
+            BrokerError::FreshLoginNeeded => Self::STALE,
             BrokerError::Forbidden { .. } => Self::refused(
                 status,
                 "This is for administrators",
                 "Your account may not open this page. Ask an administrator if you need it.",
             ),
+            BrokerError::AdministratorsOnly => {
+                Self::refused(status, "This is for administrators", &error.to_string())
+            }
             BrokerError::Invalid { problem, .. } | BrokerError::Conflict { problem, .. } => {
                 Self::refused(status, "That did not work", problem)
             }
@@ -160,9 +177,23 @@ impl IntoResponse for PageRejection {
     }
 }
 
-/// Renders the error pages that handlers left in the extensions.
-pub(super) async fn render(State(state): State<AppState>, mut response: Response) -> Response {
+/// Renders the error pages that handlers left in the extensions. Who only lacks a fresh login is asked for one, and
+/// comes back: to the page, or after a form to the page that it stood on.
+pub(super) async fn render(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD);
+    let uri = request.uri().clone();
+    let mut response = next.run(request).await;
     let Some(error) = response.extensions_mut().remove::<PageError>() else { return response };
+    if error == PageError::STALE {
+        let whole = uri.path_and_query().map_or("/ui", http::uri::PathAndQuery::as_str);
+        let back = if safe { whole } else { uri.path() };
+        return Redirect::to(&sign_in_again::leading_to(back)).into_response();
+    }
+    rendered(&state, error)
+}
+
+/// An error as a page.
+pub(super) fn rendered(state: &AppState, error: PageError) -> Response {
     let page = ErrorPage::new(state.facts.demo, &error);
     let mut rendered = page::with_status(error.status, &page);
     if let Some(seconds) = error.retry_after {
@@ -213,6 +244,7 @@ mod tests {
         let cases = [
             (BrokerError::Forbidden { need: Permission::ManageUsers }, 403),
             (BrokerError::NotFound { what: "gateway" }, 404),
+            (BrokerError::FreshLoginNeeded, 403),
             (BrokerError::Conflict { field: "slug".into(), problem: "taken".into() }, 409),
             (BrokerError::VersionMismatch, 412),
             (BrokerError::Storage(StorageError::BadCursor), 400),

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use std::convert::Infallible;
 
 /// Fields that are never sent back to the browser.
-const SECRET_FIELDS: [&str; 5] =
-    [csrf::FIELD, "password", "authorization.client_secret", "authorization.value", "token"];
+const SECRET_FIELDS: [&str; 6] =
+    [csrf::FIELD, "password", "code", "authorization.client_secret", "authorization.value", "token"];
 
 /// Name and value pairs, of a form or of a query; a name may come several times.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -90,6 +90,8 @@ pub(super) struct Problem {
 pub(super) struct Form {
     values: Fields,
     problems: Vec<Problem>,
+    /// It lacks nothing but a fresh login, which can be had beside it.
+    pub(super) needs_fresh_login: bool,
     /// What the answer's status is.
     pub(super) status: StatusCode,
 }
@@ -98,7 +100,12 @@ impl Form {
     /// A form that is shown for the first time, with these values.
     pub(super) fn with<N: Into<String>, V: Into<String>>(values: impl IntoIterator<Item = (N, V)>) -> Self {
         let values = values.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Self { values: Fields(values), problems: Vec::new(), status: StatusCode::OK }
+        Self {
+            values: Fields(values),
+            problems: Vec::new(),
+            needs_fresh_login: false,
+            status: StatusCode::OK,
+        }
     }
 
     /// An empty form.
@@ -109,13 +116,21 @@ impl Form {
     /// What was typed, without its secrets.
     pub(super) fn again(typed: &Fields) -> Self {
         let shown = typed.0.iter().filter(|(name, _)| !SECRET_FIELDS.contains(&name.as_str()));
-        Self { values: Fields(shown.cloned().collect()), problems: Vec::new(), status: StatusCode::OK }
+        Self {
+            values: Fields(shown.cloned().collect()),
+            problems: Vec::new(),
+            needs_fresh_login: false,
+            status: StatusCode::OK,
+        }
     }
 
     /// What was typed, and why it was refused. What no form can mend is a page of its own.
     pub(super) fn refused(typed: &Fields, error: BrokerError) -> Result<Self, PageError> {
         let status = PageError::status_of(&error);
         let (field, text) = match error {
+            BrokerError::FreshLoginNeeded => {
+                return Ok(Self { needs_fresh_login: true, status, ..Self::again(typed) });
+            }
             BrokerError::Invalid { field, problem } | BrokerError::Conflict { field, problem } => {
                 (field, problem)
             }

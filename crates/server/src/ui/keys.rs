@@ -124,6 +124,8 @@ pub(super) async fn ask_retire(
     session: SessionCaller,
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
+    session.caller.require(Permission::ManageKeys)?;
+    state.broker.require_fresh_login_to_ask(&session.caller)?;
     let report = state.broker.keys(&session.caller).await?;
     let key = report.keys.iter().find(|key| key.id.0 == id).ok_or(PageError::NOT_FOUND)?;
     Ok(page::page(&Confirm {

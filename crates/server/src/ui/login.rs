@@ -5,13 +5,13 @@ use crate::extract::{CheckedForm, ClientAddress, FormGuard, SessionCaller};
 use crate::state::AppState;
 use crate::ui::error::PageError;
 use crate::ui::form::{Asked, Fields, Form};
+use crate::ui::login_code;
 use crate::ui::page;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use doorward_broker::{BrokerError, Login};
+use doorward_broker::{BrokerError, Login, SignIn};
 use doorward_domain::Password;
-use doorward_domain::session::BROWSER_SESSION_LIFETIME;
 use http::{HeaderValue, header};
 
 /// Where a login leads when nobody says otherwise.
@@ -68,7 +68,10 @@ pub(super) async fn log_in(
 ) -> Result<Response, PageError> {
     let password = Password::new(typed.raw("password"));
     match state.broker.log_in(typed.text("email"), &password, address).await {
-        Ok(login) => {
+        Ok(SignIn::CodeNeeded(step)) => {
+            Ok(login_code::leading_here(&state, &step, local(typed.text("next"))))
+        }
+        Ok(SignIn::Done(login)) => {
             // The cookie is replaced: whatever session it stood for ends with it.
             if let Some(before) = before {
                 state.broker.log_out(&before.caller).await?;
@@ -106,13 +109,14 @@ pub(super) async fn log_out(
 
 /// The answer that carries a fresh session's cookie.
 pub(super) fn signed_in(state: &AppState, login: &Login, to: &str) -> Response {
-    let cookie = state.facts.cookies.set(cookies::SESSION, &login.session, BROWSER_SESSION_LIFETIME);
+    let lifetime = state.broker.policy().sessions.lifetime;
+    let cookie = state.facts.cookies.set(cookies::SESSION, &login.session, lifetime);
     ([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response()
 }
 
 /// A path of ours, or the start page. Browsers read `//host` and `/\host` as another host, and drop tabs
 /// and line breaks on the way.
-fn local(next: &str) -> &str {
+pub(super) fn local(next: &str) -> &str {
     let ours = next.starts_with('/')
         && !next.starts_with("//")
         && !next.chars().any(|c| c == '\\' || c.is_control());

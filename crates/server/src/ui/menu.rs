@@ -40,6 +40,7 @@ const ACCESS: &[Entry] = &[
     Entry::open(Here::ApiTokens, "/ui/tokens", "API tokens"),
     Entry::for_those_who(Permission::ReadUsers, Here::People, "/ui/people", "People"),
     Entry::for_those_who(Permission::ReadUsers, Here::Groups, "/ui/groups", "Groups"),
+    Entry::for_those_who(Permission::ReadUsers, Here::Roles, "/ui/roles", "Roles"),
 ];
 
 const SERVERS: &[Entry] = &[

@@ -14,7 +14,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use doorward_broker::{BulkOrder, BulkPreview};
-use doorward_domain::{BulkKind, Gateway, GrantChoice, ProviderEnd};
+use doorward_domain::{BulkKind, Gateway, GrantChoice, Permission, ProviderEnd};
 use http::StatusCode;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -170,6 +170,8 @@ pub(super) async fn ask(
     if meant.nothing_selected() {
         return Ok(Redirect::to(&format!("{LIST}?note=none-selected")).into_response());
     }
+    session.caller.require(Permission::RevokeGrants)?;
+    state.broker.require_fresh_login_to_ask(&session.caller)?;
     preview(&state, &session, &asked, &meant, Form::blank()).await
 }
 

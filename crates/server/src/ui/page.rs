@@ -62,6 +62,8 @@ pub(crate) enum Here {
     Keys,
     Connections,
     Sessions,
+    SecondFactor,
+    Roles,
 }
 
 /// What surrounds a signed-in page.
@@ -84,7 +86,7 @@ impl Frame {
         Self {
             demo: state.facts.demo,
             email: session.caller.user.email.clone(),
-            role: session.caller.user.role,
+            role: session.caller.user.role.clone(),
             menu: menu::groups(|need| session.caller.may(need)),
             csrf: session.csrf.clone(),
             here,
@@ -167,6 +169,10 @@ impl Note {
             "disabled" => "Disabled: nobody can use it now, and nothing was deleted.",
             "drafted" => "It is a draft again: only administrators can use it.",
             "deleted" => "Deleted.",
+            "fresh-login" => "You have signed in again: go on where you were.",
+            "second-factor-removed" => "Removed: your password alone signs you in now.",
+            "role-made" => "Made: it can be given to people now.",
+            "role-changed" => "Changed: it holds from the next request of everybody who has it.",
             "session-ended" => "Ended: that browser has to sign in again.",
             "ended" => "The token has ended: whatever used it is refused from now on.",
             "person-disabled" => "Disabled: their sessions and API tokens have ended.",

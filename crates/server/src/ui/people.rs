@@ -29,9 +29,10 @@ struct Row {
     id: String,
     name: String,
     email: String,
-    role: &'static str,
+    role: String,
     badge: Badge,
     active: bool,
+    second_factor: bool,
     is_you: bool,
     since: Moment,
 }
@@ -43,7 +44,7 @@ impl Row {
             id: user.id.to_string(),
             name: user.name.clone(),
             email: user.email.clone(),
-            role: role::label(user.role),
+            role: role::label(&user.role),
             badge: match user.state {
                 UserState::Active if user.password_hash.is_none() => {
                     Badge::new(Tone::Info, Icon::Clock, "Invited")
@@ -52,6 +53,7 @@ impl Row {
                 UserState::Disabled => Badge::new(Tone::Mute, Icon::Off, "Disabled"),
             },
             active,
+            second_factor: user.has_second_factor,
             is_you: user.id == you,
             since: Moment::exact(user.created_at),
         }
@@ -62,6 +64,8 @@ impl Row {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verb {
     ResetLink,
+    /// A reset link that takes the second step away, too.
+    ResetAll,
     Disable,
     Enable,
 }
@@ -70,6 +74,7 @@ impl Verb {
     fn parse(text: &str) -> Result<Self, PageError> {
         match text {
             "reset-link" => Ok(Self::ResetLink),
+            "reset-all" => Ok(Self::ResetAll),
             "disable" => Ok(Self::Disable),
             "enable" => Ok(Self::Enable),
             _ => Err(PageError::NOT_FOUND),
@@ -81,6 +86,13 @@ impl Verb {
             Self::ResetLink => (
                 format!("Make a reset link for {name}?"),
                 "Whoever opens the link chooses a new password. When they do, sessions and API tokens from before end.",
+                "Make the link",
+            ),
+            Self::ResetAll => (
+                format!("Make a link that also removes the second step of {name}?"),
+                "For who has lost both the app and the recovery codes: make sure that it is they who ask. Whoever opens \
+                 the link chooses a new password, and the second step is gone. When they do, sessions and API tokens \
+                 from before end.",
                 "Make the link",
             ),
             Self::Disable => (
@@ -122,6 +134,9 @@ pub(super) async fn ask(
     session.caller.require(Permission::ManageUsers)?;
     let user = state.broker.user(&session.caller, crate::ui::id(&id)?).await?;
     let asked = Verb::parse(&verb)?;
+    if matches!(asked, Verb::ResetLink | Verb::ResetAll) {
+        state.broker.require_fresh_login_to_ask(&session.caller)?;
+    }
     let (title, line, button) = asked.question(&user.name);
     Ok(page::page(&Confirm {
         frame: Frame::new(&state, &session, Here::People),
@@ -146,9 +161,9 @@ pub(super) async fn perform(
     let id: UserId = crate::ui::id(&id)?;
     let of_state = |state| UserEdit { state: Some(state), ..UserEdit::default() };
     let (edit, note) = match Verb::parse(&verb)? {
-        Verb::ResetLink => {
+        verb @ (Verb::ResetLink | Verb::ResetAll) => {
             let user = state.broker.user(caller, id).await?;
-            let link = state.broker.create_reset_link(caller, id).await?;
+            let link = state.broker.create_reset_link(caller, id, verb == Verb::ResetAll).await?;
             return Ok(page::page(&LinkPage::new(Frame::new(&state, &session, Here::People), &user, &link)));
         }
         Verb::Disable => (of_state(UserState::Disabled), "person-disabled"),

@@ -44,8 +44,10 @@ pub(super) async fn show(
     session: SessionCaller,
 ) -> Result<Response, PageError> {
     session.caller.require(Permission::ManageUsers)?;
+    state.broker.require_fresh_login_to_ask(&session.caller)?;
     let frame = Frame::new(&state, &session, Here::People);
-    Ok(page::page(&NewPersonPage { frame, roles: role::choices(), form: Form::with([("role", "user")]) }))
+    let roles = role::choices(&state, &session.caller).await?;
+    Ok(page::page(&NewPersonPage { frame, roles, form: Form::with([("role", "user")]) }))
 }
 
 /// `POST /ui/people/new`
@@ -55,22 +57,29 @@ pub(super) async fn create(
     CheckedForm(typed): CheckedForm<Fields>,
 ) -> Result<Response, PageError> {
     let caller = &session.caller;
-    let created = match role::chosen(&typed) {
+    let created = match role::chosen(&state, caller, &typed).await {
         Ok(role) => {
             let (email, name) = (typed.text("email").to_owned(), typed.text("name").to_owned());
-            state.broker.create_user(caller, NewUser { email, name, role, password: None }).await
+            // The link wants a fresh login, so that nobody is made whom no link reaches.
+            match state.broker.require_fresh_login(caller) {
+                Ok(()) => {
+                    state.broker.create_user(caller, NewUser { email, name, role, password: None }).await
+                }
+                Err(error) => Err(error),
+            }
         }
         Err(error) => Err(error),
     };
     let frame = Frame::new(&state, &session, Here::People);
     match created {
         Ok(user) => {
-            let link = state.broker.create_reset_link(caller, user.id).await?;
+            let link = state.broker.create_reset_link(caller, user.id, false).await?;
             Ok(page::page(&LinkPage::new(frame, &user, &link)))
         }
         Err(error) => {
             let form = Form::refused(&typed, error)?;
-            Ok(page::with_status(form.status, &NewPersonPage { frame, roles: role::choices(), form }))
+            let roles = role::choices(&state, caller).await?;
+            Ok(page::with_status(form.status, &NewPersonPage { frame, roles, form }))
         }
     }
 }
@@ -82,7 +91,7 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
         "email",
         "give an e-mail address such as name@example.com",
     );
-    let new = NewPersonPage { frame: Frame::sample(Here::People), roles: role::choices(), form };
+    let new = NewPersonPage { frame: Frame::sample(Here::People), roles: role::sample_choices(), form };
     let user = &crate::ui::samples::people()[1];
     let link = Url::parse("http://localhost:4444/ui/reset?token=sample").unwrap();
     vec![

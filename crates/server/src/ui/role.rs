@@ -9,49 +9,65 @@ use crate::ui::page::{self, Frame, Here};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use doorward_broker::{BrokerError, UserEdit};
+use doorward_broker::{BrokerError, Caller, UserEdit};
 use doorward_domain::{Permission, Role, User, UserId};
+use std::sync::Arc;
 
 /// One line of the choice.
 #[derive(Debug)]
 pub(super) struct RoleChoice {
-    pub(super) value: &'static str,
-    pub(super) label: &'static str,
-    pub(super) help: &'static str,
+    pub(super) value: String,
+    pub(super) label: String,
+    pub(super) help: String,
 }
 
-/// The choice of a role, the humblest first.
-pub(super) fn choices() -> Vec<RoleChoice> {
-    let choice = |role: Role| RoleChoice { value: role.as_str(), label: label(role), help: help(role) };
-    Role::ALL.into_iter().rev().map(choice).collect()
+/// The roles that the reader can give, the humblest first, then those of the installation's own.
+pub(super) async fn choices(state: &AppState, caller: &Caller) -> Result<Vec<RoleChoice>, BrokerError> {
+    let own = state.broker.custom_roles(caller).await?.into_iter();
+    let own = own.map(|stored| Role::Custom(Arc::new(stored.role)));
+    let all = Role::BUILT_IN.into_iter().rev().chain(own);
+    let held = all.filter(|role| role.permissions().iter().all(|one| caller.may(*one)));
+    let given = held.filter(|role| *role != Role::Administrator || caller.user.role == Role::Administrator);
+    Ok(given.map(|role| choice(&role)).collect())
+}
+
+fn choice(role: &Role) -> RoleChoice {
+    RoleChoice { value: role.as_str().to_owned(), label: label(role), help: help(role) }
 }
 
 /// As people call it.
-pub(super) const fn label(role: Role) -> &'static str {
+pub(super) fn label(role: &Role) -> String {
     match role {
         Role::Administrator => "Administrator",
         Role::Operator => "Operator",
         Role::Auditor => "Auditor",
         Role::User => "User",
+        Role::Custom(role) => role.name.as_str(),
     }
+    .to_owned()
 }
 
-const fn help(role: Role) -> &'static str {
-    match role {
+fn help(role: &Role) -> String {
+    let text = match role {
         Role::Administrator => {
             "Everything: also registers servers, manages people and keys. Sees no token and no password."
+        }
+        Role::Custom(role) => {
+            return role.permissions.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(", ");
         }
         Role::Operator => "Also sees all authorizations, ends them or asks for new ones, and runs cleanup.",
         Role::Auditor => "Also reads everything but secrets, the audit trail included, and changes nothing.",
         Role::User => "Uses published servers with their own keys.",
-    }
+    };
+    text.to_owned()
 }
 
 /// The role that was chosen in a form.
-pub(super) fn chosen(typed: &Fields) -> Result<Role, BrokerError> {
-    let found = Role::ALL.into_iter().find(|role| role.as_str() == typed.text("role"));
-    found
-        .ok_or_else(|| BrokerError::Invalid { field: "role".to_owned(), problem: "choose a role".to_owned() })
+pub(super) async fn chosen(state: &AppState, caller: &Caller, typed: &Fields) -> Result<Role, BrokerError> {
+    match typed.filled("role") {
+        Some(name) => state.broker.role_named(caller, &name).await,
+        None => Err(BrokerError::Invalid { field: "role".to_owned(), problem: "choose a role".to_owned() }),
+    }
 }
 
 #[derive(Template)]
@@ -66,9 +82,9 @@ struct RolePage {
 }
 
 impl RolePage {
-    fn new(frame: Frame, user: &User, form: Form) -> Self {
+    fn new(frame: Frame, user: &User, roles: Vec<RoleChoice>, form: Form) -> Self {
         let (id, name) = (user.id.to_string(), user.name.clone());
-        Self { frame, id, name, version: user.version, roles: choices(), form }
+        Self { frame, id, name, version: user.version, roles, form }
     }
 }
 
@@ -79,9 +95,11 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
     session.caller.require(Permission::ManageUsers)?;
+    state.broker.require_fresh_login_to_ask(&session.caller)?;
     let user = state.broker.user(&session.caller, crate::ui::id(&id)?).await?;
     let form = Form::with([("role", user.role.as_str())]);
-    Ok(page::page(&RolePage::new(Frame::new(&state, &session, Here::People), &user, form)))
+    let roles = choices(&state, &session.caller).await?;
+    Ok(page::page(&RolePage::new(Frame::new(&state, &session, Here::People), &user, roles, form)))
 }
 
 /// `POST /ui/people/{id}/role`
@@ -93,7 +111,7 @@ pub(super) async fn change(
 ) -> Result<Response, PageError> {
     let caller = &session.caller;
     let id: UserId = crate::ui::id(&id)?;
-    let changed = match chosen(&typed) {
+    let changed = match chosen(&state, caller, &typed).await {
         Ok(role) => {
             let edit = UserEdit { role: Some(role), ..UserEdit::default() };
             state.broker.update_user(caller, id, Some(version_of(&typed)), edit).await
@@ -106,14 +124,23 @@ pub(super) async fn change(
             let user = state.broker.user(caller, id).await?;
             let form = Form::refused(&typed, error)?;
             let frame = Frame::new(&state, &session, Here::People);
-            Ok(page::with_status(form.status, &RolePage::new(frame, &user, form)))
+            let roles = choices(&state, caller).await?;
+            Ok(page::with_status(form.status, &RolePage::new(frame, &user, roles, form)))
         }
     }
+}
+
+#[cfg(test)]
+pub(super) fn sample_choices() -> Vec<RoleChoice> {
+    Role::BUILT_IN.iter().rev().map(choice).collect()
 }
 
 #[cfg(test)]
 pub(super) fn samples() -> Vec<(&'static str, String)> {
     let user = &crate::ui::samples::people()[1];
     let form = Form::with([("role", "auditor")]);
-    vec![("person-role", RolePage::new(Frame::sample(Here::People), user, form).render().unwrap())]
+    vec![(
+        "person-role",
+        RolePage::new(Frame::sample(Here::People), user, sample_choices(), form).render().unwrap(),
+    )]
 }

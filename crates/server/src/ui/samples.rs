@@ -274,6 +274,7 @@ pub(super) fn people() -> Vec<User> {
         role,
         state,
         password_hash: password.then(|| PasswordHash(CANARY.into())),
+        has_second_factor: password,
         created_at: ago(40 * 86_400),
         updated_at: ago(86_400),
         version: 1,

@@ -11,7 +11,8 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use doorward_broker::SignedIn;
-use doorward_domain::{BrowserSession, BrowserSessionId, Permission, Timestamp, UserId};
+use doorward_domain::{BrowserSession, BrowserSessionId, Permission, SessionPolicy, Timestamp, UserId};
+use std::time::Duration;
 
 /// The list.
 #[derive(Template)]
@@ -21,6 +22,7 @@ struct SessionsPage {
     /// Whose they are; none: the reader's own.
     whose: Option<String>,
     may_end: bool,
+    limits: String,
     rows: Vec<Row>,
 }
 
@@ -30,19 +32,21 @@ struct Row {
     here: bool,
     since: Moment,
     seen: Moment,
+    ends_unused: Moment,
     ends: Moment,
 }
 
 impl Row {
     fn new(signed_in: SignedIn, now: Timestamp) -> Self {
-        let SignedIn { session, here } = signed_in;
+        let SignedIn { session, here, ends_unused_at, ends_at_the_latest } = signed_in;
         Self {
             id: session.id.to_string(),
             address: address(&session),
             here,
             since: Moment::relative(session.created_at, now),
             seen: Moment::relative(session.last_seen_at, now),
-            ends: Moment::relative(session.expires_at, now),
+            ends_unused: Moment::relative(ends_unused_at, now),
+            ends: Moment::relative(ends_at_the_latest, now),
         }
     }
 }
@@ -55,6 +59,26 @@ fn rows(sessions: Vec<SignedIn>, now: Timestamp) -> Vec<Row> {
     sessions.into_iter().map(|signed_in| Row::new(signed_in, now)).collect()
 }
 
+fn limits(state: &AppState) -> String {
+    told(&state.broker.policy().sessions)
+}
+
+/// The limits in words.
+fn told(policy: &SessionPolicy) -> String {
+    let hours = |duration: Duration| match duration.as_secs() / 3_600 {
+        24 => "a day".to_owned(),
+        1 => "an hour".to_owned(),
+        168 => "a week".to_owned(),
+        days if days % 24 == 0 => format!("{} days", days / 24),
+        hours => format!("{hours} hours"),
+    };
+    format!(
+        "A session ends {} after the login, or after {} without use.",
+        hours(policy.lifetime),
+        hours(policy.idle)
+    )
+}
+
 /// `GET /ui/sessions`
 pub(super) async fn show(
     State(state): State<AppState>,
@@ -64,7 +88,7 @@ pub(super) async fn show(
     let sessions = state.broker.own_browser_sessions(&session.caller).await?;
     let frame = Frame::new(&state, &session, Here::Sessions).noted(&asked);
     let rows = rows(sessions, state.broker.clock().now());
-    Ok(page::page(&SessionsPage { frame, whose: None, may_end: true, rows }))
+    Ok(page::page(&SessionsPage { frame, whose: None, may_end: true, limits: limits(&state), rows }))
 }
 
 /// `GET /ui/people/{id}/sessions`
@@ -79,7 +103,7 @@ pub(super) async fn show_of(
     let frame = Frame::new(&state, &session, Here::People).noted(&asked);
     let rows = rows(sessions, state.broker.clock().now());
     let may_end = session.caller.may(Permission::ManageUsers);
-    Ok(page::page(&SessionsPage { frame, whose: Some(user.email), may_end, rows }))
+    Ok(page::page(&SessionsPage { frame, whose: Some(user.email), may_end, limits: limits(&state), rows }))
 }
 
 /// Where the list is that a login stands in.
@@ -143,13 +167,17 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
             address: (number == 1).then(|| "192.0.2.7<b>".into()),
             created_at: ago(86_400),
             last_seen_at: ago(240),
+            authenticated_at: ago(240),
             expires_at: NOW.plus(std::time::Duration::from_secs(6 * 86_400)),
         },
         here,
+        ends_unused_at: NOW.plus(std::time::Duration::from_secs(86_400 - 240)),
+        ends_at_the_latest: NOW.plus(std::time::Duration::from_secs(6 * 86_400)),
     };
     let page = |here, whose: Option<&str>, may_end, sessions| {
         let whose = whose.map(str::to_owned);
-        SessionsPage { frame: Frame::sample(here), whose, may_end, rows: rows(sessions, NOW) }
+        let limits = told(&doorward_domain::SessionPolicy::default());
+        SessionsPage { frame: Frame::sample(here), whose, may_end, limits, rows: rows(sessions, NOW) }
             .render()
             .unwrap()
     };

@@ -5,13 +5,14 @@ use crate::state::AppState;
 use crate::ui::error::PageError;
 use crate::ui::form::{Asked, Fields, Form};
 use crate::ui::login::signed_in;
+use crate::ui::login_code;
 use crate::ui::message::Message;
 use crate::ui::page;
 use crate::ui::parts::Tone;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use doorward_broker::NewPerson;
+use doorward_broker::{NewPerson, SignIn};
 use doorward_domain::{Password, SessionToken};
 use http::StatusCode;
 
@@ -107,7 +108,8 @@ pub(super) async fn complete_reset(
     let token = typed.text("token").to_owned();
     let new = Password::new(typed.raw("password"));
     match state.broker.complete_reset(&SessionToken::new(&*token), new, address).await {
-        Ok(login) => Ok(signed_in(&state, &login, "/ui")),
+        Ok(SignIn::Done(login)) => Ok(signed_in(&state, &login, "/ui")),
+        Ok(SignIn::CodeNeeded(step)) => Ok(login_code::leading_here(&state, &step, "/ui")),
         Err(error) => {
             let form = Form::refused(&typed, error)?;
             let page = ResetPage { demo: state.facts.demo, csrf: guard.csrf.clone(), form, token };

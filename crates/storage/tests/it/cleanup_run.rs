@@ -89,7 +89,13 @@ async fn what_was_left_behind_is_counted_and_swept_a_few_rows_at_a_time(stage: &
     storage.insert_api_token(&token, event("api_token.create")).await.unwrap();
     storage.insert_mcp_session(&mcp_session(&token)).await.unwrap();
     storage.insert_browser_session(&browser_session(ada.id), event("login")).await.unwrap();
-    let link = SetupLink { hash: hash(), user_id: None, created_at: NOW, expires_at: later(3_600) };
+    let link = SetupLink {
+        hash: hash(),
+        user_id: None,
+        removes_second_factor: false,
+        created_at: NOW,
+        expires_at: later(3_600),
+    };
     storage.insert_setup_link(&link).await.unwrap();
     let request = authorization_request(ada.id, &hub);
     storage.insert_authorization_request(&request, event("grant.begin")).await.unwrap();

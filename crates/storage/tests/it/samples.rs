@@ -45,6 +45,7 @@ pub(crate) fn user(email: &str) -> User {
         role: Role::User,
         state: UserState::Active,
         password_hash: Some(PasswordHash("$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA".into())),
+        has_second_factor: false,
         created_at: NOW,
         updated_at: NOW,
         version: 1,
@@ -181,6 +182,7 @@ pub(crate) fn browser_session(user: UserId) -> BrowserSession {
         hash: hash(),
         user_id: user,
         created_at: NOW,
+        authenticated_at: NOW,
         last_seen_at: NOW,
         expires_at: later(86_400),
     }

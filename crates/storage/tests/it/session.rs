@@ -15,7 +15,11 @@ async fn a_login_is_found_touched_and_ended(stage: &Stage) {
     storage.touch_browser_session(login.hash, later(30)).await.unwrap();
     let touched = storage.browser_session(login.hash).await.unwrap();
     assert_eq!(touched, Some(BrowserSession { last_seen_at: later(60), ..login.clone() }));
+    assert!(storage.refresh_browser_session(login.hash, later(70), event("login.again")).await.unwrap());
+    let fresh = storage.browser_session(login.hash).await.unwrap().unwrap();
+    assert_eq!((fresh.authenticated_at, fresh.last_seen_at), (later(70), later(60)));
     assert!(storage.end_browser_session(login.hash, event("logout")).await.unwrap());
+    assert!(!storage.refresh_browser_session(login.hash, later(80), event("login.again")).await.unwrap());
     assert!(!storage.end_browser_session(login.hash, event("logout")).await.unwrap());
     assert_eq!(stage.number("SELECT count(*) FROM audit_events WHERE action = 'logout'").await, 1);
 }

@@ -6,7 +6,13 @@ use doorward_domain::{SetupLink, UserId};
 use std::time::Duration;
 
 fn link(user_id: Option<UserId>) -> SetupLink {
-    SetupLink { hash: hash(), user_id, created_at: NOW, expires_at: later(3_600) }
+    SetupLink {
+        hash: hash(),
+        user_id,
+        removes_second_factor: user_id.is_some(),
+        created_at: NOW,
+        expires_at: later(3_600),
+    }
 }
 
 async fn looking_at_a_link_leaves_it_and_consuming_works_once(stage: &Stage) {

@@ -342,6 +342,7 @@ async fn person(storage: &Storage, clock: &Clock, name: &str) -> Caller {
         role: Role::User,
         state: UserState::Active,
         password_hash: None::<PasswordHash>,
+        has_second_factor: false,
         created_at: clock.now(),
         updated_at: clock.now(),
         version: 1,

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 const CHANGES_NOTHING: [&str; 2] = ["POST /gateways/discover", "POST /gateways/{id}/refresh"];
 
 /// What tests of their own look for in the trail.
-const SEEN_ELSEWHERE: [&str; 9] = [
+const SEEN_ELSEWHERE: [&str; 13] = [
     // `grant.deposit`, `grant.accept`, `grant.revoke`: deposits.rs; the setting is off here.
     "POST /admin/oauth/tokens",
     "POST /connections/{id}/accept",
@@ -24,6 +24,11 @@ const SEEN_ELSEWHERE: [&str; 9] = [
     // `keys.rotate`: admin_keys.rs; a key is retired only long after a rotation.
     "POST /admin/keys/rotate",
     "POST /admin/keys/{id}/retire",
+    // `second_factor.`: ui/second_factor.rs.
+    "POST /second-factor",
+    "POST /second-factor/confirm",
+    "POST /second-factor/recovery-codes",
+    "DELETE /second-factor",
     // `grant.refresh_now`: journey/refresh.rs.
     "POST /admin/oauth/tokens/{id}/refresh",
 ];
@@ -179,6 +184,12 @@ async fn every_call_that_changes_something_leaves_an_event() {
     let link = format!("{path}/reset-link");
     walk.calls("POST /admin/users/{id}/reset-link", &link, None, by, said("user.reset_link")).await;
     walk.calls("DELETE /admin/users/{id}", &path, None, by, said("user.delete")).await;
+
+    let body = json!({"name": "support", "permissions": ["use_gateways"]});
+    walk.calls("POST /admin/roles", "/admin/roles", Some(body), by, said("role.create")).await;
+    let (path, body) = ("/admin/roles/support", json!({"permissions": ["use_gateways", "read_grants"]}));
+    walk.calls("PUT /admin/roles/{id}", path, Some(body), by, said("role.update")).await;
+    walk.calls("DELETE /admin/roles/{id}", path, None, by, said("role.delete")).await;
 
     let body = |name: &str| Some(json!({ "name": name }));
     let made = walk.calls("POST /admin/groups", "/admin/groups", body("Ops"), by, said("group.create")).await;

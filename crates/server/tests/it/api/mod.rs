@@ -9,6 +9,7 @@ mod admin_oauth_providers;
 mod admin_oauth_refresh;
 mod admin_oauth_revoke;
 mod admin_oauth_tokens;
+mod admin_roles;
 mod admin_tallies;
 mod admin_users;
 mod api_tokens;

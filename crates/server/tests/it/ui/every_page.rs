@@ -162,8 +162,12 @@ impl Stage {
         let job = root.form("/ui/oauth-tokens/many", &order).await.header("location").to_owned();
         assert!(job.starts_with("/ui/oauth-tokens/jobs/"), "{job}");
         let ended = root.form("/ui/connections/tickets/disconnect", &[]).await.header("location").to_owned();
-        let setup = app.app.broker().create_reset_link(&app.administrator().caller, alice.id).await.unwrap();
+        let setup =
+            app.app.broker().create_reset_link(&app.administrator().caller, alice.id, false).await.unwrap();
         let setup = format!("{}?{}", setup.path(), setup.query().unwrap());
+        let permissions =
+            vec![doorward_domain::Permission::UseGateways, doorward_domain::Permission::ReadGrants];
+        app.app.broker().create_role(&app.administrator().caller, "support", permissions).await.unwrap();
         let group =
             app.app.broker().create_group(&app.administrator().caller, "Operations").await.unwrap().id;
         app.app.broker().join_group(&app.administrator().caller, group, alice.id).await.unwrap();
@@ -194,6 +198,17 @@ impl Stage {
             ("try", "/ui/try".into()),
             ("try-tool", "/ui/try/notes?tool=add".into()),
             ("sessions", "/ui/sessions".into()),
+            ("roles", "/ui/roles".into()),
+            ("role-new", "/ui/roles/new".into()),
+            ("role", "/ui/roles/support".into()),
+            ("role-delete", "/ui/roles/support/delete".into()),
+            ("second-factor", "/ui/second-factor".into()),
+            ("second-factor-set-up", "/ui/second-factor/set-up".into()),
+            ("second-factor-confirm", "/ui/second-factor/confirm".into()),
+            ("second-factor-codes", "/ui/second-factor/recovery-codes".into()),
+            ("second-factor-remove", "/ui/second-factor/remove".into()),
+            ("login-code", "/ui/login/code".into()),
+            ("sign-in-again", "/ui/sign-in-again?next=/ui/keys".into()),
             ("session-end", format!("/ui/sessions/{session}/end")),
             ("sessions-of", format!("/ui/people/{}/sessions", alice.id)),
             ("people", "/ui/people".into()),

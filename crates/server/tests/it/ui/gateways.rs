@@ -2,7 +2,7 @@
 
 use doorward_broker::GatewayInput;
 use doorward_domain::GatewayState;
-use doorward_testkit::app::TestApp;
+use doorward_testkit::app::{PASSWORD, TestApp};
 use doorward_testkit::client::{Answer, Client};
 
 const SECRET: &str = "canary-client-secret";
@@ -197,4 +197,25 @@ async fn the_pages_of_gateways_are_for_those_who_manage_them() {
         assert_eq!(answer.status, 403, "{path}");
         assert!(answer.text.contains("This is for administrators"));
     }
+}
+
+#[tokio::test]
+async fn a_secret_is_changed_by_a_fresh_login_alone_and_nothing_else_that_was_typed_is_lost() {
+    let app = TestApp::start().await;
+    let browser = app.browser(app.administrator()).await;
+    let url = "http://127.0.0.1:9/mcp";
+    let secret = ("authorization.client_secret", SECRET);
+    let path = path(&browser.form("/ui/gateways/new", &typed(url, &[secret, ("do", "draft")])).await);
+    app.clock.advance(std::time::Duration::from_secs(11 * 60));
+    let now = version(&browser, &path).await;
+    let with_secret = typed(url, &[secret, ("version", &now), ("do", "save")]);
+    let refused = browser.form(&path, &with_secret).await;
+    assert!(refused.status == 403 && refused.text.contains("Show that it is you"), "{}", refused.text);
+    assert!(refused.text.contains(&format!("value=\"{url}\"")) && !refused.text.contains(SECRET));
+    let saved = browser.form(&path, &typed(url, &[("version", &now), ("do", "save")])).await;
+    assert_eq!(saved.status, 303, "without a secret it is saved: {}", saved.text);
+    browser.form("/ui/sign-in-again", &[("password", PASSWORD), ("next", "/ui")]).await;
+    let now = version(&browser, &path).await;
+    let saved = browser.form(&path, &typed(url, &[secret, ("version", &now), ("do", "save")])).await;
+    assert_eq!(saved.status, 303, "{}", saved.text);
 }

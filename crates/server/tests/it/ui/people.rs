@@ -65,7 +65,7 @@ async fn administration_is_given_and_taken_but_nobody_takes_their_own() {
     assert_eq!(give(alice.id, "user").await.status, 303);
     assert_eq!(theirs.get("/ui/people").await.status, 403);
     let refused = give(alice.id, "emperor").await;
-    assert!(refused.status == 400 && refused.text.contains("Choose a role."));
+    assert!(refused.status == 400 && refused.text.contains("There is no such role"));
     assert_eq!(give(app.administrator().id, "user").await.status, 409);
 }
 
