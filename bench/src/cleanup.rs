@@ -150,6 +150,7 @@ async fn connected(app: &TestApp) -> Result<Target, AnyError> {
         access: None,
         on_change: None,
         era: None,
+        tool_access: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(oauth_input(&demo)))),
     })

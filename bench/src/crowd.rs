@@ -119,6 +119,7 @@ pub async fn make_gateways(broker: &Broker, caller: &Caller) -> Result<(), AnyEr
             access: None,
             on_change: None,
             era: None,
+            tool_access: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
         };

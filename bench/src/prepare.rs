@@ -101,6 +101,7 @@ pub fn gateway(server: &AuthorizationServer, upstream: &str, slug: &str) -> Gate
         access: None,
         on_change: None,
         era: None,
+        tool_access: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
     }

@@ -7,6 +7,7 @@ use crate::gateway_input::{
     checked_identifier, checked_name, checked_optional_url, checked_revocation_place, checked_scopes,
     checked_scopes_at, checked_slug, checked_text, checked_url, slug_from_name,
 };
+use crate::tool_access;
 use crate::{AuthorizationInput, Broker, BrokerError, Caller, ClientInput, Edit, GatewayInput, OAuthInput};
 use doorward_domain::gateway::issuer_key;
 use doorward_domain::{
@@ -77,6 +78,7 @@ impl Broker {
             url,
             state: input.state.unwrap_or(GatewayState::Draft),
             access: self.checked_access(input.access.unwrap_or_default()).await?,
+            tool_access: self.checked_tool_access(input.tool_access.unwrap_or_default()).await?,
             authorization,
             catalog_sharing: input.catalog_sharing.unwrap_or(CatalogSharing::PerUser),
             on_change: input.on_change.unwrap_or_default(),
@@ -162,6 +164,9 @@ impl Broker {
         after.state = input.state.unwrap_or(after.state);
         if let Some(access) = input.access {
             after.access = self.checked_access(access).await?;
+        }
+        if let Some(tools) = input.tool_access {
+            after.tool_access = self.checked_tool_access(tools).await?;
         }
         after.catalog_sharing = input.catalog_sharing.unwrap_or(after.catalog_sharing);
         after.on_change = input.on_change.unwrap_or(after.on_change);
@@ -354,8 +359,13 @@ fn update_event(caller: &Caller, before: &Gateway, after: &Gateway) -> NewAuditE
         _ => caller.event("gateway.update"),
     };
     let event = event.subject(after.id).detail("slug", &after.slug);
-    if before.access == after.access {
-        return event;
+    let event = if before.access == after.access {
+        event
+    } else {
+        event.detail("access_before", before.access.to_string()).detail("access", after.access.to_string())
+    };
+    match tool_access::told_change(before, after) {
+        None => event,
+        Some(told) => event.detail("tool_access", told),
     }
-    event.detail("access_before", before.access.to_string()).detail("access", after.access.to_string())
 }

@@ -38,6 +38,8 @@ pub struct GatewayInput {
     pub url: Option<String>,
     pub state: Option<GatewayState>,
     pub access: Option<AccessList>,
+    /// Lists of single tools, all of them; the others are for everyone who may use the gateway.
+    pub tool_access: Option<BTreeMap<String, AccessList>>,
     pub catalog_sharing: Option<CatalogSharing>,
     pub on_change: Option<OnChange>,
     pub era: Option<EraChoice>,

@@ -73,6 +73,7 @@ mod tally;
 mod test_login;
 mod throttle;
 mod thrown_away;
+mod tool_access;
 mod user;
 mod virtual_server;
 

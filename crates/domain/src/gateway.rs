@@ -60,6 +60,8 @@ pub struct Gateway {
     pub state: GatewayState,
     /// Who may use it once it is published.
     pub access: AccessList,
+    /// Who of them may use which tool; those that do not stand here are for all of them.
+    pub tool_access: BTreeMap<String, AccessList>,
     pub authorization: GatewayAuthorization,
     pub catalog_sharing: CatalogSharing,
     /// What happens when it offers something new, or describes something otherwise.
@@ -70,6 +72,13 @@ pub struct Gateway {
     pub updated_at: Timestamp,
     /// Grows by one with each update; the ETag of REST answers.
     pub version: i64,
+}
+
+impl Gateway {
+    /// Which of those who may use it may use one of its tools.
+    pub fn access_of_tool(&self, tool: &str) -> &AccessList {
+        self.tool_access.get(tool).unwrap_or(&AccessList::Everyone)
+    }
 }
 
 /// What a request to the upstream carries.

@@ -7,11 +7,13 @@ use crate::names::Names;
 use crate::upstream::{CallError, CatalogOwner, Upstreams, owner_of_catalog};
 use crate::uri_template::UriTemplate;
 use doorward_broker::{Broker, BrokerError, Caller, Credential};
-use doorward_domain::{Catalog, CatalogKind, Change, Clock, Gateway, GatewayId, OnChange, UserId};
+use doorward_domain::{
+    Catalog, CatalogItem, CatalogKind, Change, Clock, Gateway, GatewayId, OnChange, UserId,
+};
 use doorward_storage::Storage;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Deref;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -104,6 +106,7 @@ pub struct Catalogs {
 struct Inner {
     upstreams: Upstreams,
     storage: Storage,
+    broker: Broker,
     clock: Clock,
     names: Names,
     known: moka::sync::Cache<CatalogOwner, Arc<IndexedCatalog>>,
@@ -121,6 +124,7 @@ impl Catalogs {
             upstreams,
             names: Names::new(storage.clone()),
             clock: broker.clock().clone(),
+            broker: broker.clone(),
             known: moka::sync::Cache::new(MAX_KNOWN),
             changes: AtomicU64::new(0),
             failures: moka::sync::Cache::builder()
@@ -155,9 +159,19 @@ impl Catalogs {
         &self.inner.names
     }
 
-    /// What is known of a gateway for this caller. Only when nothing is known does it wait for the gateway,
-    /// for at most ten seconds.
+    /// What is known of a gateway for this caller, without the tools that are not for them. Only when nothing
+    /// is known does it wait for the gateway, for at most ten seconds.
     pub async fn of(&self, caller: &Caller, gateway: &Arc<Gateway>) -> CatalogState {
+        match self.whole(caller, gateway).await {
+            CatalogState::Known(catalog) => match self.inner.broker.hidden_tools(caller, gateway).await {
+                Ok(hidden) => CatalogState::Known(without(catalog, &hidden)),
+                Err(error) => CatalogState::Unreachable(error.into()),
+            },
+            unknown => unknown,
+        }
+    }
+
+    async fn whole(&self, caller: &Caller, gateway: &Arc<Gateway>) -> CatalogState {
         let key = (gateway.id, caller.user.id);
         match self.inner.stored(caller, gateway).await {
             Err(error) => return CatalogState::Unreachable(error),
@@ -295,6 +309,16 @@ impl Inner {
         self.keep(owner, &catalog, self.changes.load(Ordering::SeqCst));
         Ok(catalog)
     }
+}
+
+/// The catalog without some of its tools.
+fn without(catalog: Arc<IndexedCatalog>, hidden: &BTreeSet<String>) -> Arc<IndexedCatalog> {
+    let is_hidden = |item: &CatalogItem| item.kind == CatalogKind::Tool && hidden.contains(&item.name);
+    if !catalog.items.iter().any(is_hidden) {
+        return catalog;
+    }
+    let items = catalog.items.iter().filter(|item| !is_hidden(item)).cloned().collect();
+    Arc::new(IndexedCatalog::new(Catalog { items, ..catalog.catalog.clone() }))
 }
 
 /// A reading that ends, whatever happens in it: the next one waits for its end.

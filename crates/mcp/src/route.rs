@@ -41,6 +41,14 @@ pub(crate) async fn route(
     if let Route::Upstream { gateway, params } = &route {
         let params = params.as_deref().or(request.params.as_deref());
         let name = params.and_then(|params| text_member(params, "name")).unwrap_or_default();
+        if kind == CatalogKind::Tool {
+            let hidden = front.broker.hidden_tools(&request.caller, gateway).await?;
+            if hidden.contains(name.as_ref()) {
+                // As if there were none: what is not for somebody is not told to them either.
+                let called = request.text("name")?;
+                return Err(ProtocolError::InvalidParams(format!("there is no tool {:?}", cut(&called))));
+            }
+        }
         held::check(&front.catalogs, &request.caller, gateway, kind, &name).await?;
     }
     Ok(route)

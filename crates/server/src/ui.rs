@@ -31,6 +31,7 @@ mod gateway_check;
 mod gateway_discovery;
 mod gateway_form;
 mod gateway_template;
+mod gateway_tools;
 mod gateways;
 mod group;
 mod groups;
@@ -122,6 +123,8 @@ fn servers() -> Router<AppState> {
         .route("/ui/gateways/new", get(gateway::show_new).post(gateway::create))
         .route("/ui/gateways/{id}", get(gateway::show).post(gateway::update))
         .route("/ui/gateways/{id}/access", get(gateway_access::show).post(gateway_access::save))
+        .route("/ui/gateways/{id}/tools", get(gateway_tools::show))
+        .route("/ui/gateways/{id}/tools/access", get(gateway_tools::access).post(gateway_tools::save))
         .route("/ui/gateways/{id}/changes", get(gateway_changes::show).post(gateway_changes::save))
         .route("/ui/gateways/{id}/check", get(gateway_check::ask).post(gateway_check::perform))
         .route("/ui/gateways/{id}/test", get(gateway_check::ask_test).post(gateway_check::begin_test))

@@ -239,6 +239,18 @@ CREATE INDEX access_rules_by_virtual_server ON access_rules (virtual_server_id);
 CREATE INDEX access_rules_by_group ON access_rules (group_id);
 CREATE INDEX access_rules_by_user ON access_rules (user_id);
 
+-- Tools that are not for everyone who may use their gateway. A row that names nobody says that a tool has a list.
+CREATE TABLE tool_access_rules (
+    gateway_id TEXT NOT NULL REFERENCES gateways (id) ON DELETE CASCADE,
+    tool TEXT NOT NULL,
+    group_id TEXT REFERENCES groups (id) ON DELETE CASCADE,
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+    CHECK (group_id IS NULL OR user_id IS NULL)
+);
+CREATE INDEX tool_access_rules_by_gateway ON tool_access_rules (gateway_id);
+CREATE INDEX tool_access_rules_by_group ON tool_access_rules (group_id);
+CREATE INDEX tool_access_rules_by_user ON tool_access_rules (user_id);
+
 -- One catalog per gateway and user; an empty user_key is the shared one.
 CREATE TABLE catalogs (
     gateway_id TEXT NOT NULL REFERENCES gateways (id) ON DELETE CASCADE,

@@ -13,6 +13,7 @@ use crate::orphan::settle_orphans;
 use crate::registration_removal;
 use crate::row::{bytes_of, json, key_of, text, word};
 use crate::storage::Storage;
+use crate::tool_access;
 use crate::transaction::Tx;
 use crate::user::{Inserted, Updated};
 use doorward_domain::{
@@ -43,6 +44,7 @@ impl Storage {
             return Ok(Inserted::Conflict);
         }
         access_list::put(&mut tx, AccessOf::Gateway(gateway.id), &gateway.access).await?;
+        tool_access::put(&mut tx, gateway).await?;
         put_settings(&mut tx, gateway).await?;
         tx.change(Change::Gateway(gateway.id));
         tx.audit(audit);
@@ -125,6 +127,7 @@ impl Storage {
         }
         update(&mut tx, gateway).await?;
         access_list::put(&mut tx, AccessOf::Gateway(gateway.id), &gateway.access).await?;
+        tool_access::put(&mut tx, gateway).await?;
         put_settings(&mut tx, gateway).await?;
         let parked = match park {
             // Tokens fit no gateway without a secret, and no fingerprint is empty.

@@ -4,6 +4,7 @@ use crate::access_list;
 use crate::client_registration::ClientRegistrationRow;
 use crate::error::StorageError;
 use crate::row::RowName;
+use crate::tool_access;
 use doorward_domain::{
     Fingerprint, Gateway, GatewayAuthorization, OAuthSettings, RegistrationProblem, Slug, StaticHeader,
     Timestamp,
@@ -19,6 +20,7 @@ pub(crate) struct GatewayRow {
     access: String,
     access_groups: Option<String>,
     access_users: Option<String>,
+    tool_access: Option<String>,
     catalog_sharing: String,
     on_change: String,
     era: String,
@@ -57,7 +59,8 @@ macro_rules! select_gateways {
         concat!(
             "SELECT g.id, g.slug, g.name, g.url, g.state, ",
             $crate::access_list::access_columns!("gateway_id", "g"),
-            ", g.catalog_sharing, g.on_change, g.era, g.authorization_kind, \
+            ", (SELECT string_agg(t.tool || ' ' || COALESCE(t.group_id, '') || ' ' || COALESCE(t.user_id, ''), '\n') \
+             FROM tool_access_rules t WHERE t.gateway_id = g.id) AS tool_access, g.catalog_sharing, g.on_change, g.era, g.authorization_kind, \
              g.static_header_name, g.static_header, g.static_header_key_id, g.static_header_fingerprint, \
              g.grant_type, g.authorization_url, g.token_url, g.revocation_url, g.issuer, g.iss_promised, g.resource, \
              g.scopes, g.authorize_params, g.scope_ceiling, g.refused_scopes, g.facts, g.provider_template, g.keep_alive, \
@@ -84,6 +87,7 @@ impl GatewayRow {
                 &self.access,
                 (self.access_groups.as_deref(), self.access_users.as_deref()),
             )?,
+            tool_access: tool_access::of_column(row, self.tool_access.as_deref())?,
             catalog_sharing: row.word("catalog_sharing", &self.catalog_sharing)?,
             on_change: row.word("on_change", &self.on_change)?,
             era: row.word("era", &self.era)?,

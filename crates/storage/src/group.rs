@@ -288,7 +288,8 @@ async fn gateways_for(tx: &mut Tx, id: GroupId) -> Result<Vec<GatewayId>, Storag
         tx,
         fetch_all,
         sqlx::query_scalar(
-            "SELECT gateway_id FROM access_rules WHERE group_id = $1 AND gateway_id IS NOT NULL ORDER BY gateway_id"
+            "SELECT gateway_id FROM access_rules WHERE group_id = $1 AND gateway_id IS NOT NULL \
+             UNION SELECT gateway_id FROM tool_access_rules WHERE group_id = $1 ORDER BY gateway_id"
         )
         .bind(id.to_string())
     )?;

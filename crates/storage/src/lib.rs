@@ -69,6 +69,7 @@ mod setup_link;
 mod storage;
 mod sweep;
 mod tally;
+mod tool_access;
 mod user;
 mod virtual_server;
 

@@ -216,6 +216,7 @@ impl TestApp {
             access: None,
             on_change: None,
             era: None,
+            tool_access: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(oauth))),
         })

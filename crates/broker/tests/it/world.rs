@@ -244,6 +244,7 @@ impl World {
             access: None,
             on_change: None,
             era: None,
+            tool_access: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(self.oauth_input()))),
         }

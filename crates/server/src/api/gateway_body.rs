@@ -7,7 +7,7 @@ use doorward_broker::{
     AuthorizationInput, ClientInput, DiscoverInput, Edit, GatewayInput, OAuthInput, TemplateChoice,
 };
 use doorward_domain::{
-    CatalogSharing, ClientSecret, EraChoice, GatewayState, GrantType, HeaderSecret, OnChange,
+    AccessList, CatalogSharing, ClientSecret, EraChoice, GatewayState, GrantType, HeaderSecret, OnChange,
     TokenEndpointAuth,
 };
 use doorward_oauth::FilledTemplate;
@@ -31,6 +31,9 @@ pub(crate) struct GatewayBody {
     state: Option<GatewayState>,
     /// Who may use it; everyone where it is left out for a new gateway.
     access: Option<AccessBody>,
+    /// Lists of single tools, by the name that the gateway gives them: who of those who may use the gateway may use the
+    /// tool. All lists are replaced at once; a tool that is left out is for all of them.
+    tool_access: Option<BTreeMap<String, AccessBody>>,
     /// Whether every user sees the same catalog.
     #[schema(value_type = Option<CatalogSharingName>)]
     catalog_sharing: Option<CatalogSharing>,
@@ -224,12 +227,17 @@ impl GatewayBody {
             url: self.url,
             state: self.state,
             access: self.access.map(AccessBody::into_list).transpose()?,
+            tool_access: self.tool_access.map(tool_lists).transpose()?,
             catalog_sharing: self.catalog_sharing,
             on_change: self.on_change,
             era: self.era,
             authorization: self.authorization.map(|authorization| authorization.input(fill)).transpose()?,
         })
     }
+}
+
+fn tool_lists(tools: BTreeMap<String, AccessBody>) -> Result<BTreeMap<String, AccessList>, ApiError> {
+    tools.into_iter().map(|(tool, access)| Ok((tool, access.into_list()?))).collect()
 }
 
 impl AuthorizationBody {

@@ -30,6 +30,9 @@ pub(crate) struct GatewayView {
     /// Who may use it, for those who manage gateways.
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<AccessBody>,
+    /// Who may use single tools, for those who manage gateways.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tool_access: BTreeMap<String, AccessBody>,
     #[schema(value_type = CatalogSharingName)]
     catalog_sharing: CatalogSharing,
     #[schema(value_type = OnChangeName)]
@@ -113,6 +116,11 @@ pub(crate) struct OAuthView {
     provider_inputs: Option<BTreeMap<String, String>>,
 }
 
+fn tool_lists(gateway: &Gateway, whole: bool) -> BTreeMap<String, AccessBody> {
+    let lists = gateway.tool_access.iter().filter(|_| whole);
+    lists.map(|(tool, access)| (tool.clone(), AccessBody::from(access))).collect()
+}
+
 impl GatewayView {
     pub(crate) fn new(gateway: &Gateway, caller: &Caller, broker: &Broker) -> Self {
         let whole = caller.may(Permission::ReadGateways);
@@ -124,6 +132,7 @@ impl GatewayView {
             url: gateway.url.clone(),
             state: gateway.state,
             access: whole.then(|| AccessBody::from(&gateway.access)),
+            tool_access: tool_lists(gateway, whole),
             catalog_sharing: gateway.catalog_sharing,
             on_change: gateway.on_change,
             era: gateway.era,

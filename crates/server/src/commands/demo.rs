@@ -101,6 +101,7 @@ fn gateway(providers: &Demo) -> GatewayInput {
         access: None,
         on_change: None,
         era: None,
+        tool_access: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(OAuthInput {
             grant_type: None,

@@ -16,12 +16,30 @@ use std::collections::{BTreeSet, HashMap};
 #[template(path = "access.html")]
 pub(super) struct AccessPage {
     frame: Frame,
-    /// Where the thing itself has its page.
-    back: String,
-    name: String,
+    thing: Thing,
     form: Form,
     version: String,
     groups: Vec<GroupChoice>,
+}
+
+/// What the list is about.
+pub(super) struct Thing {
+    /// Where it has its page.
+    pub(super) back: String,
+    /// Where the form goes.
+    pub(super) action: String,
+    pub(super) name: String,
+    /// What follows for those who are not named.
+    pub(super) lede: &'static str,
+}
+
+impl Thing {
+    /// A gateway or a virtual server.
+    pub(super) fn whole(back: String, name: &str) -> Self {
+        let lede = "Whoever is not named sees nothing of it, in no list and on no page. An authorization of somebody \
+                    who loses access is kept aside for a while, and is back when they are.";
+        Self { action: format!("{back}/access"), back, name: name.to_owned(), lede }
+    }
 }
 
 impl AccessPage {
@@ -29,13 +47,12 @@ impl AccessPage {
         state: &AppState,
         session: &SessionCaller,
         frame: Frame,
-        (back, name): (String, &str),
+        thing: Thing,
         form: Form,
         version: String,
     ) -> Result<Response, PageError> {
         let groups = choices(state, &session.caller, &form).await?;
-        let (name, status) = (name.to_owned(), form.status);
-        Ok(page::with_status(status, &Self { frame, back, name, form, version, groups }))
+        Ok(page::with_status(form.status, &Self { frame, thing, form, version, groups }))
     }
 }
 
@@ -141,8 +158,7 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
     let groups = crate::ui::samples::groups();
     let page = AccessPage {
         frame: Frame::sample(page::Here::Gateways),
-        back: "/ui/gateways/1".into(),
-        name: "GitHub <i>https".into(),
+        thing: Thing::whole("/ui/gateways/1".into(), "GitHub <i>https"),
         form: Form::with([("access", "listed"), ("access.groups", groups[0].id.to_string().as_str())])
             .problem(
                 http::StatusCode::BAD_REQUEST,

@@ -2,7 +2,7 @@
 
 use crate::extract::{CheckedForm, SessionCaller};
 use crate::state::AppState;
-use crate::ui::access_list::{self, AccessPage};
+use crate::ui::access_list::{self, AccessPage, Thing};
 use crate::ui::error::PageError;
 use crate::ui::form::{Fields, Form};
 use crate::ui::gateway::{managed, version_of};
@@ -20,8 +20,8 @@ pub(super) async fn show(
     let gateway = managed(&state, &session.caller, &id).await?;
     let form = access_list::filled(&state, &session.caller, Form::blank(), &gateway.access).await?;
     let frame = Frame::new(&state, &session, Here::Gateways);
-    let (back, version) = (format!("/ui/gateways/{id}"), gateway.version.to_string());
-    AccessPage::respond(&state, &session, frame, (back, &gateway.name), form, version).await
+    let thing = Thing::whole(format!("/ui/gateways/{id}"), &gateway.name);
+    AccessPage::respond(&state, &session, frame, thing, form, gateway.version.to_string()).await
 }
 
 /// `POST /ui/gateways/{id}/access`
@@ -46,7 +46,8 @@ pub(super) async fn save(
         Err(error) => {
             let (form, version) = (Form::refused(&typed, error)?, typed.text("version").to_owned());
             let frame = Frame::new(&state, &session, Here::Gateways);
-            AccessPage::respond(&state, &session, frame, (back, &gateway.name), form, version).await
+            let thing = Thing::whole(back, &gateway.name);
+            AccessPage::respond(&state, &session, frame, thing, form, version).await
         }
     }
 }

@@ -163,6 +163,7 @@ pub(super) fn edited_gateway(typed: &Fields) -> Result<GatewayInput, BrokerError
         access: None,
         on_change: None,
         era: era(typed)?,
+        tool_access: None,
         catalog_sharing: Some(sharing),
         authorization: Some(authorization(typed)?),
     })

@@ -20,6 +20,7 @@ fn all() -> Vec<(&'static str, String)> {
         ui::error::samples(),
         ui::gateway::samples(),
         ui::gateway_changes::samples(),
+        ui::gateway_tools::samples(),
         ui::gateway_check::samples(),
         ui::gateways::samples(),
         ui::group::samples(),

@@ -49,6 +49,7 @@ fn gateway(
         url: url.parse().unwrap(),
         state,
         access: AccessList::Everyone,
+        tool_access: [].into(),
         authorization,
         catalog_sharing: CatalogSharing::PerUser,
         on_change: doorward_domain::OnChange::Allow,

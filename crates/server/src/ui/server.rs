@@ -2,7 +2,7 @@
 
 use crate::extract::{CheckedForm, SessionCaller};
 use crate::state::AppState;
-use crate::ui::access_list::{self, AccessPage};
+use crate::ui::access_list::{self, AccessPage, Thing};
 use crate::ui::confirm::Confirm;
 use crate::ui::error::PageError;
 use crate::ui::form::{Asked, Fields, Form};
@@ -156,7 +156,8 @@ pub(super) async fn show_access(
     let form = access_list::filled(&state, &session.caller, Form::blank(), &server.access).await?;
     let frame = Frame::new(&state, &session, Here::Servers);
     let back = format!("/ui/servers/{id}");
-    AccessPage::respond(&state, &session, frame, (back, &server.name), form, server.version.to_string()).await
+    let thing = Thing::whole(back, &server.name);
+    AccessPage::respond(&state, &session, frame, thing, form, server.version.to_string()).await
 }
 
 /// `POST /ui/servers/{id}/access`
@@ -181,7 +182,8 @@ pub(super) async fn save_access(
         Err(error) => {
             let (form, version) = (Form::refused(&typed, error)?, typed.text("version").to_owned());
             let frame = Frame::new(&state, &session, Here::Servers);
-            AccessPage::respond(&state, &session, frame, (back, &server.name), form, version).await
+            let thing = Thing::whole(back, &server.name);
+            AccessPage::respond(&state, &session, frame, thing, form, version).await
         }
     }
 }

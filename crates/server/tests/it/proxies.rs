@@ -132,6 +132,7 @@ async fn oauth_and_mcp_go_through_the_forward_proxy_and_trust_the_private_author
         access: None,
         on_change: None,
         era: None,
+        tool_access: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(input))),
     })

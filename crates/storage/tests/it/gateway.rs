@@ -142,7 +142,31 @@ async fn deleting_a_gateway_takes_all_of_it_but_the_record_of_its_grants(stage: 
     assert_eq!(stage.number("SELECT count(*) FROM ended_grants WHERE cause = 'gateway_deleted'").await, 1);
 }
 
+async fn lists_of_tools_are_read_as_they_were_written_and_lose_whom_they_name_with_the_account(
+    stage: &Stage,
+) {
+    let storage = &stage.storage;
+    let ada = stored_user(storage, "ada@example.com").await;
+    let mut hub = stored_gateway(storage, "hub").await;
+    let other = stored_gateway(storage, "other").await;
+    let nobody = || AccessList::Only { groups: [].into(), users: [].into() };
+    hub.tool_access = [
+        ("delete it all".to_owned(), AccessList::Only { groups: [].into(), users: [ada.id].into() }),
+        ("drop_table".to_owned(), nobody()),
+    ]
+    .into();
+    let update = storage.update_gateway(&hub, None, event("gateway.update")).await.unwrap();
+    assert_eq!(update.outcome, Updated::Yes);
+    hub.version += 1;
+    assert_eq!(storage.gateway(hub.id).await.unwrap().as_ref(), Some(&hub));
+    assert_eq!(storage.gateway(other.id).await.unwrap(), Some(other));
+    assert_eq!(storage.delete_user(ada.id, None, event("user.delete")).await.unwrap(), Updated::Yes);
+    hub.tool_access.insert("delete it all".to_owned(), nobody());
+    assert_eq!(storage.gateway(hub.id).await.unwrap(), Some(hub), "nobody is not everybody");
+}
+
 on_both!(
+    lists_of_tools_are_read_as_they_were_written_and_lose_whom_they_name_with_the_account,
     a_gateway_of_each_kind_is_read_as_it_was_written,
     a_slug_belongs_to_one_gateway,
     an_edit_leaves_no_secret_of_another_kind_behind,

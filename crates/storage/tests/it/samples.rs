@@ -60,6 +60,7 @@ pub(crate) fn gateway(slug: &str) -> Gateway {
         url: url("https://mcp.example.com/mcp"),
         state: GatewayState::Published,
         access: AccessList::Everyone,
+        tool_access: [].into(),
         authorization: GatewayAuthorization::None,
         catalog_sharing: CatalogSharing::PerUser,
         on_change: doorward_domain::OnChange::Allow,

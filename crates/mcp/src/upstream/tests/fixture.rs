@@ -360,6 +360,7 @@ pub(crate) fn gateway_at(url: &str) -> Gateway {
         url: url.parse().unwrap(),
         state: GatewayState::Published,
         access: doorward_domain::AccessList::Everyone,
+        tool_access: [].into(),
         authorization: GatewayAuthorization::None,
         catalog_sharing: CatalogSharing::PerUser,
         on_change: doorward_domain::OnChange::Allow,

@@ -39,6 +39,7 @@ async fn stage() -> Stage {
             access: None,
             on_change: None,
             era: None,
+            tool_access: None,
             catalog_sharing: None,
             authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
         })

@@ -36,6 +36,7 @@ impl Behind {
                 access: None,
                 on_change: None,
                 era: None,
+                tool_access: None,
                 catalog_sharing: None,
                 authorization: Some(AuthorizationInput::None),
             })

@@ -17,6 +17,7 @@ mod repointing;
 mod revoke;
 mod rmcp_client;
 mod templates;
+mod tool_access;
 mod virtual_server;
 pub(crate) mod walk;
 mod webhook;

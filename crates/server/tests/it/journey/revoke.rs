@@ -160,6 +160,7 @@ async fn not_one_call_is_served_after_its_revoke_was_answered() {
         access: None,
         on_change: None,
         era: None,
+        tool_access: None,
         catalog_sharing: None,
         authorization: Some(AuthorizationInput::OAuth(Box::new(oauth_input(&demo)))),
     };

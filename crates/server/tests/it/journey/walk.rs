@@ -57,6 +57,7 @@ pub fn published(slug: &str, url: &Url, authorization: AuthorizationInput) -> Ga
         access: None,
         on_change: None,
         era: None,
+        tool_access: None,
         catalog_sharing: None,
         authorization: Some(authorization),
     }

@@ -51,6 +51,7 @@ async fn register(
         access: None,
         on_change: None,
         era: None,
+        tool_access: None,
         catalog_sharing: None,
         authorization: Some(authorization),
     });
@@ -222,6 +223,8 @@ impl Stage {
             ("group-remove", format!("/ui/groups/{group}/members/{}/remove", alice.id)),
             ("gateway-access", format!("/ui/gateways/{notes}/access")),
             ("gateways", "/ui/gateways".into()),
+            ("gateway-tools", format!("/ui/gateways/{notes}/tools")),
+            ("gateway-tool-access", format!("/ui/gateways/{notes}/tools/access?tool=add")),
             ("gateway-changes", format!("/ui/gateways/{notes}/changes")),
             ("servers", "/ui/servers".into()),
             ("server-new", "/ui/servers/new".into()),

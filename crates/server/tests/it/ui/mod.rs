@@ -56,7 +56,7 @@ async fn anonymous_form(app: &TestApp, page: &str, action: &str, fields: &[(&str
 }
 
 /// What a hidden field holds.
-fn hidden(html: &str, name: &str) -> String {
+pub(crate) fn hidden(html: &str, name: &str) -> String {
     let start = format!("name=\"{name}\" value=\"");
     let (_, rest) = html.split_once(&start).unwrap_or_else(|| panic!("no field {name} in {html}"));
     rest.split('"').next().unwrap().to_owned()

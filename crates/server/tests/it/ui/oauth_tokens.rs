@@ -44,6 +44,7 @@ impl Stage {
                 access: None,
                 on_change: None,
                 era: None,
+                tool_access: None,
                 catalog_sharing: None,
                 authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
             })
