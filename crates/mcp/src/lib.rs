@@ -22,6 +22,7 @@ mod route;
 mod selection;
 mod session;
 mod splice;
+mod tasks;
 mod tool_trial;
 pub mod upstream;
 mod uri_template;

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_name_is_slug_and_name_and_stays() {
+    fn trap_17_a_plain_name_is_slug_and_name_and_stays() {
         let mut table = NameTable::default();
         assert_eq!(learn(&mut table, "git", 1, &["search", "a.b_c", "search"]), ["git-search", "git-a.b_c"]);
         assert!(learn(&mut table, "git", 1, &["search"]).is_empty());
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_cut_and_hashed() {
+    fn trap_17_what_does_not_fit_is_cut_and_hashed() {
         let mut table = NameTable::default();
         let long = "x".repeat(200);
         let names = learn(&mut table, "git", 1, &[&long, "a/b", "größe", "a b"]);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_keeps_a_name_that_two_would_have() {
+    fn trap_17_the_first_keeps_a_name_that_two_would_have() {
         let mut table = NameTable::default();
         assert_eq!(learn(&mut table, "a", 2, &["b-c"]), ["a-b-c"]);
         let other = learn(&mut table, "a-b", 1, &["c"]);

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_older_gateway_keeps_a_uri_that_two_list() {
+    fn trap_18_the_older_gateway_keeps_a_uri_that_two_list() {
         let owners = ResourceOwners::new([
             entry(2, "young", Some(&[(R, "file:///x"), (R, "file:///y"), (T, "t://{a}")])),
             entry(1, "old", Some(&[(R, "file:///x"), (T, "t://{a}")])),
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unlisted_uri_goes_to_the_only_gateway_that_could_own_it() {
+    fn trap_18_an_unlisted_uri_goes_to_the_only_gateway_that_could_own_it() {
         let tools_only: &[(CatalogKind, &str)] = &[(CatalogKind::Tool, "t")];
         let one =
             ResourceOwners::new([entry(1, "a", Some(&[(R, "x://1")])), entry(2, "b", Some(tools_only))]);

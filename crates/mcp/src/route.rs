@@ -9,6 +9,7 @@ use crate::errors::ProtocolError;
 use crate::front::{ClientRequest, Endpoint, Front, Method, View, owners, view};
 use crate::held;
 use crate::selection;
+use crate::tasks;
 use crate::upstream::Subscription;
 use doorward_domain::{CatalogKind, Gateway, GatewayId};
 use serde_json::value::RawValue;
@@ -56,6 +57,10 @@ pub(crate) async fn route(
 
 async fn owner_of(front: &Front, request: &ClientRequest, method: Method) -> Result<Route, ProtocolError> {
     match (&request.endpoint, method) {
+        (_, Method::Task) => {
+            let (gateway, params) = tasks::owner(front, request).await?;
+            Ok(Route::Upstream { gateway, params: raw(params) })
+        }
         (Endpoint::One(gateway), Method::CallTool) => one_tool(front, request, gateway).await,
         (Endpoint::One(gateway), Method::ReadResource) => {
             request.text("uri").map(|_| unchanged(Arc::clone(gateway)))

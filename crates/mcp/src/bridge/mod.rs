@@ -19,4 +19,4 @@ fn edited<'a>(object: &'a str, edits: &[(&str, Option<&str>)]) -> Cow<'a, str> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

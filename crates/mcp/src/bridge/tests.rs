@@ -197,7 +197,7 @@ fn a_modern_client_sees_every_output_schema() {
 }
 
 /// Any JSON text, with members and numbers that no typed model knows.
-fn json() -> impl Strategy<Value = String> {
+pub(crate) fn json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("1.10".to_owned()),
         Just("1234567890123456789012345".to_owned()),

@@ -3,6 +3,7 @@
 use super::edited;
 use crate::envelope::{self, edit, json_string, member, members, splice};
 use crate::revision::{Revision, wire};
+use crate::tasks;
 use crate::upstream::ClientFacts;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -128,6 +129,12 @@ fn capabilities_for_modern(client: &ClientFacts) -> Cow<'_, str> {
     }
     if let Some(roots) = &without {
         edits.push(("roots", Some(roots)));
+    }
+    // A result that is a task has no words in the older revisions.
+    let extensions = member(&client.capabilities, "extensions");
+    let extensions = extensions.and_then(|extensions| edit(extensions.get(), &[(tasks::EXTENSION, None)]));
+    if let Some(extensions) = &extensions {
+        edits.push(("extensions", Some(extensions)));
     }
     if edits.is_empty() { Cow::Borrowed(own) } else { edited(own, &edits) }
 }

@@ -49,7 +49,7 @@ async fn one(
         Err(error) => return Some(ProtocolError::from(error).message(None, false)),
     };
     let (MessageKind::Request, Some(id), Some(name)) = (message.kind(), message.id, message.method) else {
-        taken(session, &message);
+        taken(front, sender, session, &message);
         return None;
     };
     let mut request = legacy_request(sender, session, (id, name), message.params);

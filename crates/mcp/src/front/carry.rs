@@ -8,6 +8,7 @@ use super::{Attempt, Front, Needed};
 use crate::ask;
 use crate::envelope::{Envelope, edit, json_string, splice, text_member};
 use crate::errors::ProtocolError;
+use crate::tasks;
 use crate::upstream::{CallError, Event, UpstreamAnswer};
 use bytes::Bytes;
 use doorward_domain::Gateway;
@@ -74,6 +75,7 @@ impl Called {
     }
 
     fn ours(&self, body: Bytes) -> Result<Bytes, ProtocolError> {
+        let body = tasks::with_our_id(&self.front, &self.request, self.method, &self.gateway, body)?;
         ask::with_our_state(&self.front, &self.request, self.method, &self.gateway, body)
     }
 

@@ -56,7 +56,7 @@ pub(super) async fn answer(front: &Arc<Front>, request: &Arc<ClientRequest>) -> 
         Method::Listen => listen::listen(front, request).await,
         Method::Discover => Ok(handshake::discover(front, request).await),
         Method::List(kind) => lists::list(front, request, kind).await,
-        Method::CallTool | Method::ReadResource | Method::GetPrompt | Method::Complete => {
+        Method::CallTool | Method::ReadResource | Method::GetPrompt | Method::Complete | Method::Task => {
             let (request, attempt) = match ask::resume(front, request, method).await? {
                 Resumed::Reply(reply) => return Ok(reply),
                 Resumed::Request(request) => (Arc::clone(&request), attempt(front, &request, method).await?),

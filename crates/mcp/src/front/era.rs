@@ -89,6 +89,7 @@ fn check_headers(headers: &HeaderMap, message: &Envelope<'_>) -> Result<(), Prot
     let mirrored = match method {
         "tools/call" | "prompts/get" => "name",
         "resources/read" => "uri",
+        "tasks/get" | "tasks/update" | "tasks/cancel" => "taskId",
         _ => return Ok(()),
     };
     match message.params.and_then(|params| member(params, mirrored)).and_then(text) {

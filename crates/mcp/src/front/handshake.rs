@@ -9,6 +9,7 @@ use super::request::{ClientRequest, Endpoint};
 use crate::envelope::{self, Envelope, edit, json_string, member, member_at, text_member};
 use crate::errors::ProtocolError;
 use crate::revision::{Revision, wire};
+use crate::tasks::EXTENSION;
 use crate::upstream::{ClientFacts, ServerFacts};
 use axum::response::Response;
 use doorward_broker::Caller;
@@ -113,7 +114,10 @@ const RESOURCES: &str = "{\"subscribe\":true,\"listChanged\":true}";
 /// What a gateway that is connected later brings can not be declared later, so all is declared now.
 fn everything(modern: bool) -> String {
     let logging = if modern { "" } else { ",\"logging\":{}" };
-    format!("{{\"tools\":{LIST},\"resources\":{RESOURCES},\"prompts\":{LIST},\"completions\":{{}}{logging}}}")
+    let tasks = if modern { format!(",\"extensions\":{{\"{EXTENSION}\":{{}}}}") } else { String::new() };
+    format!(
+        "{{\"tools\":{LIST},\"resources\":{RESOURCES},\"prompts\":{LIST},\"completions\":{{}}{logging}{tasks}}}"
+    )
 }
 
 /// An upstream's capabilities, without what Doorward does not carry yet.
@@ -133,7 +137,8 @@ fn carried(upstream: &RawValue, modern: bool) -> Option<String> {
         edits.push(("logging", Some("{}")));
     }
     let extensions = member(upstream, "extensions")
-        .and_then(|extensions| edit(extensions.get(), &[("io.modelcontextprotocol/tasks", None)]));
+        .filter(|_| !modern)
+        .and_then(|extensions| edit(extensions.get(), &[(EXTENSION, None)]));
     if let Some(extensions) = &extensions {
         edits.push(("extensions", Some(extensions)));
     }
@@ -175,10 +180,11 @@ mod tests {
         .unwrap();
         assert_eq!(
             carried(&upstream, true).unwrap(),
-            r#"{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"vendor":{"x":1.10},"extensions":{"v/u":{}}}"#
+            r#"{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"vendor":{"x":1.10},"extensions":{"io.modelcontextprotocol/tasks":{},"v/u":{}}}"#
         );
         let legacy = carried(&upstream, false).unwrap();
         assert!(legacy.contains(r#""resources":{"subscribe":true"#) && legacy.contains(r#""logging":{}"#));
+        assert!(legacy.contains(r#""extensions":{"v/u":{}}"#) && !legacy.contains("tasks"), "{legacy}");
         assert!(everything(false).contains("logging") && !everything(true).contains("logging"));
     }
 }

@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_give_every_item_exactly_once_and_survive_a_gateway_that_is_gone() {
+    fn trap_14_pages_give_every_item_exactly_once_and_survive_a_gateway_that_is_gone() {
         let sizes = [("a", 2), ("b", 0), ("c", 50)];
         let mut all = Vec::new();
         let mut at: Option<(String, usize)> = None;

@@ -20,6 +20,8 @@ pub(crate) enum Method {
     Unsubscribe,
     /// Modern: a stream of what changes.
     Listen,
+    /// Modern: about a task that a call has become.
+    Task,
 }
 
 /// All names of the protocol's requests, as metrics may carry them.
@@ -69,7 +71,10 @@ impl Method {
             ("resources/subscribe", false) => Ok(Self::Subscribe),
             ("resources/unsubscribe", false) => Ok(Self::Unsubscribe),
             ("subscriptions/listen", true) => Ok(Self::Listen),
-            (name, _) if name.starts_with("tasks/") => Err(ProtocolError::NotYet("running tools as tasks")),
+            ("tasks/get" | "tasks/update" | "tasks/cancel", true) => Ok(Self::Task),
+            (name, false) if name.starts_with("tasks/") => {
+                Err(ProtocolError::NotYet("tasks of revisions before 2026-07-28"))
+            }
             (name, _) => Err(ProtocolError::UnknownMethod(name.chars().take(100).collect())),
         }
     }
@@ -95,15 +100,17 @@ mod tests {
             ("resources/subscribe", true, false),
             ("resources/unsubscribe", true, false),
             ("subscriptions/listen", false, true),
-            ("tasks/get", false, false),
+            ("tasks/get", false, true),
+            ("tasks/list", false, false),
+            ("tasks/result", false, false),
             ("vendor/x", false, false),
         ] {
             assert_eq!(Method::of(name, false).is_ok(), legacy, "{name}");
             assert_eq!(Method::of(name, true).is_ok(), modern, "{name}");
         }
-        let later = Method::of("tasks/get", true).unwrap_err();
+        let later = Method::of("tasks/get", false).unwrap_err();
         assert!(later.to_string().contains("not supported by this version"), "{later}");
-        assert_eq!(later.code(true), -32_601);
+        assert_eq!(later.code(false), -32_601);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod handshake;
 mod listen;
 mod lists;
 mod method;
+mod notify;
 mod post;
 mod request;
 mod stream;

@@ -3,7 +3,7 @@
 use super::answer::{self, Reply};
 use super::request::{ClientRequest, Endpoint};
 use super::stream::{accepts, session_of};
-use super::{Front, MAX_BODY, batch, dispatch, era, handshake, method};
+use super::{Front, MAX_BODY, batch, dispatch, era, handshake, method, notify};
 use crate::envelope::{Envelope, EnvelopeError, MessageKind, member};
 use crate::errors::ProtocolError;
 use crate::event_log::EventLog;
@@ -138,7 +138,7 @@ async fn legacy_message(
         let request = legacy_request(&sender, &session, (id, name), message.params);
         return run_detached(front, &session, Arc::new(request)).await;
     }
-    taken(&session, message);
+    taken(front, &sender, &session, message);
     Ok(answer::nothing(StatusCode::ACCEPTED))
 }
 
@@ -154,9 +154,12 @@ pub(super) fn legacy_request(
 }
 
 /// Takes note of a message that is answered by nothing.
-pub(super) fn taken(session: &LiveSession, message: &Envelope<'_>) {
+pub(super) fn taken(front: &Arc<Front>, sender: &Sender, session: &Arc<LiveSession>, message: &Envelope<'_>) {
     if message.kind() == MessageKind::Notification {
-        notified(session, message);
+        if message.method == Some("notifications/cancelled") {
+            cancelled(session, message);
+        }
+        notify::pass_up(front, (&sender.caller, &sender.endpoint), session, message);
     } else if let Some(id) = message.id.and_then(crate::envelope::text) {
         let said = message.error.map(RawValue::to_owned);
         let reply =
@@ -165,15 +168,9 @@ pub(super) fn taken(session: &LiveSession, message: &Envelope<'_>) {
     }
 }
 
-fn notified(session: &LiveSession, message: &Envelope<'_>) {
-    match message.method {
-        Some("notifications/cancelled") => {
-            if let Some(id) = message.params.and_then(|params| member(params, "requestId")) {
-                session.cancel(id);
-            }
-        }
-        Some("notifications/initialized") => {}
-        other => tracing::debug!(method = other, "a client's notification was taken note of, no more"),
+fn cancelled(session: &LiveSession, message: &Envelope<'_>) {
+    if let Some(id) = message.params.and_then(|params| member(params, "requestId")) {
+        session.cancel(id);
     }
 }
 

@@ -30,9 +30,12 @@ const SILENCE: Duration = Duration::from_secs(30 * 60);
 /// Messages that may wait for one call. The last place is kept for the response.
 const WAITING: usize = 16;
 
-/// A server's own stream.
+/// A server's own stream. It is read as long as there is a link that has it, or a call that hears it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Line(Arc<Open>);
+
 #[derive(Debug, Default)]
-pub(super) struct Line {
+struct Open {
     heard: Arc<Heard>,
     reading: Mutex<Option<Reading>>,
 }
@@ -85,7 +88,7 @@ pub(super) enum Asks {
 
 /// One call's part of what a server says.
 pub(super) struct Ear {
-    heard: Arc<Heard>,
+    line: Line,
     id: Option<u64>,
     inbox: mpsc::Receiver<Bytes>,
     put_back: VecDeque<Bytes>,
@@ -106,30 +109,30 @@ impl Line {
             listener.end();
         });
         let reading = Reading { task: AbortOnDropHandle::new(task), opened };
-        Self { heard, reading: Mutex::new(Some(reading)) }
+        Self(Arc::new(Open { heard, reading: Mutex::new(Some(reading)) }))
     }
 
     pub(super) fn is_everything(&self) -> bool {
-        self.heard.is_everything
+        self.0.heard.is_everything
     }
 
     /// Nothing can be heard any more, nor said.
     pub(super) fn is_broken(&self) -> bool {
-        self.heard.is_everything && self.heard.lock().is_none
+        self.0.heard.is_everything && self.0.heard.lock().is_none
     }
 
     /// Opens a session's stream unless it is open, or known not to exist; waits a moment for it.
     pub(super) async fn open(&self, aside: Aside, run: impl FnOnce() -> Run) {
         let opened = {
-            let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-            if self.heard.is_everything || self.heard.lock().is_none {
+            let mut reading = self.0.reading.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.0.heard.is_everything || self.0.heard.lock().is_none {
                 return;
             }
             match &*reading {
                 Some(reading) if !reading.task.is_finished() => reading.opened.clone(),
                 _ => {
                     let opened = CancellationToken::new();
-                    let reads = Arc::clone(&self.heard).open_and_listen(aside, run(), opened.clone());
+                    let reads = Arc::clone(&self.0.heard).open_and_listen(aside, run(), opened.clone());
                     let task = AbortOnDropHandle::new(tokio::spawn(reads));
                     reading.insert(Reading { task, opened }).opened.clone()
                 }
@@ -150,13 +153,13 @@ impl Line {
 
     fn listening(&self, id: Option<u64>, asks: Asks) -> Ear {
         let (sender, inbox) = mpsc::channel(WAITING);
-        let mut ears = self.heard.lock();
+        let mut ears = self.0.heard.lock();
         if !ears.is_none {
             ears.all.push(Listening { id, asks, inbox: sender });
         }
         drop(ears);
-        self.heard.changed.notify_one();
-        Ear { heard: Arc::clone(&self.heard), id, inbox, put_back: VecDeque::new() }
+        self.0.heard.changed.notify_one();
+        Ear { line: self.clone(), id, inbox, put_back: VecDeque::new() }
     }
 }
 
@@ -191,12 +194,13 @@ impl Ear {
 
 impl Drop for Ear {
     fn drop(&mut self) {
-        let mut ears = self.heard.lock();
+        let heard = &self.line.0.heard;
+        let mut ears = heard.lock();
         // Ids of calls are unique; what tells ears of no call apart is that this one is closed.
         self.inbox.close();
         ears.all.retain(|other| other.id != self.id || !other.inbox.is_closed());
         drop(ears);
-        self.heard.changed.notify_one();
+        heard.changed.notify_one();
     }
 }
 

@@ -161,6 +161,28 @@ impl Upstreams {
         Ok(run.over(gateway, answer))
     }
 
+    /// Hands a client's notification to a legacy server, where there is a session that stands for the client's.
+    pub(crate) async fn notify(
+        &self,
+        caller: &Caller,
+        gateway: &Arc<Gateway>,
+        client: &ClientFacts,
+        message: String,
+    ) {
+        let run = self.inner.runs.begin(caller.user.id, gateway.id);
+        let told = async {
+            let exchange = Exchange::open(&self.inner, caller, gateway).await?;
+            let link = self.inner.links.get(&LinkKey::of(&exchange, client)).await;
+            if let Some(link) = link.filter(|link| !link.facts.revision.is_modern()) {
+                exchange.aside(&link).send(message);
+            }
+            Ok::<(), CallError>(())
+        };
+        if let Err(error) = run.until_cut(gateway, Box::pin(told)).await {
+            tracing::debug!(gateway = %gateway.slug, %error, "a client's notification was not passed on");
+        }
+    }
+
     /// Has `read` called whenever an upstream says that a list has changed.
     pub(crate) fn on_changed(&self, read: OnChanged) {
         if self.inner.on_changed.set(read).is_err() {

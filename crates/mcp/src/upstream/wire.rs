@@ -56,6 +56,9 @@ pub(super) fn mirror_routing(method: &str, params: Option<&RawValue>, headers: &
     let name = match method {
         "tools/call" | "prompts/get" => params.and_then(|params| text_member(params, "name")),
         "resources/read" => params.and_then(|params| text_member(params, "uri")),
+        "tasks/get" | "tasks/update" | "tasks/cancel" => {
+            params.and_then(|params| text_member(params, "taskId"))
+        }
         _ => None,
     };
     if let Some(name) = name {
@@ -146,11 +149,12 @@ mod tests {
 
     #[test]
     fn routing_headers_mirror_the_body() {
-        let params = raw(r#"{"name":"größe","uri":"file:///x"}"#.into()).unwrap();
+        let params = raw(r#"{"name":"größe","uri":"file:///x","taskId":"t 1"}"#.into()).unwrap();
         for (method, name) in [
             ("tools/call", Some("=?base64?Z3LDtsOfZQ==?=")),
             ("resources/read", Some("file:///x")),
             ("tools/list", None),
+            ("tasks/get", Some("t 1")),
         ] {
             let mut headers = HeaderMap::new();
             mirror_routing(method, Some(&params), &mut headers);

@@ -36,7 +36,7 @@ fn the_map_of_lessons_is_whole_and_every_test_it_names_exists() {
     let map = text("docs/lessons.md");
     let rows: Vec<Vec<&str>> = map
         .lines()
-        .filter(|line| ["| R", "| S", "| M", "| T"].iter().any(|row| line.starts_with(row)))
+        .filter(|line| ["| R", "| S", "| M", "| T", "| C"].iter().any(|row| line.starts_with(row)))
         .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
         .collect();
     let named = rows.iter().map(|row| row[0].to_owned()).filter(|name| !name.starts_with('M'));
@@ -45,6 +45,7 @@ fn the_map_of_lessons_is_whole_and_every_test_it_names_exists() {
         .map(|n| format!("R{n}"))
         .chain((1..=14).map(|n| format!("S{n}")))
         .chain((1..=25).map(|n| format!("T{n}")))
+        .chain((1..=11).map(|n| format!("C{n}")))
         .collect();
     assert_eq!(named, expected);
     let code: String = sources().into_iter().map(|(_, text)| text).collect();

@@ -102,7 +102,7 @@ async fn a_client_without_url_elicitation_is_told_in_words() {
 }
 
 #[tokio::test]
-async fn completions_are_never_a_question() {
+async fn trap_19_completions_are_never_a_question() {
     let locked = locked().await;
     let params = json!({"ref": {"type": "ref/prompt", "name": "up-summary"}});
     assert_eq!(locked.client(URL_CLIENT).modern("completion/complete", params.clone()).await.code(), 4_010);

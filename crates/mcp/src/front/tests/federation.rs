@@ -35,7 +35,7 @@ fn names(answer: &Answer, list: &str, member: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn lists_are_merged_by_slug_and_one_bad_gateway_spoils_nothing() {
+async fn trap_15_lists_are_merged_by_slug_and_one_bad_gateway_spoils_nothing() {
     let door = Door::open().await;
     let token = door.alice().await;
     let (old, new) = (offering(Revision::V2025_06_18).await, offering(Revision::LATEST).await);
@@ -80,7 +80,7 @@ async fn lists_are_merged_by_slug_and_one_bad_gateway_spoils_nothing() {
 }
 
 #[tokio::test]
-async fn a_cursor_serves_only_the_list_and_the_user_it_was_given_to() {
+async fn trap_14_a_cursor_serves_only_the_list_and_the_user_it_was_given_to() {
     let door = Door::open().await;
     let token = door.alice().await;
     let bob = door.house.person("bob").await;
@@ -113,7 +113,7 @@ async fn a_cursor_serves_only_the_list_and_the_user_it_was_given_to() {
 }
 
 #[tokio::test]
-async fn calls_reach_the_owner_under_its_own_names() {
+async fn trap_19_calls_reach_the_owner_under_its_own_names() {
     let door = Door::open().await;
     let token = door.alice().await;
     let (old, new) = (offering(Revision::V2025_11_25).await, offering(Revision::LATEST).await);

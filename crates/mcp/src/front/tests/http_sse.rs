@@ -13,13 +13,22 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
-type Said = Arc<Mutex<Vec<mpsc::UnboundedSender<String>>>>;
+type Stream = mpsc::UnboundedSender<String>;
 
-/// A server of 2024-11-05. Its tool `ask` asks its client before it answers, `log` tells its progress.
+#[derive(Default)]
+struct Saying {
+    /// The open streams, oldest first.
+    streams: Vec<Stream>,
+    /// The call that waits for its client's answer.
+    waiting: Option<(Stream, Value)>,
+}
+
+type Said = Arc<Mutex<Saying>>;
+
+/// A server of 2024-11-05. Its tool `ask` asks its client and answers at once, `wait` waits for the client's answer.
 #[derive(Clone)]
 struct Old {
     upstream: Upstream,
-    /// The open streams, oldest first.
     said: Said,
 }
 
@@ -42,7 +51,7 @@ impl Old {
 
     /// Ends all streams, as a restart does.
     fn restart(&self) {
-        self.said.lock().unwrap().clear();
+        self.said.lock().unwrap().streams.clear();
     }
 }
 
@@ -50,7 +59,7 @@ fn answers(seen: &Seen, said: &Said, endpoint: &'static str) -> Response {
     if seen.http == http::Method::GET {
         let (sender, receiver) = mpsc::unbounded_channel();
         sender.send(format!("event: endpoint\ndata: {endpoint}\n\n")).unwrap();
-        said.lock().unwrap().push(sender);
+        said.lock().unwrap().streams.push(sender);
         return events(
             stream::unfold(receiver, |mut all| async move { Some((all.recv().await?, all)) }).boxed(),
         );
@@ -60,35 +69,46 @@ fn answers(seen: &Seen, said: &Said, endpoint: &'static str) -> Response {
     if seen.path != "/messages?session=7" {
         return status(405);
     }
-    let Some(stream) = said.lock().unwrap().last().cloned() else { return status(404) };
+    let Some(stream) = said.lock().unwrap().streams.last().cloned() else { return status(404) };
     let say = |message: Value| stream.send(event(&message)).unwrap();
     let message = seen.json();
     let result = |result: Value| json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
     match message["method"].as_str() {
-        // An answer to what the tool asked.
-        None => say(json!({"jsonrpc": "2.0", "id": 1_000, "result": {}})),
+        // An answer to what a tool asked.
+        None => {
+            if let Some((stream, answer)) = said.lock().unwrap().waiting.take() {
+                stream.send(event(&answer)).unwrap();
+            }
+        }
         Some("initialize") => say(result(json!({"protocolVersion": "2024-11-05",
             "capabilities": {"tools": {}}, "serverInfo": {"name": "old", "version": "1"}}))),
-        Some("tools/call") => called(&message, say, result),
+        Some("tools/call") => {
+            let answer = called(&message, &say, result);
+            match message["params"]["name"].as_str() {
+                Some("wait") => said.lock().unwrap().waiting = Some((stream.clone(), answer)),
+                _ => say(answer),
+            }
+        }
         Some(method) if message.get("id").is_some() => say(result(json!({"method": method, "tools": []}))),
         Some(_) => {}
     }
     status(202)
 }
 
-fn called(message: &Value, say: impl Fn(Value), result: impl Fn(Value) -> Value) {
+/// Says what comes before the answer, and gives that.
+fn called(message: &Value, say: &impl Fn(Value), result: impl Fn(Value) -> Value) -> Value {
     let token = &message["params"]["_meta"]["progressToken"];
     if !token.is_null() {
         let params = json!({"progressToken": token, "progress": 1});
         say(json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params}));
     }
-    if message["params"]["name"] == "ask" {
+    if message["params"]["name"] == "ask" || message["params"]["name"] == "wait" {
         let mut question = form();
         question["jsonrpc"] = json!("2.0");
         question["id"] = json!("q1");
         say(question);
     }
-    say(result(json!({"content": [], "name": message["params"]["name"]})));
+    result(json!({"content": [], "name": message["params"]["name"]}))
 }
 
 async fn gateway(door: &Door, old: &Old, era: EraChoice) {
@@ -210,7 +230,27 @@ async fn the_one_stream_ends_with_its_users_access() {
         door.house.register(Gateway { era: EraChoice::HttpSse, ..gateway_at(&old.upstream.url) }).await;
     let client = door.client(&token, "/gateways/up/mcp").can("{}");
     client.modern("tools/call", call()).await.result();
-    let stream = old.said.lock().unwrap()[0].clone();
+    let stream = old.said.lock().unwrap().streams[0].clone();
     door.cut(door.house.alice.user.id, gateway.id);
     tokio::time::timeout(std::time::Duration::from_secs(10), stream.closed()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_goes_on_when_the_link_it_began_on_has_been_replaced() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    let old = Old::start().await;
+    gateway(&door, &old, EraChoice::HttpSse).await;
+    let client = legacy_client(&door, &token, ALL).await;
+    let ask = legacy("tools/call", r#"{"name":"wait"}"#);
+    let mut on_call = Events::of(client.begin(&ask).await);
+    let question = on_call.next().await.unwrap();
+    // An edit makes new links; the running call still hears its own.
+    let found = door.house.storage.all_gateways().await.unwrap().remove(0);
+    let audit = doorward_domain::NewAuditEvent::new(doorward_domain::Actor::System, "gateway.update");
+    let _ = door.house.storage.update_gateway(&found, None, audit).await.unwrap();
+    assert_eq!(client.call("tools/call", r#"{"name":"x"}"#).await.result()["name"], "x");
+    assert_eq!(old.upstream.seen("GET").len(), 2);
+    client.answer(&question["id"], json!({"action": "accept"})).await;
+    assert_eq!(on_call.next().await.unwrap()["result"]["name"], "wait");
 }

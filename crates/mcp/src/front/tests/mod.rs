@@ -11,4 +11,6 @@ mod listening;
 mod parked;
 mod relayed;
 mod sessions;
+mod tasks;
+mod unknown;
 mod upstreams;
