@@ -152,6 +152,7 @@ async fn connected(app: &TestApp) -> Result<Target, AnyError> {
         era: None,
         tool_access: None,
         catalog_sharing: None,
+        client_certificate: Default::default(),
         authorization: Some(AuthorizationInput::OAuth(Box::new(oauth_input(&demo)))),
     })
     .await;

@@ -121,6 +121,7 @@ pub async fn make_gateways(broker: &Broker, caller: &Caller) -> Result<(), AnyEr
             era: None,
             tool_access: None,
             catalog_sharing: None,
+            client_certificate: Default::default(),
             authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
         };
         broker.create_gateway(caller, gateway).await?;

@@ -103,6 +103,7 @@ pub fn gateway(server: &AuthorizationServer, upstream: &str, slug: &str) -> Gate
         era: None,
         tool_access: None,
         catalog_sharing: None,
+        client_certificate: Default::default(),
         authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
     }
 }

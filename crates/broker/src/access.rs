@@ -228,7 +228,7 @@ impl Broker {
         let token = match opened {
             Ok(token) => token,
             Err(crate::secret::SecretError::Seal(error)) => return Err(error.into()),
-            Err(crate::secret::SecretError::GivenElsewhere { .. } | crate::secret::SecretError::Key(_)) => {
+            Err(_) => {
                 return Ok(must_authorize(None));
             }
         };

@@ -4,6 +4,7 @@
 use crate::access::CachedAccess;
 use crate::directory::Directory;
 use doorward_domain::{ApiToken, Change, GatewayId, GroupId, TokenHash, User, UserId, VirtualServer};
+use doorward_oauth::ClientIdentity;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +19,8 @@ pub(crate) struct Caches {
     pub(crate) directory: ReadThrough<(), Arc<Directory>>,
     pub(crate) virtual_servers: ReadThrough<(), Arc<[Arc<VirtualServer>]>>,
     pub(crate) access: ReadThrough<(UserId, GatewayId), Arc<CachedAccess>>,
+    /// Client certificates, opened and read. An edit raises the version, so that none is stale.
+    pub(crate) identities: ReadThrough<(GatewayId, i64), ClientIdentity>,
 }
 
 impl Caches {

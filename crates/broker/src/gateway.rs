@@ -71,7 +71,7 @@ impl Broker {
         let id = self.parts.entropy.id(now);
         let typed = input.authorization.unwrap_or(AuthorizationInput::Discover(Box::default()));
         let authorization = self.authorization(id, &url, &name, typed, None).await?;
-        let gateway = Gateway {
+        let mut gateway = Gateway {
             id,
             slug,
             name,
@@ -79,6 +79,7 @@ impl Broker {
             state: input.state.unwrap_or(GatewayState::Draft),
             access: self.checked_access(input.access.unwrap_or_default()).await?,
             tool_access: self.checked_tool_access(input.tool_access.unwrap_or_default()).await?,
+            client_certificate: None,
             authorization,
             catalog_sharing: input.catalog_sharing.unwrap_or(CatalogSharing::PerUser),
             on_change: input.on_change.unwrap_or_default(),
@@ -87,6 +88,7 @@ impl Broker {
             updated_at: now,
             version: 1,
         };
+        gateway.client_certificate = self.edited_client_certificate(&gateway, input.client_certificate)?;
         let event = caller.event("gateway.create").subject(id).detail("slug", &gateway.slug);
         match self.storage().insert_gateway(&gateway, event).await? {
             Inserted::Yes => self.gateway(caller, id).await,
@@ -180,6 +182,7 @@ impl Broker {
             }
             None => rebind(&mut after)?,
         }
+        after.client_certificate = self.edited_client_certificate(&after, input.client_certificate)?;
         Ok(after)
     }
 

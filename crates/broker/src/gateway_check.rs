@@ -2,6 +2,7 @@
 //! change. It runs when somebody asks, gets no token and ends none: it asks for metadata, opens an authorization
 //! request that nobody sees, and shows the token endpoint a refresh token that never was one.
 
+use crate::client_certificate::CertificateEnd;
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
     Gateway, GatewayAuthorization, GatewayId, GrantType, OAuthSettings, Permission, PkceVerifier,
@@ -90,7 +91,15 @@ impl Broker {
 
     /// Whether the MCP server answers, and what it wants.
     async fn check_upstream(&self, gateway: &Gateway, check: &mut GatewayCheck) -> Option<Discovery> {
-        let found = match self.parts.oauth.anew().discover(&gateway.url).await {
+        let identity = match self.client_identity(gateway) {
+            Ok(identity) => identity,
+            Err(error) => {
+                check.wrong("client_certificate", format!("{error}."));
+                return None;
+            }
+        };
+        self.check_certificate(gateway, check);
+        let found = match self.parts.oauth.showing(identity).anew().discover(&gateway.url).await {
             Ok(found) => found,
             Err(error) if gateway.oauth().is_some() => {
                 check.advice("mcp_server", format!("{error}. With a token it may answer otherwise."));
@@ -167,6 +176,19 @@ impl Broker {
                     "The provider refuses the authorization request (status {status}): register {redirect_uri} there, and check the client ID."
                 ),
             ),
+        }
+    }
+
+    /// Whether the client certificate will last.
+    fn check_certificate(&self, gateway: &Gateway, check: &mut GatewayCheck) {
+        let Some(certificate) = &gateway.client_certificate else { return };
+        let subject = "client_certificate";
+        let told =
+            format!("The client certificate ({}) ends at {}", certificate.subject, certificate.ends_at);
+        match self.certificate_end(certificate) {
+            CertificateEnd::Over => check.wrong(subject, format!("{told}: it is over. Give another.")),
+            CertificateEnd::Near => check.advice(subject, format!("{told}: give another before.")),
+            CertificateEnd::Far => check.good(subject, format!("{told}.")),
         }
     }
 

@@ -4,8 +4,8 @@
 use crate::BrokerError;
 use doorward_domain::gateway::PROTOCOL_PARAMETERS;
 use doorward_domain::{
-    AccessList, CatalogSharing, ClientSecret, EraChoice, GatewayState, GrantType, HeaderSecret, OnChange,
-    ProviderFacts, Slug, TokenEndpointAuth, may_be_told,
+    AccessList, CatalogSharing, ClientCertificatePem, ClientSecret, EraChoice, GatewayState, GrantType,
+    HeaderSecret, OnChange, ProviderFacts, Slug, TokenEndpointAuth, may_be_told,
 };
 use http::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
@@ -43,12 +43,17 @@ pub struct GatewayInput {
     pub catalog_sharing: Option<CatalogSharing>,
     pub on_change: Option<OnChange>,
     pub era: Option<EraChoice>,
+    /// What is shown in the TLS handshake.
+    pub client_certificate: Edit<ClientCertificateInput>,
     pub authorization: Option<AuthorizationInput>,
 }
 
 impl GatewayInput {
     /// Whether a secret would be replaced or removed.
     pub(crate) fn changes_a_secret(&self) -> bool {
+        if self.client_certificate.is_an_edit() {
+            return true;
+        }
         match &self.authorization {
             None | Some(AuthorizationInput::None) => false,
             Some(AuthorizationInput::StaticHeader { value, .. }) => value.is_an_edit(),
@@ -58,6 +63,14 @@ impl GatewayInput {
             }
         }
     }
+}
+
+/// A client certificate and its key in PEM, as typed.
+#[derive(Debug, Clone)]
+pub struct ClientCertificateInput {
+    /// The client's own first, then those of its authorities.
+    pub certificate: String,
+    pub key: ClientCertificatePem,
 }
 
 /// How users are authorized, as typed.

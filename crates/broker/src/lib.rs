@@ -29,6 +29,7 @@ mod cleanup_pace;
 mod cleanup_report;
 mod cleanup_schedule;
 mod cleanup_work;
+mod client_certificate;
 mod client_metadata;
 mod client_registration;
 mod connect;
@@ -90,6 +91,7 @@ pub use callback_problem::CallbackProblem;
 pub use caller::{Caller, Credential};
 pub use catalog_change::CatalogDifference;
 pub use cleanup::{CleanupOrder, CleanupOverview, StartedCleanup};
+pub use client_certificate::CertificateEnd;
 pub use client_metadata::CLIENT_METADATA_PATH;
 pub use connect::{ConnectAsk, ConnectLink, ConnectPage};
 pub use connection::{Connection, ConnectionStatus};
@@ -98,7 +100,8 @@ pub use error::BrokerError;
 pub use gateway::{DiscoveredGateway, UpdatedGateway};
 pub use gateway_check::{CheckFinding, CheckVerdict, GatewayCheck};
 pub use gateway_input::{
-    AuthorizationInput, ClientInput, DiscoverInput, Edit, GatewayInput, OAuthInput, TemplateChoice,
+    AuthorizationInput, ClientCertificateInput, ClientInput, DiscoverInput, Edit, GatewayInput, OAuthInput,
+    TemplateChoice,
 };
 pub use grant_list::{EndedDetails, GrantDetails};
 pub use keys::{KeyReport, KeyStatus, Retirement, Rotation};

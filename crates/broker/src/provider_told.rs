@@ -62,6 +62,8 @@ impl Broker {
                 return self.finish_telling(revocation, Receipt::NothingToTell, Some(&why)).await;
             }
         };
+        // A gateway that is gone has taken its certificate with it.
+        let identity = self.identity_at(&revocation.gateway_slug).await?;
         let told = self
             .parts
             .oauth
@@ -73,6 +75,7 @@ impl Broker {
                     client_secret: opened.client_secret.as_ref(),
                     auth: revocation.token_endpoint_auth,
                     dpop: None,
+                    identity: identity.as_ref(),
                 },
                 refresh_token: opened.refresh_token.as_ref(),
                 access_token: opened.access_token.as_ref(),

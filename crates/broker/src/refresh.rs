@@ -216,7 +216,9 @@ impl Broker {
                 match self.open_bound::<RefreshToken>(&grant.fingerprint, &used_at, &place, sealed) {
                     Ok(token) => Means::RefreshToken(token),
                     Err(SecretError::Seal(error)) => return Err(error.into()),
-                    Err(SecretError::GivenElsewhere { .. } | SecretError::Key(_)) => {
+                    Err(
+                        SecretError::GivenElsewhere { .. } | SecretError::Key(_) | SecretError::Identity(_),
+                    ) => {
                         return Ok(attempt.must_authorize());
                     }
                 }
@@ -225,7 +227,9 @@ impl Broker {
         let client = match self.open_client(gateway, settings) {
             Ok(client) => client,
             Err(SecretError::Seal(error)) => return Err(error.into()),
-            Err(error @ (SecretError::GivenElsewhere { .. } | SecretError::Key(_))) => {
+            Err(
+                error @ (SecretError::GivenElsewhere { .. } | SecretError::Key(_) | SecretError::Identity(_)),
+            ) => {
                 return Ok(attempt.later(error.to_string(), None));
             }
         };

@@ -7,7 +7,7 @@ use doorward_domain::{
     ClientRegistrationId, ClientSecret, DpopKey, Fingerprint, Gateway, OAuthSettings, RegistrationHandle,
     Sealed, TokenEndpointAuth,
 };
-use doorward_oauth::{Assertion, BadPrivateKey, ClientCredentials, ProofKey};
+use doorward_oauth::{Assertion, BadPrivateKey, ClientCredentials, ClientIdentity, IdentityError, ProofKey};
 use doorward_vault::{OpenError, Place};
 
 /// Why a secret is not used.
@@ -18,6 +18,8 @@ pub(crate) enum SecretError {
     GivenElsewhere { changed: Vec<String> },
     #[error(transparent)]
     Key(#[from] BadPrivateKey),
+    #[error("the client certificate: {0}")]
+    Identity(#[from] IdentityError),
     #[error(transparent)]
     Seal(#[from] OpenError),
 }
@@ -27,6 +29,7 @@ pub(crate) struct OpenedClient<'a> {
     settings: &'a OAuthSettings,
     proof: Option<ClientSecret>,
     dpop: Option<ProofKey>,
+    identity: Option<ClientIdentity>,
 }
 
 /// Who shows itself where.
@@ -45,6 +48,7 @@ impl OpenedClient<'_> {
             client_secret: self.proof.as_ref(),
             auth: self.settings.registration.token_endpoint_auth,
             dpop: self.dpop.as_ref(),
+            identity: self.identity.as_ref(),
         }
     }
 }
@@ -85,7 +89,7 @@ impl Broker {
             audience: settings.issuer.as_deref().unwrap_or(settings.token_url.as_str()),
         };
         let (proof, dpop) = (self.proof_of(secret, &shown)?, self.open_dpop_key(settings)?);
-        Ok(OpenedClient { settings, proof, dpop })
+        Ok(OpenedClient { settings, proof, dpop, identity: self.identity_of(gateway)? })
     }
 
     /// The key that a gateway's tokens are bound to, where they are (RFC 9449). It signs, and never leaves.

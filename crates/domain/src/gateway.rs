@@ -63,6 +63,8 @@ pub struct Gateway {
     /// Who of them may use which tool; those that do not stand here are for all of them.
     pub tool_access: BTreeMap<String, AccessList>,
     pub authorization: GatewayAuthorization,
+    /// What Doorward shows in the TLS handshake, to the upstream and at the token endpoint.
+    pub client_certificate: Option<ClientCertificate>,
     pub catalog_sharing: CatalogSharing,
     /// What happens when it offers something new, or describes something otherwise.
     pub on_change: OnChange,
@@ -79,6 +81,18 @@ impl Gateway {
     pub fn access_of_tool(&self, tool: &str) -> &AccessList {
         self.tool_access.get(tool).unwrap_or(&AccessList::Everyone)
     }
+}
+
+/// A client certificate with its key, bound to the servers it was given for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// Chain and key in PEM, sealed at `gateways/client_certificate/{gateway id}`.
+    pub sealed: Sealed,
+    /// What it was given for.
+    pub fingerprint: Fingerprint,
+    /// Who it says we are.
+    pub subject: String,
+    pub ends_at: Timestamp,
 }
 
 /// What a request to the upstream carries.
@@ -218,6 +232,11 @@ impl Fingerprint {
     /// The fingerprint of a gateway with a static header.
     pub fn of_static_header(upstream: &Url) -> Self {
         Self(format!("upstream={}", origin(upstream)))
+    }
+
+    /// The fingerprint of a client certificate: the origins at which it is shown.
+    pub fn of_client_certificate(upstream: &Url, token_url: Option<&Url>) -> Self {
+        Self(format!("upstream={}\ntoken={}", origin(upstream), token_url.map(origin).unwrap_or_default()))
     }
 
     /// Who gave what carries this fingerprint: the issuer, or where none is known the token endpoint's origin.

@@ -62,8 +62,8 @@ pub use connect_request::ConnectRequest;
 pub use ended_grant::{EndCause, EndedGrant, ProviderEnd, Receipt};
 pub use entropy::Entropy;
 pub use gateway::{
-    CatalogSharing, EraChoice, Fingerprint, Gateway, GatewayAuthorization, GatewayState, GrantType,
-    OAuthSettings, RegistrationProblem, StaticHeader, UsedTemplate,
+    CatalogSharing, ClientCertificate, EraChoice, Fingerprint, Gateway, GatewayAuthorization, GatewayState,
+    GrantType, OAuthSettings, RegistrationProblem, StaticHeader, UsedTemplate,
 };
 pub use grant::{
     AccessTokenStatus, ClockMarks, Grant, GrantOwner, GrantState, Health, NeededScopes, ProviderAccount,
@@ -91,8 +91,9 @@ pub use provider_telling::{RevocationMethod, RevocationReach, Telling, may_be_to
 pub use sealed::{KeyId, Sealed, TokenHash};
 pub use second_factor::SecondFactor;
 pub use secret::{
-    AccessToken, ApiTokenPlain, AuthorizationCode, ClientSecret, DpopKey, HeaderSecret, Password,
-    PkceVerifier, RecoveryCode, RefreshToken, RegistrationHandle, SessionToken, StateToken, TotpSecret,
+    AccessToken, ApiTokenPlain, AuthorizationCode, ClientCertificatePem, ClientSecret, DpopKey, HeaderSecret,
+    Password, PkceVerifier, RecoveryCode, RefreshToken, RegistrationHandle, SessionToken, StateToken,
+    TotpSecret,
 };
 pub use session::{BrowserSession, McpSession};
 pub use setup_link::SetupLink;

@@ -60,6 +60,8 @@ secret! {
     ApiTokenPlain,
     /// A browser session, MCP session, setup link or binding cookie in plain form.
     SessionToken,
+    /// A client certificate's chain and key, in PEM, for the TLS handshake with a server.
+    ClientCertificatePem,
     /// What an authenticator app shares with us, in base32 (RFC 6238).
     TotpSecret,
     /// A code for the day on which the authenticator app is lost.

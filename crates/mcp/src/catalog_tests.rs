@@ -97,6 +97,7 @@ async fn a_shared_catalog_is_for_all_and_a_users_own_for_nobody_else() {
     let catalogs = catalogs(&house);
     let own = house.gateway(&upstream).await;
     let shared = Gateway {
+        client_certificate: None,
         catalog_sharing: CatalogSharing::Shared,
         slug: doorward_domain::Slug::parse("all").unwrap(),
         ..(*own).clone()

@@ -2,7 +2,9 @@
 
 use crate::metadata_cache::MetadataCache;
 use bytes::Bytes;
-use doorward_outbound::{Outbound, OutboundError, OutboundRequest, OutboundResponse, Refusal};
+use doorward_outbound::{
+    ClientIdentity, Outbound, OutboundError, OutboundRequest, OutboundResponse, Refusal,
+};
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::Value;
 use url::Url;
@@ -26,6 +28,12 @@ impl OAuthClient {
     #[must_use]
     pub fn anew(&self) -> Self {
         Self { takes_fresh: false, ..self.clone() }
+    }
+
+    /// The same client, which shows a certificate to the servers that it is for.
+    #[must_use]
+    pub fn showing(&self, identity: Option<ClientIdentity>) -> Self {
+        Self { outbound: self.outbound.showing(identity), ..self.clone() }
     }
 
     /// Whether the outbound guard would let a URL through, as far as that can be seen without resolving it.
@@ -136,6 +144,7 @@ mod tests {
         client_secret: None,
         auth: TokenEndpointAuth::None,
         dpop: None,
+        identity: None,
     };
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use crate::dpop::ProofKey;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use doorward_domain::{ClientSecret, TokenEndpointAuth};
+use doorward_outbound::ClientIdentity;
 use http::{HeaderMap, HeaderValue, header};
 use secrecy::ExposeSecret;
 use url::form_urlencoded;
@@ -22,6 +23,8 @@ pub struct ClientCredentials<'a> {
     pub auth: TokenEndpointAuth,
     /// What the tokens are to be bound to (RFC 9449 §5).
     pub dpop: Option<&'a ProofKey>,
+    /// What is shown in the TLS handshake (RFC 8705 §2).
+    pub identity: Option<&'a ClientIdentity>,
 }
 
 impl<'a> ClientCredentials<'a> {
@@ -68,7 +71,7 @@ mod tests {
 
     fn applied(auth: TokenEndpointAuth, secret: Option<&ClientSecret>) -> (String, HeaderMap) {
         let (mut parameters, mut headers) = (Parameters::new(), HeaderMap::new());
-        ClientCredentials { client_id: "gw:odd id", client_secret: secret, auth, dpop: None }
+        ClientCredentials { client_id: "gw:odd id", client_secret: secret, auth, dpop: None, identity: None }
             .apply(&mut parameters, &mut headers);
         (form(&parameters), headers)
     }

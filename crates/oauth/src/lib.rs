@@ -29,6 +29,7 @@ pub use client::OAuthClient;
 pub use client_assertion::{Assertion, BadPrivateKey, check_private_key};
 pub use client_auth::ClientCredentials;
 pub use discovery::{Discovered, Discovery, DiscoveryError, Metadata};
+pub use doorward_outbound::{ClientIdentity, IdentityError};
 pub use dpop::{DPOP, ProofKey, TokenProof, new_dpop_key};
 pub use issuer::{IssuerMismatch, check_issuer};
 pub use provider_words::words_of_callback;

@@ -74,7 +74,7 @@ impl OAuthClient {
 
     async fn revoke_token(&self, revocation: &Revocation<'_>, token: (&str, &str)) -> Told {
         let (form, headers) = form_of(revocation.client, token);
-        let answered = self.told(Method::POST, revocation.url.clone(), headers, form).await;
+        let answered = self.told(revocation, Method::POST, revocation.url.clone(), headers, form).await;
         answered.map_or_else(|later| later, |answer| read(&answer))
     }
 
@@ -91,7 +91,7 @@ impl OAuthClient {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::AUTHORIZATION, basic(revocation.client.client_id, secret));
         let body = json!({ "access_token": token.expose_secret() }).to_string();
-        match self.told(Method::DELETE, url, headers, body).await {
+        match self.told(revocation, Method::DELETE, url, headers, body).await {
             Ok(answer) if matches!(answer.status.as_u16(), 404 | 422) => {
                 Told::AlreadyGone { why: status(answer.status) }
             }
@@ -110,7 +110,7 @@ impl OAuthClient {
         };
         bearer.set_sensitive(true);
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, bearer)]);
-        match self.told(Method::POST, revocation.url.clone(), headers, String::new()).await {
+        match self.told(revocation, Method::POST, revocation.url.clone(), headers, String::new()).await {
             Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => {
                 Told::AlreadyGone { why: status(answer.status) }
             }
@@ -121,6 +121,7 @@ impl OAuthClient {
 
     async fn told(
         &self,
+        revocation: &Revocation<'_>,
         method: Method,
         url: Url,
         mut headers: HeaderMap,
@@ -128,7 +129,8 @@ impl OAuthClient {
     ) -> Result<OutboundResponse, Told> {
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         let request = OutboundRequest { method, url, headers, body: Bytes::from(body) };
-        let answered = self.outbound.call(request).await;
+        let outbound = self.outbound.showing(revocation.client.identity.cloned());
+        let answered = outbound.call(request).await;
         answered.map_err(|error| Told::Later { why: error.to_string(), retry_after: None })
     }
 }

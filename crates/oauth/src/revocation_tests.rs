@@ -51,6 +51,7 @@ impl Provider {
                 client_secret: Some(&secret),
                 auth: TokenEndpointAuth::Basic,
                 dpop: None,
+                identity: None,
             },
             refresh_token,
             access_token,

@@ -116,10 +116,11 @@ impl OAuthClient {
         };
         let proof = |nonce| client.dpop.and_then(|key| key.proof(&Method::POST, url, nonce));
         let unanswered = |error| TokenError::unanswered(&error);
-        let mut answer = self.outbound.call(request(proof(None))).await.map_err(unanswered)?;
+        let outbound = self.outbound.showing(client.identity.cloned());
+        let mut answer = outbound.call(request(proof(None))).await.map_err(unanswered)?;
         // RFC 9449 §8: the server has looked at nothing but the proof, and wants something of its own in it.
         if let Some(again) = wanted_nonce(&answer).and_then(|nonce| proof(Some(nonce))) {
-            answer = self.outbound.call(request(Some(again))).await.map_err(unanswered)?;
+            answer = outbound.call(request(Some(again))).await.map_err(unanswered)?;
         }
         tracing::debug!(host = url.host_str(), status = answer.status.as_u16(), "token endpoint answered");
         let read = token_response::read(&answer, &settings.facts, client.dpop.is_some(), now);

@@ -7,8 +7,13 @@ use doorward_domain::TokenEndpointAuth;
 use http::Uri;
 use std::sync::{Arc, Mutex};
 
-const PUBLIC: ClientCredentials<'_> =
-    ClientCredentials { client_id: "c", client_secret: None, auth: TokenEndpointAuth::None, dpop: None };
+const PUBLIC: ClientCredentials<'_> = ClientCredentials {
+    client_id: "c",
+    client_secret: None,
+    auth: TokenEndpointAuth::None,
+    dpop: None,
+    identity: None,
+};
 const NOW: Timestamp = Timestamp::from_millis(0);
 
 type Seen = Arc<Mutex<Vec<String>>>;

@@ -3,6 +3,7 @@
 use crate::check::{self, Refusal};
 use crate::connector::{Connector, root_cause};
 use crate::error::OutboundError;
+use crate::identity::ClientIdentity;
 use crate::policy::EgressPolicy;
 use crate::proxy::OutboundProxy;
 use crate::resolver::Resolver;
@@ -42,20 +43,42 @@ const HTTP2_PROBE: Duration = Duration::from_secs(20);
 const OUR_USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("doorward/", env!("CARGO_PKG_VERSION")));
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
+/// Clients with a certificate of their own that are kept, and for how long after their last use.
+const IDENTITIES: u64 = 1_000;
+const IDENTITY_IDLE: Duration = Duration::from_secs(10 * 60);
+
 /// The guarded HTTP client. Clones share their connections.
 #[derive(Clone)]
 pub struct Outbound {
     inner: Arc<Inner>,
+    /// What is shown to the servers that it is for.
+    identity: Option<ClientIdentity>,
 }
 
 struct Inner {
     policy: Arc<EgressPolicy>,
+    clients: Arc<Clients>,
+    /// By certificate and key: connections of one are never another's.
+    identified: moka::sync::Cache<[u8; 32], Arc<Clients>>,
+    making: Making,
+    request_timeout: Duration,
+}
+
+/// What clients are made of.
+struct Making {
+    roots: RootCertStore,
+    resolver: Resolver,
+    proxy: Option<OutboundProxy>,
+    /// For resolving, connecting and the TLS handshake together.
+    connect_within: Duration,
+}
+
+struct Clients {
     /// Without a pool: a request on an old connection that breaks just then may or may not have
     /// arrived, and with a refresh token in it that doubt costs a user's grant. TLS sessions resume.
     calls: Client<Connector, Full<Bytes>>,
     /// Pooled, for the hot path.
     streams: Client<Connector, Full<Bytes>>,
-    request_timeout: Duration,
 }
 
 /// A request to the outside.
@@ -123,28 +146,39 @@ impl Outbound {
         resolver: Resolver,
         proxy: Option<OutboundProxy>,
     ) -> Result<Self, OutboundError> {
-        let tls =
-            tls::client_config(roots).map_err(|error| OutboundError::Setup { why: error.to_string() })?;
-        let policy = Arc::new(policy);
-        let connector = Connector::new(policy.clone(), resolver, proxy, tls, CONNECT_WITHIN);
-        Ok(Self::over(policy, request_timeout, connector))
+        let making = Making { roots, resolver, proxy, connect_within: CONNECT_WITHIN };
+        Self::over(Arc::new(policy), request_timeout, making)
     }
 
-    fn over(policy: Arc<EgressPolicy>, request_timeout: Duration, connector: Connector) -> Self {
-        let calls = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_max_idle_per_host(0)
-            .build(connector.clone());
-        let streams = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_CONNECTION)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_PER_HOST)
-            .http2_keep_alive_interval(HTTP2_PROBE)
-            .http2_keep_alive_timeout(HTTP2_PROBE)
-            .http2_adaptive_window(true)
-            .build(connector);
-        Self { inner: Arc::new(Inner { policy, calls, streams, request_timeout }) }
+    fn over(
+        policy: Arc<EgressPolicy>,
+        request_timeout: Duration,
+        making: Making,
+    ) -> Result<Self, OutboundError> {
+        let clients = Arc::new(making.clients(&policy, None)?);
+        let identified =
+            moka::sync::Cache::builder().max_capacity(IDENTITIES).time_to_idle(IDENTITY_IDLE).build();
+        let inner = Inner { policy, clients, identified, making, request_timeout };
+        Ok(Self { inner: Arc::new(inner), identity: None })
+    }
+
+    /// The same client, which shows this certificate to the servers that it is for.
+    #[must_use]
+    pub fn showing(&self, identity: Option<ClientIdentity>) -> Self {
+        Self { inner: Arc::clone(&self.inner), identity }
+    }
+
+    /// The clients that a request goes out by.
+    fn clients(&self, url: &Url) -> Result<Arc<Clients>, OutboundError> {
+        let Some(identity) = self.identity.as_ref().filter(|identity| identity.is_for(url)) else {
+            return Ok(Arc::clone(&self.inner.clients));
+        };
+        if let Some(known) = self.inner.identified.get(&identity.id) {
+            return Ok(known);
+        }
+        let made = Arc::new(self.inner.making.clients(&self.inner.policy, Some(identity))?);
+        // Whoever was faster keeps its own.
+        Ok(self.inner.identified.get_with(identity.id, || made))
     }
 
     /// Whether a URL may be called, as far as that is known before its name is resolved.
@@ -157,9 +191,10 @@ impl Outbound {
     pub async fn call(&self, mut request: OutboundRequest) -> Result<OutboundResponse, OutboundError> {
         // A body that must be unpacked could grow beyond any limit; small answers need no packing.
         request.headers.insert(ACCEPT_ENCODING, IDENTITY);
+        let clients = self.clients(&request.url)?;
         let Prepared { host, request, connection } = self.prepare(request)?;
         let exchange = async {
-            let response = self.inner.calls.request(request).await;
+            let response = clients.calls.request(request).await;
             read(
                 &host,
                 response.map_err(|error| OutboundError::of_request(&host, &error, has_one(&connection)))?,
@@ -182,8 +217,9 @@ impl Outbound {
         request: OutboundRequest,
         limit: Duration,
     ) -> Result<Response<Incoming>, OutboundError> {
+        let clients = self.clients(&request.url)?;
         let Prepared { host, request, connection } = self.prepare(request)?;
-        match timeout(limit, self.inner.streams.request(request)).await {
+        match timeout(limit, clients.streams.request(request)).await {
             Ok(answered) => {
                 answered.map_err(|error| OutboundError::of_request(&host, &error, has_one(&connection)))
             }
@@ -208,6 +244,38 @@ impl Outbound {
         *request.headers_mut() = headers;
         let connection = capture_connection(&mut request);
         Ok(Prepared { host, request, connection })
+    }
+}
+
+impl Making {
+    fn clients(
+        &self,
+        policy: &Arc<EgressPolicy>,
+        identity: Option<&ClientIdentity>,
+    ) -> Result<Clients, OutboundError> {
+        let tls = tls::client_config(self.roots.clone(), identity)
+            .map_err(|error| OutboundError::Setup { why: error.to_string() })?;
+        let connector = Connector::new(
+            Arc::clone(policy),
+            self.resolver.clone(),
+            self.proxy.clone(),
+            tls,
+            self.connect_within,
+        );
+        let calls = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_max_idle_per_host(0)
+            .build(connector.clone());
+        let streams = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_PER_HOST)
+            .http2_keep_alive_interval(HTTP2_PROBE)
+            .http2_keep_alive_timeout(HTTP2_PROBE)
+            .http2_adaptive_window(true)
+            .build(connector);
+        Ok(Clients { calls, streams })
     }
 }
 

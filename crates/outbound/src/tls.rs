@@ -1,7 +1,9 @@
 //! TLS towards the outside: rustls with aws-lc-rs, and the roots that the machine trusts.
 
+use crate::identity::ClientIdentity;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 use std::path::Path;
 use std::sync::Arc;
@@ -59,13 +61,23 @@ impl ExtraRoots {
     }
 }
 
-/// TLS 1.2 and 1.3, no client certificate. The provider is named, so that none needs to be installed globally.
-pub(crate) fn client_config(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
+/// TLS 1.2 and 1.3, with or without a client certificate. The provider is named, so that none needs to be installed
+/// globally.
+pub(crate) fn client_config(
+    roots: RootCertStore,
+    identity: Option<&ClientIdentity>,
+) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    Ok(ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
+        .with_root_certificates(roots);
+    Ok(match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let resolver = SingleCertAndKey::from(Arc::clone(&identity.key));
+            builder.with_client_cert_resolver(Arc::new(resolver))
+        }
+    })
 }
 
 #[cfg(test)]

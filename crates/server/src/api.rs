@@ -41,6 +41,7 @@ mod servers;
 mod views;
 
 pub(crate) use error::{ApiError, Problem};
+pub(crate) use health::{CHALLENGE, PROOF, proof_of};
 pub(crate) use openapi::document;
 
 use crate::extract::refuse_query;

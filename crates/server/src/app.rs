@@ -3,6 +3,7 @@
 use crate::checkpoints::Checkpoints;
 use crate::cookies::Cookies;
 use crate::data_dir::{DataDir, DataDirError};
+use crate::extract::ForwardedWatch;
 use crate::settings::{AdministratorSetting, DatabaseSetting, Settings};
 use crate::state::{AppState, Facts};
 use crate::webhook::Webhook;
@@ -12,11 +13,12 @@ use doorward_broker::{Broker, BrokerError, BrokerParts, NewPerson};
 use doorward_domain::{Clock, Entropy, KeyId};
 use doorward_mcp::{McpParts, McpService};
 use doorward_oauth::{OAuthClient, TemplateError};
-use doorward_outbound::{Outbound, OutboundError, OutboundProxy};
+use doorward_outbound::{ExtraRoots, Outbound, OutboundError, OutboundProxy};
 use doorward_storage::{Storage, StorageError};
 use doorward_vault::{KeyRingError, RingFileError, Vault};
 use secrecy::ExposeSecret;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A wired Doorward. It holds the lock of its data directory.
 pub struct App {
@@ -29,6 +31,9 @@ pub struct App {
     directory: DataDir,
     keeps_ring: bool,
     proxy: Option<OutboundProxy>,
+    extra_roots: ExtraRoots,
+    has_tls: bool,
+    serving: AtomicBool,
 }
 
 /// Why the start stops. One clear sentence each.
@@ -123,9 +128,24 @@ impl App {
         let checkpoints = Checkpoints::new(settings.audit_checkpoint_file.clone());
         let keeps_ring = settings.key_ring.is_none();
         let proxy = settings.proxy.clone();
+        let (extra_roots, has_tls) = (settings.extra_roots.clone(), settings.tls.is_some());
         let facts = Arc::new(facts(settings));
         let state = AppState { broker, catalogs, trial, facts };
-        Ok(Self { state, mcp, storage, vault, checkpoints, webhook, directory, keeps_ring, proxy })
+        let serving = AtomicBool::new(false);
+        Ok(Self {
+            state,
+            mcp,
+            storage,
+            vault,
+            checkpoints,
+            webhook,
+            directory,
+            keeps_ring,
+            proxy,
+            extra_roots,
+            has_tls,
+            serving,
+        })
     }
 
     /// Every route, ready to serve.
@@ -156,6 +176,31 @@ impl App {
     /// The forward proxy of outbound calls.
     pub(crate) fn proxy(&self) -> Option<&OutboundProxy> {
         self.proxy.as_ref()
+    }
+
+    /// Authorities that are trusted beside the machine's.
+    pub(crate) fn extra_roots(&self) -> &ExtraRoots {
+        &self.extra_roots
+    }
+
+    /// Whether Doorward serves TLS itself.
+    pub(crate) fn has_tls(&self) -> bool {
+        self.has_tls
+    }
+
+    /// Notes that this process serves.
+    pub(crate) fn begins_to_serve(&self) {
+        self.serving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this process serves, and does not run one command alone.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Relaxed)
+    }
+
+    /// What is known of the settings.
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.state.facts
     }
 
     /// The data directory, which this process holds.
@@ -197,6 +242,7 @@ fn facts(settings: Settings) -> Facts {
         cookies: Cookies::new(settings.public_url.scheme() == "https"),
         public_url: settings.public_url,
         trusted_proxies: settings.trusted_proxies,
+        forwarded: ForwardedWatch::default(),
         demo: settings.demo,
     }
 }

@@ -7,6 +7,7 @@ mod cleanup;
 mod control;
 mod demo;
 mod doctor;
+mod doctor_reach;
 mod keys;
 mod openapi;
 mod operator;

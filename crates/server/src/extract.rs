@@ -13,7 +13,7 @@ mod query;
 mod role_name;
 mod session;
 
-pub(crate) use address::{ClientAddress, Peer};
+pub(crate) use address::{ClientAddress, ForwardedWatch, Peer, watch_forwarding};
 pub(crate) use api_caller::{AdminCaller, OwnCaller};
 pub(crate) use form::{CheckedForm, FormGuard};
 pub(crate) use id::Id;

@@ -2,7 +2,7 @@
 //! every answer carries.
 
 use crate::api::ApiError;
-use crate::extract::Peer;
+use crate::extract::{Peer, watch_forwarding};
 use crate::state::AppState;
 use crate::{api, telemetry, ui};
 use axum::Router;
@@ -13,29 +13,46 @@ use http::{HeaderName, HeaderValue, Method, header};
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// What an answer carries unless its handler says otherwise.
-const DEFAULT_HEADERS: [(HeaderName, &str); 5] = [
+const DEFAULT_HEADERS: [(HeaderName, &str); 8] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "same-origin"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     (header::CACHE_CONTROL, "no-store"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    ),
 ];
+
+/// Where the public URL is https, browsers are to come by it alone, for a year (RFC 6797 §6.1).
+const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// Everything that is served on the public listeners.
 pub(crate) fn router(state: AppState, mcp: Router) -> Router {
     let pages = ui::router(&state).layer(from_fn_with_state(state.clone(), to_public_host));
+    let strict = state.facts.public_url.scheme() == "https";
     let panicked = |_: Box<dyn std::any::Any + Send>| ApiError::Panicked.into_response();
     Router::new()
         .merge(api::router())
         .merge(pages)
         .fallback(not_found)
-        .with_state(state)
+        .with_state(state.clone())
         .merge(mcp)
+        .layer(from_fn_with_state(state, watch_forwarding))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer((from_fn(telemetry::log_request), map_response(with_default_headers)))
+        .layer((
+            from_fn(telemetry::log_request),
+            map_response(move |response| with_default_headers(response, strict)),
+        ))
 }
 
-async fn with_default_headers(mut response: Response) -> Response {
+async fn with_default_headers(mut response: Response, strict: bool) -> Response {
+    if strict {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
+    }
     for (name, value) in DEFAULT_HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }

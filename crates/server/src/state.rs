@@ -1,6 +1,7 @@
 //! What every handler is handed: the use cases, the catalogs, and a few facts of the settings.
 
 use crate::cookies::Cookies;
+use crate::extract::ForwardedWatch;
 use doorward_broker::Broker;
 use doorward_mcp::{Catalogs, ToolTrial};
 use ipnet::IpNet;
@@ -26,6 +27,8 @@ pub(crate) struct Facts {
     pub(crate) cookies: Cookies,
     /// Whose `X-Forwarded-For` counts.
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Forwarding headers from elsewhere.
+    pub(crate) forwarded: ForwardedWatch,
     /// The data is a demo's: every page says so.
     pub(crate) demo: bool,
 }

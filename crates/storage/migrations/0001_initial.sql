@@ -155,6 +155,11 @@ CREATE TABLE gateways (
     static_header BYTEA,
     static_header_key_id TEXT,
     static_header_fingerprint TEXT,       -- what the value was given for
+    client_certificate BYTEA,             -- for the TLS handshake: chain and key
+    client_certificate_key_id TEXT,
+    client_certificate_fingerprint TEXT,  -- where it is shown
+    client_certificate_subject TEXT,
+    client_certificate_ends_at BIGINT,
     grant_type TEXT NOT NULL,             -- authorization_code | client_credentials
     authorization_url TEXT,
     token_url TEXT,

@@ -11,6 +11,7 @@
 
 use crate::error::StorageError;
 use crate::sql::{Sql, bound};
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
@@ -58,6 +59,9 @@ macro_rules! tx {
         .map_err(|source| $crate::error::StorageError::database(what, source))
     }};
 }
+
+/// Every migration there is.
+pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
 /// How many SQLite connections read beside the one that writes.
 const SQLITE_READERS: u32 = 4;
@@ -120,7 +124,7 @@ impl Database {
             .connect_with(sqlite_writer_options(path))
             .await
             .map_err(failed)?;
-        sqlx::migrate!("./migrations").run(&writer).await?;
+        MIGRATOR.run(&writer).await?;
         sqlx::raw_sql(SQLITE_PREFIX_INDEXES).execute(&writer).await.map_err(failed)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(SQLITE_READERS)
@@ -142,9 +146,25 @@ impl Database {
             .connect_with(options)
             .await
             .map_err(failed)?;
-        sqlx::migrate!("./migrations").run(&pool).await?;
+        MIGRATOR.run(&pool).await?;
         sqlx::raw_sql(POSTGRES_PREFIX_INDEXES).execute(&pool).await.map_err(failed)?;
         Ok(Self::Postgres(pool))
+    }
+
+    /// What the database calls itself.
+    pub(crate) async fn name_and_version(&self) -> Result<String, StorageError> {
+        let failed = |source| StorageError::database("ask the database for its version", source);
+        match self {
+            Self::Sqlite { readers, .. } => {
+                let version =
+                    sqlx::query_scalar::<_, String>("SELECT sqlite_version()").fetch_one(readers).await;
+                Ok(format!("SQLite {}", version.map_err(failed)?))
+            }
+            Self::Postgres(pool) => {
+                let version = sqlx::query_scalar::<_, String>("SELECT current_setting('server_version')");
+                Ok(format!("PostgreSQL {}", version.fetch_one(pool).await.map_err(failed)?))
+            }
+        }
     }
 
     /// How text is compared byte by byte: by its locale, PostgreSQL would find no prefix in an index.

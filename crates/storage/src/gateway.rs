@@ -291,6 +291,7 @@ async fn put_settings(tx: &mut Tx, gateway: &Gateway) -> Result<(), StorageError
     };
     client_registration::put(tx, gateway.id, oauth.map(|settings| &settings.registration)).await?;
     put_static_header(tx, gateway.id, kind, header).await?;
+    put_client_certificate(tx, gateway).await?;
     put_oauth(tx, gateway.id, oauth).await?;
     put_facts(tx, gateway, oauth).await
 }
@@ -315,6 +316,27 @@ async fn put_static_header(
         .bind(key_of(value))
         .bind(header.map(|header| header.fingerprint.0.as_str()))
         .bind(id.to_string())
+    )
+    .map(drop)
+}
+
+async fn put_client_certificate(tx: &mut Tx, gateway: &Gateway) -> Result<(), StorageError> {
+    let certificate = gateway.client_certificate.as_ref();
+    let sealed = certificate.map(|certificate| &certificate.sealed);
+    tx!(
+        tx,
+        execute,
+        sqlx::query(
+            "UPDATE gateways SET client_certificate = $1, client_certificate_key_id = $2, \
+             client_certificate_fingerprint = $3, client_certificate_subject = $4, \
+             client_certificate_ends_at = $5 WHERE id = $6"
+        )
+        .bind(bytes_of(sealed))
+        .bind(key_of(sealed))
+        .bind(certificate.map(|certificate| certificate.fingerprint.0.as_str()))
+        .bind(certificate.map(|certificate| text(&certificate.subject)))
+        .bind(certificate.map(|certificate| certificate.ends_at.millis()))
+        .bind(gateway.id.to_string())
     )
     .map(drop)
 }

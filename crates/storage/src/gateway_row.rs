@@ -6,8 +6,8 @@ use crate::error::StorageError;
 use crate::row::RowName;
 use crate::tool_access;
 use doorward_domain::{
-    Fingerprint, Gateway, GatewayAuthorization, OAuthSettings, RegistrationProblem, Slug, StaticHeader,
-    Timestamp,
+    ClientCertificate, Fingerprint, Gateway, GatewayAuthorization, OAuthSettings, RegistrationProblem, Slug,
+    StaticHeader, Timestamp,
 };
 
 #[derive(sqlx::FromRow)]
@@ -29,6 +29,11 @@ pub(crate) struct GatewayRow {
     static_header: Option<Vec<u8>>,
     static_header_key_id: Option<String>,
     static_header_fingerprint: Option<String>,
+    client_certificate: Option<Vec<u8>>,
+    client_certificate_key_id: Option<String>,
+    client_certificate_fingerprint: Option<String>,
+    client_certificate_subject: Option<String>,
+    client_certificate_ends_at: Option<i64>,
     grant_type: String,
     authorization_url: Option<String>,
     token_url: Option<String>,
@@ -62,6 +67,8 @@ macro_rules! select_gateways {
             ", (SELECT string_agg(t.tool || ' ' || COALESCE(t.group_id, '') || ' ' || COALESCE(t.user_id, ''), '\n') \
              FROM tool_access_rules t WHERE t.gateway_id = g.id) AS tool_access, g.catalog_sharing, g.on_change, g.era, g.authorization_kind, \
              g.static_header_name, g.static_header, g.static_header_key_id, g.static_header_fingerprint, \
+             g.client_certificate, g.client_certificate_key_id, g.client_certificate_fingerprint, \
+             g.client_certificate_subject, g.client_certificate_ends_at, \
              g.grant_type, g.authorization_url, g.token_url, g.revocation_url, g.issuer, g.iss_promised, g.resource, \
              g.scopes, g.authorize_params, g.scope_ceiling, g.refused_scopes, g.facts, g.provider_template, g.keep_alive, \
              g.registration_problem, g.registration_problem_since, g.former_issuer, g.created_at, g.updated_at, g.version, ",
@@ -94,6 +101,7 @@ impl GatewayRow {
             created_at: Timestamp::from_millis(self.created_at),
             updated_at: Timestamp::from_millis(self.updated_at),
             version: self.version,
+            client_certificate: self.client_certificate(row)?,
             authorization: match self.authorization_kind.as_str() {
                 "none" => GatewayAuthorization::None,
                 "static_header" => GatewayAuthorization::StaticHeader(self.into_static_header(row)?),
@@ -101,6 +109,24 @@ impl GatewayRow {
                 _ => return Err(row.corrupt("authorization_kind", "no such kind of authorization")),
             },
         })
+    }
+
+    fn client_certificate(&mut self, row: RowName<'_>) -> Result<Option<ClientCertificate>, StorageError> {
+        let sealed = row.sealed(
+            "client_certificate",
+            self.client_certificate.take(),
+            self.client_certificate_key_id.take(),
+        )?;
+        let Some(sealed) = sealed else { return Ok(None) };
+        let fingerprint =
+            row.required("client_certificate_fingerprint", self.client_certificate_fingerprint.take())?;
+        let ends_at = row.required("client_certificate_ends_at", self.client_certificate_ends_at)?;
+        Ok(Some(ClientCertificate {
+            sealed,
+            fingerprint: Fingerprint(fingerprint),
+            subject: self.client_certificate_subject.take().unwrap_or_default(),
+            ends_at: Timestamp::from_millis(ends_at),
+        }))
     }
 
     fn into_static_header(self, row: RowName<'_>) -> Result<StaticHeader, StorageError> {

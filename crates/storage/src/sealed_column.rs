@@ -77,13 +77,14 @@ macro_rules! sealed_column {
 
 /// All of them. Rows wander from `grants` and `client_registrations` to the outboxes and never back: whoever goes through the
 /// columns in this order meets each row at least once.
-pub static SEALED_COLUMNS: [SealedColumn; 12] = [
+pub static SEALED_COLUMNS: [SealedColumn; 13] = [
     sealed_column!("grants", "access_token", "id", "id"),
     sealed_column!("grants", "refresh_token", "id", "id"),
     sealed_column!("client_registrations", "client_secret", "id", "id"),
     sealed_column!("client_registrations", "handle", "id", "id"),
     sealed_column!("client_registrations", "dpop_key", "id", "id"),
     sealed_column!("gateways", "static_header", "id", "id"),
+    sealed_column!("gateways", "client_certificate", "id", "id"),
     sealed_column!("authorization_requests", "pkce_verifier", "id", "id"),
     sealed_column!("second_factors", "secret", "user_id", "user_id"),
     sealed_column!("provider_revocations", "access_token", "grant_id", "grant_id"),

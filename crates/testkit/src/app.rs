@@ -218,6 +218,7 @@ impl TestApp {
             era: None,
             tool_access: None,
             catalog_sharing: None,
+            client_certificate: Default::default(),
             authorization: Some(AuthorizationInput::OAuth(Box::new(oauth))),
         })
         .await

@@ -105,6 +105,26 @@ impl Browser {
         self.list(json!({ "do": "requests" })).await
     }
 
+    /// Every answer since the browser forgot everything: `url`, `status`, `headers`, `type`.
+    pub async fn answers(&mut self) -> Vec<Value> {
+        self.list(json!({ "do": "answers" })).await
+    }
+
+    /// The cookies that the browser holds.
+    pub async fn cookies(&mut self) -> Vec<Value> {
+        self.list(json!({ "do": "cookies" })).await
+    }
+
+    /// What somebody could do who has put a script into the page that is open.
+    pub async fn intrude(&mut self, elsewhere: &str) -> Value {
+        self.step(json!({ "do": "intrude", "elsewhere": elsewhere })).await
+    }
+
+    /// The heading that a stranger's page sees of ours in a frame; empty where it is not shown.
+    pub async fn framed(&mut self, url: &str) -> String {
+        self.step(json!({ "do": "framed", "url": url })).await.as_str().unwrap_or_default().to_owned()
+    }
+
     /// Keeps a screenshot where `DOORWARD_SCREENSHOTS` names a folder.
     pub async fn picture(&mut self, name: &str) {
         self.step(json!({ "do": "picture", "name": name })).await;

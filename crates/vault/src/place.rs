@@ -15,13 +15,14 @@ impl Place {
     /// Table and column of every sealed value in the database. Those of the two outboxes
     /// (`provider_revocations`, `registration_removals`) hold bytes that keep the place they were sealed for: their
     /// grant's tokens, their registration's secret and handle.
-    pub const ALL_COLUMNS: [(&'static str, &'static str); 12] = [
+    pub const ALL_COLUMNS: [(&'static str, &'static str); 13] = [
         ("grants", "access_token"),
         ("grants", "refresh_token"),
         ("client_registrations", "client_secret"),
         ("client_registrations", "handle"),
         ("client_registrations", "dpop_key"),
         ("gateways", "static_header"),
+        ("gateways", "client_certificate"),
         ("authorization_requests", "pkce_verifier"),
         ("second_factors", "secret"),
         ("provider_revocations", "access_token"),
@@ -62,6 +63,11 @@ impl Place {
     /// The value of a gateway's static header.
     pub fn static_header(id: GatewayId) -> Self {
         Self::new("gateways", "static_header", &id)
+    }
+
+    /// A gateway's client certificate and its key.
+    pub fn client_certificate(id: GatewayId) -> Self {
+        Self::new("gateways", "client_certificate", &id)
     }
 
     /// The PKCE verifier of a pending browser round trip.
@@ -115,14 +121,15 @@ mod tests {
             Place::registration_handle(id.into()),
             Place::dpop_key(id.into()),
             Place::static_header(id.into()),
+            Place::client_certificate(id.into()),
             Place::pkce_verifier(id.into()),
             Place::totp_secret(id.into()),
         ];
         // What waits in the outbox is sealed as it was in its first place: a grant's tokens, a registration's secret.
-        assert_eq!(places.each_ref().map(Place::column), Place::ALL_COLUMNS[..8]);
+        assert_eq!(places.each_ref().map(Place::column), Place::ALL_COLUMNS[..9]);
         assert_eq!(places[0].to_string(), format!("grants/access_token/{id}"));
         let of_row = |(table, column)| Place::of_row(table, column, &id.to_string());
-        let homes = [0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3].map(|home: usize| Some(places[home].clone()));
+        let homes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3].map(|home: usize| Some(places[home].clone()));
         assert_eq!(Place::ALL_COLUMNS.map(of_row), homes);
         assert_eq!(of_row(("users", "email")), None);
     }

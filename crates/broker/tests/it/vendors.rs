@@ -122,6 +122,7 @@ impl Stage {
             era: None,
             tool_access: None,
             catalog_sharing: None,
+            client_certificate: Default::default(),
             authorization: Some(AuthorizationInput::OAuth(Box::new(oauth))),
         };
         self.broker.create_gateway(&self.world.admin, input).await.map_err(|error| error.to_string())

@@ -246,6 +246,7 @@ impl World {
             era: None,
             tool_access: None,
             catalog_sharing: None,
+            client_certificate: Default::default(),
             authorization: Some(AuthorizationInput::OAuth(Box::new(self.oauth_input()))),
         }
     }

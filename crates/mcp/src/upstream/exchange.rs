@@ -7,7 +7,7 @@ use super::{Inner, Link};
 use bytes::Bytes;
 use doorward_broker::{Access, Caller, DPOP, StepUp, UpstreamHeader, wanted_scopes};
 use doorward_domain::Gateway;
-use doorward_outbound::{OutboundError, OutboundRequest};
+use doorward_outbound::{Outbound, OutboundError, OutboundRequest};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
@@ -20,6 +20,8 @@ pub(super) struct Exchange<'a> {
     pub(super) caller: &'a Caller,
     pub(super) gateway: &'a Arc<Gateway>,
     pub(super) header: Option<UpstreamHeader>,
+    /// It shows the gateway's client certificate, where it has one.
+    outbound: Outbound,
     refusals: u8,
     /// The upstream wanted something of its own in the proof, and got it.
     gave_nonce: bool,
@@ -34,7 +36,8 @@ impl<'a> Exchange<'a> {
     ) -> Result<Self, CallError> {
         let access = inner.broker.access(caller, gateway).await?;
         let header = header_of(access, gateway)?;
-        Ok(Self { inner, caller, gateway, header, refusals: 0, gave_nonce: false })
+        let outbound = inner.outbound.showing(inner.broker.client_identity(gateway)?);
+        Ok(Self { inner, caller, gateway, header, outbound, refusals: 0, gave_nonce: false })
     }
 
     /// Sends one message. `limit`: until the headers of the answer are there.
@@ -60,7 +63,7 @@ impl<'a> Exchange<'a> {
     ) -> Result<Response<Incoming>, CallError> {
         loop {
             let request = request_to(to, self.header.as_ref(), sending.clone());
-            let answered = self.inner.outbound.stream_within(request, limit).await;
+            let answered = self.outbound.stream_within(request, limit).await;
             let response = answered.map_err(|error| unreachable_error(self.gateway, &error))?;
             let status = response.status();
             if self.wants_nonce(&response) {
@@ -149,7 +152,7 @@ impl<'a> Exchange<'a> {
     /// The same before there is a link.
     pub(super) fn aside_to(&self, place: &Arc<Place>) -> Aside {
         Aside {
-            outbound: self.inner.outbound.clone(),
+            outbound: self.outbound.clone(),
             gateway: Arc::clone(self.gateway),
             to: Arc::clone(place),
             header: self.header.clone(),
@@ -160,7 +163,7 @@ impl<'a> Exchange<'a> {
 /// A way to send a message of ours beside a call: answers to a server's requests, cancellations.
 #[derive(Clone)]
 pub(super) struct Aside {
-    outbound: doorward_outbound::Outbound,
+    outbound: Outbound,
     gateway: Arc<Gateway>,
     to: Arc<Place>,
     header: Option<UpstreamHeader>,

@@ -213,9 +213,13 @@ async fn a_handshake_that_hangs_is_given_up_and_nothing_was_sent() {
         drop(stream);
     })
     .await;
-    let tls = tls::client_config(RootCertStore::empty()).unwrap();
-    let connector = Connector::new(Arc::new(policy()), Resolver::System, None, tls, SHORT);
-    let impatient = Outbound::over(Arc::new(policy()), LONG, connector);
+    let making = Making {
+        roots: RootCertStore::empty(),
+        resolver: Resolver::System,
+        proxy: None,
+        connect_within: SHORT,
+    };
+    let impatient = Outbound::over(Arc::new(policy()), LONG, making).unwrap();
     let error = failure(&impatient, get(format!("https://{address}/canary"))).await;
     assert_eq!(error, OutboundError::TimedOut { host: "127.0.0.1".into(), sent: false });
     assert!(!error.request_may_have_arrived());

@@ -4,11 +4,12 @@ use super::access_body::AccessBody;
 use super::error::ApiError;
 use super::facts_body::{ProviderFactsBody, ProviderFactsName};
 use doorward_broker::{
-    AuthorizationInput, ClientInput, DiscoverInput, Edit, GatewayInput, OAuthInput, TemplateChoice,
+    AuthorizationInput, ClientCertificateInput, ClientInput, DiscoverInput, Edit, GatewayInput, OAuthInput,
+    TemplateChoice,
 };
 use doorward_domain::{
-    AccessList, CatalogSharing, ClientSecret, EraChoice, GatewayState, GrantType, HeaderSecret, OnChange,
-    TokenEndpointAuth,
+    AccessList, CatalogSharing, ClientCertificatePem, ClientSecret, EraChoice, GatewayState, GrantType,
+    HeaderSecret, OnChange, TokenEndpointAuth,
 };
 use doorward_oauth::FilledTemplate;
 use doorward_oauth::template::TemplateOAuth;
@@ -44,8 +45,35 @@ pub(crate) struct GatewayBody {
     /// Which protocol is spoken with it; a new gateway is asked, where this is left out.
     #[schema(value_type = Option<EraChoiceName>)]
     era: Option<EraChoice>,
+    /// What is shown in the TLS handshake with the MCP server and the token endpoint. Write-only; left out, it stays;
+    /// `null` clears it.
+    #[serde(default, deserialize_with = "certificate_of")]
+    #[schema(value_type = Option<ClientCertificateBody>, write_only)]
+    client_certificate: Option<Option<ClientCertificateBody>>,
     /// Left out for a new gateway: ask the MCP server itself.
     authorization: Option<AuthorizationBody>,
+}
+
+/// A client certificate and its private key.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClientCertificateBody {
+    /// In PEM: the client's own first, then those of its authorities.
+    certificate: String,
+    /// In PEM, without a passphrase.
+    key: String,
+}
+
+impl ClientCertificateBody {
+    fn edit(given: Option<Option<Self>>) -> Edit<ClientCertificateInput> {
+        match given {
+            None => Edit::Keep,
+            Some(None) => Edit::Clear,
+            Some(Some(Self { certificate, key })) => {
+                Edit::Set(ClientCertificateInput { certificate, key: ClientCertificatePem::new(key) })
+            }
+        }
+    }
 }
 
 /// How users are authorized. It is replaced as a whole, but for a secret that is left out.
@@ -207,6 +235,13 @@ fn edit_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<S
     Option::<String>::deserialize(deserializer).map(Some)
 }
 
+/// As [`edit_of`].
+fn certificate_of<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<ClientCertificateBody>>, D::Error> {
+    Option::<ClientCertificateBody>::deserialize(deserializer).map(Some)
+}
+
 fn edit<T: From<String>>(given: Option<Option<String>>) -> Edit<T> {
     match given {
         None => Edit::Keep,
@@ -231,6 +266,7 @@ impl GatewayBody {
             catalog_sharing: self.catalog_sharing,
             on_change: self.on_change,
             era: self.era,
+            client_certificate: ClientCertificateBody::edit(self.client_certificate),
             authorization: self.authorization.map(|authorization| authorization.input(fill)).transpose()?,
         })
     }

@@ -40,6 +40,9 @@ pub(crate) struct GatewayView {
     #[schema(value_type = EraChoiceName)]
     era: EraChoice,
     authorization: AuthorizationView,
+    /// What is shown in the TLS handshake, without its key, for those who manage gateways.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_certificate: Option<ClientCertificateView>,
     /// While the provider refuses our registration, for those who manage gateways.
     #[serde(skip_serializing_if = "Option::is_none")]
     registration_problem: Option<RegistrationProblemView>,
@@ -57,6 +60,15 @@ pub(crate) struct GatewayView {
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
     version: i64,
+}
+
+/// A client certificate.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ClientCertificateView {
+    /// Who it says Doorward is.
+    subject: String,
+    #[schema(value_type = String, format = DateTime)]
+    ends_at: Timestamp,
 }
 
 /// The provider refuses our registration: mend the client id or secret.
@@ -137,6 +149,9 @@ impl GatewayView {
             on_change: gateway.on_change,
             era: gateway.era,
             authorization: AuthorizationView::new(gateway, whole),
+            client_certificate: gateway.client_certificate.as_ref().filter(|_| whole).map(|certificate| {
+                ClientCertificateView { subject: certificate.subject.clone(), ends_at: certificate.ends_at }
+            }),
             registration_problem: problem
                 .filter(|_| whole)
                 .map(|problem| RegistrationProblemView { code: problem.code, since: problem.since }),

@@ -4,9 +4,9 @@ use crate::extract::AdminCaller;
 use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
-use doorward_broker::ProviderOutage;
+use doorward_broker::{Broker, ProviderOutage};
 use doorward_domain::{Permission, Timestamp};
-use http::StatusCode;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -52,11 +52,38 @@ impl From<ProviderOutage> for ProviderDown {
     }
 }
 
-/// Whether the process runs.
+/// What somebody asks who wants to know whether this installation answers: a random text of theirs.
+pub(crate) const CHALLENGE: HeaderName = HeaderName::from_static("x-doorward-challenge");
+/// What comes back: the text and our version, sealed, so that only who has the key ring can make and read it.
+pub(crate) const PROOF: HeaderName = HeaderName::from_static("x-doorward-proof");
+const PURPOSE: &str = "installation";
+const CHALLENGE_MAX: usize = 64;
+
+/// The version that a proof names; none where it is not the answer to this challenge, or of another key ring.
+pub(crate) fn proof_of(broker: &Broker, challenge: &str, proof: &str) -> Option<String> {
+    let plain = String::from_utf8(broker.open_state(PURPOSE, proof)?).ok()?;
+    let (answered, version) = plain.split_once(' ')?;
+    (answered == challenge).then(|| version.to_owned())
+}
+
+/// Whether the process runs. `doorward doctor` asks with `X-Doorward-Challenge`, and knows by `X-Doorward-Proof` whether
+/// it is this installation that answers.
 #[utoipa::path(get, path = "/health", tag = "server", security(()),
+    params(("X-Doorward-Challenge" = Option<String>, Header, description = "Up to 64 letters, digits, hyphens and underscores.")),
     responses((status = 200, body = Health)))]
-pub(crate) async fn health() -> Json<Health> {
-    Json(Health { status: "ok", details: None })
+pub(crate) async fn health(State(state): State<AppState>, headers: HeaderMap) -> (HeaderMap, Json<Health>) {
+    let asked = headers.get(CHALLENGE).and_then(|value| value.to_str().ok());
+    let plain = |text: &&str| {
+        text.len() <= CHALLENGE_MAX
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    let mut answer = HeaderMap::new();
+    if let Some(asked) = asked.filter(plain) {
+        let proof = format!("{asked} {}", env!("CARGO_PKG_VERSION"));
+        let proof = HeaderValue::try_from(state.broker.seal_state(PURPOSE, proof.as_bytes()));
+        answer.extend(proof.ok().map(|proof| (PROOF, proof)));
+    }
+    (answer, Json(Health { status: "ok", details: None }))
 }
 
 /// Whether the process can serve: its database answers.

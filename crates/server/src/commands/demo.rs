@@ -103,6 +103,7 @@ fn gateway(providers: &Demo) -> GatewayInput {
         era: None,
         tool_access: None,
         catalog_sharing: None,
+        client_certificate: Default::default(),
         authorization: Some(AuthorizationInput::OAuth(Box::new(OAuthInput {
             grant_type: None,
             assertion_kid: None,

@@ -3,14 +3,16 @@
 
 use super::CommandError;
 use super::admin::operator;
+use super::doctor_reach;
 use super::terminal::Out;
 use crate::app::{App, StartError};
 use crate::data_dir::DataDirError;
 use clap::Args;
-use doorward_broker::{Caller, CheckFinding, CheckVerdict, KeyStatus};
-use doorward_domain::{GatewayAuthorization, PageRequest};
-use doorward_storage::AuditFilter;
+use doorward_broker::{Caller, CertificateEnd, CheckFinding, CheckVerdict, KeyStatus};
+use doorward_domain::{Gateway, GatewayAuthorization, PageRequest};
+use doorward_storage::{AuditFilter, SchemaReport};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
@@ -19,7 +21,7 @@ const AHEAD: Duration = Duration::from_secs(5 * 60);
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Finding {
+pub(super) enum Finding {
     Good(String),
     Advice(String),
     Wrong(String),
@@ -70,9 +72,12 @@ async fn examine_gateway(app: &App, slug: &str, out: &Out) -> Result<(), Command
 
 async fn examine(app: &App, out: &Out) -> Result<(), CommandError> {
     let caller = operator();
-    let mut findings = vec![database(app).await, files(app)];
+    let mut findings = database(app).await;
+    findings.push(files(app));
     findings.extend(key_place(app));
     findings.extend(proxy(app));
+    findings.extend(doctor_reach::public_url(app).await);
+    findings.extend(doctor_reach::forwarding(app));
     findings.extend(keys(app, &caller).await?);
     findings.extend(cleanup(app, &caller).await?);
     findings.extend(providers(app, &caller).await?);
@@ -91,12 +96,26 @@ fn say(findings: &[Finding], out: &Out) -> Result<(), CommandError> {
     }
 }
 
-async fn database(app: &App) -> Finding {
-    // Whoever could open it has also brought its schema up to date.
-    match app.storage().key_checks().await {
-        Ok(_) => Finding::Good("the database answers, and its schema is up to date".to_owned()),
-        Err(error) => Finding::Wrong(error.to_string()),
-    }
+/// Whoever opens the database brings its schema up to date; a newer program may have gone further meanwhile.
+async fn database(app: &App) -> Vec<Finding> {
+    let report = match app.storage().schema_report().await {
+        Ok(report) => report,
+        Err(error) => return vec![Finding::Wrong(error.to_string())],
+    };
+    let SchemaReport { database, applied, known } = report;
+    let version = env!("CARGO_PKG_VERSION");
+    let here = format!("doorward {version} on {database}");
+    vec![match applied.cmp(&known) {
+        Ordering::Equal => {
+            Finding::Good(format!("the database answers, and its schema is up to date ({here})"))
+        }
+        Ordering::Less => Finding::Wrong(format!(
+            "migrations are pending: the database is at {applied}, this program at {known} ({here}); restart the server"
+        )),
+        Ordering::Greater => Finding::Advice(format!(
+            "the database is at migration {applied}, which a newer doorward made; this one knows {known} ({here}): update it"
+        )),
+    }]
 }
 
 fn files(app: &App) -> Finding {
@@ -193,6 +212,7 @@ async fn providers(app: &App, caller: &Caller) -> Result<Vec<Finding>, CommandEr
             .push(Finding::Advice(format!("{} has not answered since {}", outage.provider, outage.since)));
     }
     for gateway in app.broker().gateways(caller).await? {
+        findings.extend(certificate(app, &gateway));
         if let GatewayAuthorization::OAuth(settings) = &gateway.authorization
             && let Some(problem) = &settings.registration_problem
         {
@@ -203,6 +223,21 @@ async fn providers(app: &App, caller: &Caller) -> Result<Vec<Finding>, CommandEr
         }
     }
     Ok(findings)
+}
+
+/// A client certificate that ends soon.
+fn certificate(app: &App, gateway: &Gateway) -> Option<Finding> {
+    let certificate = gateway.client_certificate.as_ref()?;
+    let (slug, end) = (&gateway.slug, certificate.ends_at);
+    match app.broker().certificate_end(certificate) {
+        CertificateEnd::Over => Some(Finding::Wrong(format!(
+            "the client certificate of '{slug}' ended at {end}: its server lets nobody in, so give another"
+        ))),
+        CertificateEnd::Near => Some(Finding::Advice(format!(
+            "the client certificate of '{slug}' ends at {end}: give another before"
+        ))),
+        CertificateEnd::Far => None,
+    }
 }
 
 async fn clock(app: &App, caller: &Caller) -> Result<Finding, CommandError> {

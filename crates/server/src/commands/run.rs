@@ -50,6 +50,7 @@ pub(super) async fn until_stopped(app: &Arc<App>, listeners: Listeners) -> Resul
     let handle = metrics_listener::install()?;
     tokio::spawn(metrics_listener::upkeep(handle.clone()));
     jobs::start(app, &stop);
+    app.begins_to_serve();
     let router = app.router();
     let mut serving =
         vec![listener::serve(listeners.metrics, metrics_listener::router(handle), stop.clone())];

@@ -1,11 +1,14 @@
 //! Where a request comes from: the peer, or what a trusted proxy says of it. Nobody else's word counts.
 
 use crate::state::{AppState, Facts};
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
 use http::request::Parts;
 use http::{Extensions, HeaderMap};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
 
 /// The other end of the connection; the listener puts it into every request.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +43,43 @@ impl ClientAddress {
     }
 }
 
+/// Forwarding headers from peers that are no trusted proxies: the last such peer, and how many requests there were. The
+/// doctor tells of them, because behind a proxy that nobody trusts everybody seems to be the proxy.
+#[derive(Debug, Default)]
+pub(crate) struct ForwardedWatch(Mutex<Option<(IpAddr, u64)>>);
+
+/// What proxies write (RFC 7239, and what was there before it).
+const FORWARDING: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+
+impl ForwardedWatch {
+    pub(crate) fn seen(&self) -> Option<(IpAddr, u64)> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, peer: IpAddr) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = seen.map_or(0, |(_, count)| count);
+        *seen = Some((peer, count.saturating_add(1)));
+    }
+}
+
+/// Watches every request for forwarding headers of strangers.
+pub(crate) async fn watch_forwarding(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if FORWARDING.iter().any(|name| request.headers().contains_key(*name))
+        && let Some(Peer(peer)) = request.extensions().get::<Peer>()
+    {
+        let peer = peer.ip().to_canonical();
+        if !state.facts.trusted_proxies.iter().any(|network| network.contains(&peer)) {
+            state.facts.forwarded.note(peer);
+        }
+    }
+    next.run(request).await
+}
+
 impl FromRequestParts<AppState> for ClientAddress {
     type Rejection = Infallible;
 
@@ -59,6 +99,7 @@ mod tests {
             public_origin: "http://localhost".into(),
             cookies: Cookies::new(false),
             trusted_proxies: trusted.iter().map(|network| network.parse().unwrap()).collect(),
+            forwarded: ForwardedWatch::default(),
             demo: false,
         };
         let mut headers = HeaderMap::new();
@@ -87,6 +128,7 @@ mod tests {
             public_origin: String::new(),
             cookies: Cookies::new(false),
             trusted_proxies: Vec::new(),
+            forwarded: ForwardedWatch::default(),
             demo: false,
         };
         assert_eq!(ClientAddress::of(&HeaderMap::new(), &Extensions::new(), &facts), None);

@@ -14,8 +14,16 @@ use serde::Deserialize;
 use std::convert::Infallible;
 
 /// Fields that are never sent back to the browser.
-const SECRET_FIELDS: [&str; 6] =
-    [csrf::FIELD, "password", "code", "authorization.client_secret", "authorization.value", "token"];
+const SECRET_FIELDS: [&str; 8] = [
+    csrf::FIELD,
+    "password",
+    "code",
+    "authorization.client_secret",
+    "authorization.private_key",
+    "authorization.value",
+    "client_certificate.key",
+    "token",
+];
 
 /// Name and value pairs, of a form or of a query; a name may come several times.
 #[derive(Debug, Clone, Default, Deserialize)]

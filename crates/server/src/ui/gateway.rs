@@ -36,6 +36,9 @@ struct GatewayPage {
     header_help: &'static str,
     secret_help: &'static str,
     has_secret: bool,
+    /// Who the client certificate says Doorward is, and when it ends.
+    certificate: Option<(String, Moment)>,
+    certificate_open: bool,
     more_open: bool,
     provider: ProviderPart,
     /// What the server asked for beyond its ceiling.
@@ -76,6 +79,7 @@ impl GatewayPage {
         found: Option<Note>,
     ) -> Result<Self, PageError> {
         let provider = ProviderPart::of(state, &session.caller, &form)?;
+        let certificate_open = gateway_form::certificate_is_wrong(&form);
         Ok(Self {
             frame: Frame::new(state, session, Here::Gateways),
             title: "New gateway".to_owned(),
@@ -89,6 +93,8 @@ impl GatewayPage {
             header_help: SET_SECRET,
             secret_help: SET_SECRET,
             has_secret: false,
+            certificate: None,
+            certificate_open,
             provider,
             refused_scopes: Vec::new(),
             moved_issuer: None,
@@ -110,6 +116,10 @@ impl GatewayPage {
             header_help: if has_header { REPLACE_SECRET } else { SET_SECRET },
             secret_help: if has_secret { REPLACE_SECRET } else { SET_SECRET },
             has_secret,
+            certificate: gateway
+                .client_certificate
+                .as_ref()
+                .map(|certificate| (certificate.subject.clone(), Moment::exact(certificate.ends_at))),
             provider: self.provider.at(state, gateway),
             refused_scopes: gateway
                 .oauth()
@@ -288,6 +298,8 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
         header_help: SET_SECRET,
         secret_help: SET_SECRET,
         has_secret: false,
+        certificate: None,
+        certificate_open: true,
         provider: ProviderPart::default(),
         refused_scopes: vec!["admin:<b>".into()],
         moved_issuer: Some(("https://old.example/<b>".into(), "https://new.example".into())),
@@ -298,6 +310,7 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
         version: "3".into(),
         secret_help: REPLACE_SECRET,
         has_secret: true,
+        certificate: Some(("CN=<b>doorward".into(), Moment::exact(gateway.updated_at))),
         more_open: false,
         saved: Some(Saved {
             id: gateway.id.to_string(),

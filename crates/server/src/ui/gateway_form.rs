@@ -3,10 +3,12 @@
 
 use crate::ui::form::{Fields, Form};
 use crate::ui::gateway_template;
-use doorward_broker::{AuthorizationInput, BrokerError, Edit, GatewayInput, OAuthInput, TemplateChoice};
+use doorward_broker::{
+    AuthorizationInput, BrokerError, ClientCertificateInput, Edit, GatewayInput, OAuthInput, TemplateChoice,
+};
 use doorward_domain::{
-    CatalogSharing, ClientSecret, EraChoice, Gateway, GatewayAuthorization, GatewayState, GrantType,
-    HeaderSecret, OAuthSettings, ProviderFacts, TokenEndpointAuth,
+    CatalogSharing, ClientCertificatePem, ClientSecret, EraChoice, Gateway, GatewayAuthorization,
+    GatewayState, GrantType, HeaderSecret, OAuthSettings, ProviderFacts, TokenEndpointAuth,
 };
 use doorward_oauth::Discovered;
 use doorward_oauth::template::{facts_from_text, facts_to_text, replace};
@@ -37,6 +39,8 @@ pub(super) const FIELDS: &[&str] = &[
     "authorization.assertion_kid",
     "authorization.provider_template",
     "authorization.facts",
+    "client_certificate.certificate",
+    "client_certificate.key",
 ];
 
 /// Fields behind "More settings".
@@ -141,6 +145,13 @@ pub(super) fn more_is_wrong(form: &Form) -> bool {
     FOLDED.iter().any(|field| !form.wrong(field).is_empty())
 }
 
+/// Whether something about the client certificate is wrong.
+pub(super) fn certificate_is_wrong(form: &Form) -> bool {
+    ["client_certificate.certificate", "client_certificate.key"]
+        .iter()
+        .any(|field| !form.wrong(field).is_empty())
+}
+
 /// A new gateway, as typed.
 pub(super) fn new_gateway(typed: &Fields) -> Result<GatewayInput, BrokerError> {
     let publish = typed.text("do") == "publish";
@@ -165,8 +176,22 @@ pub(super) fn edited_gateway(typed: &Fields) -> Result<GatewayInput, BrokerError
         era: era(typed)?,
         tool_access: None,
         catalog_sharing: Some(sharing),
+        client_certificate: client_certificate(typed),
         authorization: Some(authorization(typed)?),
     })
+}
+
+fn client_certificate(typed: &Fields) -> Edit<ClientCertificateInput> {
+    let (certificate, key) =
+        (typed.text("client_certificate.certificate"), typed.text("client_certificate.key"));
+    if typed.has("clear_client_certificate") {
+        return Edit::Clear;
+    }
+    if certificate.is_empty() && key.is_empty() {
+        return Edit::Keep;
+    }
+    let key = ClientCertificatePem::new(key);
+    Edit::Set(ClientCertificateInput { certificate: certificate.to_owned(), key })
 }
 
 fn authorization(typed: &Fields) -> Result<AuthorizationInput, BrokerError> {

@@ -51,6 +51,7 @@ fn gateway(
         access: AccessList::Everyone,
         tool_access: [].into(),
         authorization,
+        client_certificate: None,
         catalog_sharing: CatalogSharing::PerUser,
         on_change: doorward_domain::OnChange::Allow,
         era: doorward_domain::EraChoice::Automatic,

@@ -4,6 +4,8 @@ use crate::program::{Running, Said, command, finish, run};
 use doorward_testkit::app::{KEY_RING, PASSWORD};
 use doorward_testkit::postgres::TestPostgres;
 use std::fs::Permissions;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tempfile::TempDir;
@@ -127,6 +129,9 @@ fn the_doctor_tells_good_advice_and_wrong_apart() {
         "is on the disk of the data it protects: keep its backup apart",
         "good\tthe key ring has every key that is needed",
         "good\tthe clock is not behind",
+        "leads to this installation",
+        "its schema is up to date (doorward ",
+        "good\tforwarding headers come from trusted proxies alone",
     ] {
         assert!(told.contains(sentence), "{sentence:?} in {told}");
     }
@@ -142,4 +147,36 @@ fn the_doctor_tells_good_advice_and_wrong_apart() {
     let mut apart = command(directory.path(), &["doctor"]);
     apart.env("DOORWARD_KEY_RING_FILE", &ring);
     assert!(finish(apart, "").out.contains("the key ring comes from a setting"));
+}
+
+#[test]
+fn the_doctor_knows_whether_the_public_url_leads_here_and_whose_forwarding_headers_do_not_count() {
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut other = Running::start(&theirs, "serve");
+    other.line();
+    let lonely = run(&ours, &["doctor"], "");
+    assert!(lonely.out.contains("no server runs beside this command"), "{}", lonely.out);
+    let mut lost = Running::start_with(&ours, "serve", &[("DOORWARD_PUBLIC_URL", &other.public)]);
+    lost.line();
+    let ill = run(&ours, &["doctor"], "");
+    assert!(!ill.success && ill.out.contains("WRONG\tanother Doorward answers at"), "{}", ill.out);
+    assert!(other.stop().0);
+    let silent = run(&ours, &["doctor"], "");
+    assert!(!silent.success && silent.out.contains("does not answer from here"), "{}", silent.out);
+    assert!(lost.stop().0);
+
+    let mut running = Running::start(&ours, "serve");
+    running.line();
+    let address = running.public.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!(
+        "GET /health HTTP/1.1\r\nhost: {address}\r\nx-forwarded-for: 6.6.6.6\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let told = done(&ours, &["doctor"], "");
+    assert!(told.contains("1 requests came with forwarding headers from 127.0.0.1"), "{told}");
+    assert!(!told.contains("6.6.6.6"), "what a stranger claims is not repeated: {told}");
+    assert!(running.stop().0);
 }

@@ -8,6 +8,8 @@
 mod api;
 mod audit_command;
 mod backup_command;
+mod baseline;
+mod client_certificates;
 mod command;
 mod conformance;
 mod control_socket;

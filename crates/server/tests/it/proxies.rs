@@ -134,6 +134,7 @@ async fn oauth_and_mcp_go_through_the_forward_proxy_and_trust_the_private_author
         era: None,
         tool_access: None,
         catalog_sharing: None,
+        client_certificate: Default::default(),
         authorization: Some(AuthorizationInput::OAuth(Box::new(input))),
     })
     .await;

@@ -9,6 +9,8 @@
 //   problems (console errors, CSP reports) · axe (what axe-core finds serious or critical)
 //   overflow (how far the page is wider than the window) · leaks {values} (where in the page or in any answer
 //   of this context one of them stands) · requests (the URLs that this context has asked for)
+//   answers (each answer of this context: url, status, headers, type) · intrude {elsewhere} (what an injected script
+//   could do) · framed {url} (the heading that a frame of a stranger's page shows)
 //   interactive (milliseconds from the click to the moment when the page can be used)
 //   picture {name} (a screenshot into the folder DOORWARD_SCREENSHOTS, if it is set)
 // A line of results: { ok: true, results: [...] } or { ok: false, failed_step, error, url, text }.
@@ -46,7 +48,10 @@ const pictures = process.env.DOORWARD_SCREENSHOTS;
 
 async function newContext() {
   await page?.context().close();
-  const context = await browser.newContext({ colorScheme: color_scheme, locale: "en-GB", reducedMotion: "reduce" });
+  // Certificates of tests come from an authority of their own.
+  const context = await browser.newContext({
+    colorScheme: color_scheme, locale: "en-GB", reducedMotion: "reduce", ignoreHTTPSErrors: true,
+  });
   context.setDefaultTimeout(timeout_ms);
   page = await context.newPage();
   [problems, requests, answers] = [[], [], []];
@@ -66,7 +71,9 @@ function isProblem(message) {
 async function whole(response) {
   const head = JSON.stringify(await response.allHeaders().catch(() => ({})));
   const body = await response.text().catch(() => "");
-  return { url: response.url(), text: `${head}\n${body}` };
+  const [status, headers] = [response.status(), await response.allHeaders().catch(() => ({}))];
+  const type = response.request().resourceType();
+  return { url: response.url(), text: `${head}\n${body}`, status, headers, type };
 }
 
 async function leaks(values) {
@@ -81,6 +88,29 @@ async function audit() {
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
   const bad = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
   return bad.map(({ id, help, nodes }) => ({ id, help, where: nodes.slice(0, 5).map((node) => node.html.slice(0, 160)) }));
+}
+
+// What a page that was injected into could do: run a script, read the session, load or send something elsewhere.
+async function intrude(elsewhere) {
+  return page.evaluate(async (elsewhere) => {
+    const add = (tag, set) => document.body.append(Object.assign(document.createElement(tag), set));
+    add("script", { textContent: "globalThis.intruder = 1" });
+    const loads = (tag) => new Promise((done) => add(tag, { src: elsewhere, onload: () => done(true), onerror: () => done(false) }));
+    const [script, image] = [await loads("script"), await loads("img")];
+    const sent = await fetch(elsewhere, { mode: "no-cors" }).then(() => true, () => false);
+    const based = add("base", { href: elsewhere }) ?? new URL("x", document.baseURI).origin !== location.origin;
+    return { inline: "intruder" in globalThis, script, image, sent, based, cookies: document.cookie };
+  }, elsewhere);
+}
+
+// Whether the page at a URL shows itself in a frame of somebody else's page.
+async function framed(url) {
+  const stranger = await page.context().newPage();
+  await stranger.setContent(`<iframe src="${url}"></iframe>`);
+  await stranger.waitForLoadState("networkidle");
+  const text = await stranger.frames().at(1).evaluate(() => document.querySelector("h1")?.textContent ?? "").catch(() => "");
+  await stranger.close();
+  return text;
 }
 
 async function picture(name) {
@@ -117,6 +147,10 @@ async function run(step) {
       return page.evaluate(() => performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd);
     case "leaks": return leaks(step.values);
     case "requests": return requests;
+    case "answers":
+      return (await Promise.all(answers)).map(({ url, status, headers, type }) => ({ url, status, headers, type }));
+    case "intrude": return intrude(step.elsewhere);
+    case "framed": return framed(step.url);
     case "picture": return picture(step.name);
     case "new_context": return newContext();
     case "problems": return problems;

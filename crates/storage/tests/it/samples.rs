@@ -62,6 +62,7 @@ pub(crate) fn gateway(slug: &str) -> Gateway {
         access: AccessList::Everyone,
         tool_access: [].into(),
         authorization: GatewayAuthorization::None,
+        client_certificate: None,
         catalog_sharing: CatalogSharing::PerUser,
         on_change: doorward_domain::OnChange::Allow,
         era: doorward_domain::EraChoice::Automatic,

@@ -362,6 +362,7 @@ pub(crate) fn gateway_at(url: &str) -> Gateway {
         access: doorward_domain::AccessList::Everyone,
         tool_access: [].into(),
         authorization: GatewayAuthorization::None,
+        client_certificate: None,
         catalog_sharing: CatalogSharing::PerUser,
         on_change: doorward_domain::OnChange::Allow,
         era: doorward_domain::EraChoice::Automatic,

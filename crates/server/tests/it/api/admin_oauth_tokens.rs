@@ -41,6 +41,7 @@ async fn stage() -> Stage {
             era: None,
             tool_access: None,
             catalog_sharing: None,
+            client_certificate: Default::default(),
             authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
         })
         .await;

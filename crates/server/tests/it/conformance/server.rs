@@ -38,6 +38,7 @@ impl Behind {
                 era: None,
                 tool_access: None,
                 catalog_sharing: None,
+                client_certificate: Default::default(),
                 authorization: Some(AuthorizationInput::None),
             })
             .await;

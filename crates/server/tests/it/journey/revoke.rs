@@ -162,6 +162,7 @@ async fn not_one_call_is_served_after_its_revoke_was_answered() {
         era: None,
         tool_access: None,
         catalog_sharing: None,
+        client_certificate: Default::default(),
         authorization: Some(AuthorizationInput::OAuth(Box::new(oauth_input(&demo)))),
     };
     let grants = ground.grants(40, ["one", "two", "three", "four", "five"].map(gateway).into()).await;

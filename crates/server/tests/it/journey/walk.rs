@@ -59,6 +59,7 @@ pub fn published(slug: &str, url: &Url, authorization: AuthorizationInput) -> Ga
         era: None,
         tool_access: None,
         catalog_sharing: None,
+        client_certificate: Default::default(),
         authorization: Some(authorization),
     }
 }

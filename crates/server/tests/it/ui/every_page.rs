@@ -53,6 +53,7 @@ async fn register(
         era: None,
         tool_access: None,
         catalog_sharing: None,
+        client_certificate: Default::default(),
         authorization: Some(authorization),
     });
     gateway.await.id.to_string()

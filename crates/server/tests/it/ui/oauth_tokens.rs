@@ -46,6 +46,7 @@ impl Stage {
                 era: None,
                 tool_access: None,
                 catalog_sharing: None,
+                client_certificate: Default::default(),
                 authorization: Some(AuthorizationInput::OAuth(Box::new(settings))),
             })
             .await;

@@ -7,14 +7,14 @@ const TABLE: &str = include_str!("../../../src/ui.rs");
 
 /// A route as the table has it, and whether it answers GET and POST.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Route {
-    pub(super) path: String,
-    pub(super) get: bool,
-    pub(super) post: bool,
+pub(crate) struct Route {
+    pub(crate) path: String,
+    pub(crate) get: bool,
+    pub(crate) post: bool,
 }
 
 /// Every route of `ui.rs`.
-pub(super) fn all() -> BTreeSet<Route> {
+pub(crate) fn all() -> BTreeSet<Route> {
     let routes = TABLE.split(".route(").skip(1).map(|rest| {
         let path = rest.split('"').nth(1).expect("a route has a path");
         let methods = rest.split("\n        .").next().unwrap_or(rest).split("\n}").next().unwrap_or(rest);
@@ -24,7 +24,7 @@ pub(super) fn all() -> BTreeSet<Route> {
 }
 
 /// Whether a path could be one of a route.
-pub(super) fn fits(route: &str, path: &str) -> bool {
+pub(crate) fn fits(route: &str, path: &str) -> bool {
     let path = path.split('?').next().unwrap_or(path);
     let (route, path): (Vec<_>, Vec<_>) = (route.split('/').collect(), path.split('/').collect());
     route.len() == path.len()
@@ -32,7 +32,7 @@ pub(super) fn fits(route: &str, path: &str) -> bool {
 }
 
 /// The route filled with something that is an id and a word, but of nothing.
-pub(super) fn filled(route: &str) -> String {
+pub(crate) fn filled(route: &str) -> String {
     let part = |part: &str| match part {
         "{id}" => "0190f5d2-7c1e-7000-8000-000000000001".to_owned(),
         "{*rest}" => "no/such/page".to_owned(),
