@@ -95,6 +95,7 @@ pub async fn make_gateways(broker: &Broker, caller: &Caller) -> Result<(), AnyEr
         let provider = format!("https://issuer{}.example", number % 8);
         let settings = OAuthInput {
             grant_type: None,
+            identity_provider: None,
             assertion_kid: None,
             authorization_url: format!("{provider}/authorize"),
             token_url: format!("{provider}/token"),
@@ -189,7 +190,7 @@ fn grants_sql(place: &Place, people: i64, now: i64) -> String {
            fingerprint, provider, account_subject, account_name, scopes_requested, scopes_granted, access_token, \
            access_token_key_id, refresh_token, refresh_token_key_id, expires_at, expires_soon_at, ends_at, dies_at, \
            dies_soon_at, health, access_token_status, status_changes_at, refresh_number, refresh_due_at, created_at, \
-           authorized_at, issued_at, last_used_at, last_refreshed_at, failures, version) \
+           authorized_at, issued_at, last_used_at, last_refreshed_at, failures, exchanged, version) \
          WITH RECURSIVE {series}, \
          gw AS (SELECT id, fingerprint, issuer, row_number() OVER (ORDER BY slug) - 1 AS n FROM gateways), \
          diced AS (SELECT n, n / {GRANTS_PER_PERSON} AS person, n % {GRANTS_PER_PERSON} AS k, \
@@ -230,7 +231,7 @@ fn grants_sql(place: &Place, people: i64, now: i64) -> String {
              ELSE 'valid' END, \
            CASE WHEN expires_soon_at > {now} THEN expires_soon_at WHEN expires_at > {now} THEN expires_at \
              ELSE {never} END, \
-           1, {never}, created_at, created_at, issued_at, last_used_at, issued_at, 0, 1 \
+           1, {never}, created_at, created_at, issued_at, last_used_at, issued_at, 0, FALSE, 1 \
          FROM dying AS r JOIN gw ON gw.n = r.g"
     )
 }

@@ -77,6 +77,7 @@ pub async fn administrator(broker: &Broker) -> Result<Caller, AnyError> {
 pub fn gateway(server: &AuthorizationServer, upstream: &str, slug: &str) -> GatewayInput {
     let settings = OAuthInput {
         grant_type: None,
+        identity_provider: None,
         assertion_kid: None,
         authorization_url: server.authorization_url().to_string(),
         token_url: server.token_url().to_string(),

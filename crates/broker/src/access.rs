@@ -147,9 +147,11 @@ impl Broker {
         let stamp = self.caches.access.stamp();
         let owner = owner_of(gateway, user);
         let found = self.storage().grant_of(owner, gateway.id).await?;
-        if owner == GrantOwner::Service && found.as_ref().is_none_or(|grant| self.is_useless(grant, gateway))
-        {
-            let got = self.own_grant(gateway).await?;
+        if is_without_consent(gateway) && found.as_ref().is_none_or(|grant| self.is_useless(grant, gateway)) {
+            let got = match owner {
+                GrantOwner::Service => self.own_grant(gateway).await?,
+                GrantOwner::User(user) => self.exchanged_grant(user, gateway).await?,
+            };
             return self.outcome(user, gateway, got, stamp).await;
         }
         let Some(grant) = found else { return Ok(must_authorize(None)) };
@@ -279,8 +281,14 @@ fn renew_at(grant: &Grant) -> Option<Timestamp> {
 fn owner_of(gateway: &Gateway, user: UserId) -> GrantOwner {
     match gateway.oauth().map(|settings| settings.grant_type) {
         Some(GrantType::ClientCredentials) => GrantOwner::Service,
-        Some(GrantType::AuthorizationCode) | None => GrantOwner::User(user),
+        Some(GrantType::AuthorizationCode | GrantType::TokenExchange | GrantType::IdentityAssertion)
+        | None => GrantOwner::User(user),
     }
+}
+
+/// Whether its grants are got without anybody's consent there.
+fn is_without_consent(gateway: &Gateway) -> bool {
+    gateway.oauth().is_some_and(|settings| settings.grant_type != GrantType::AuthorizationCode)
 }
 
 fn must_authorize(reference: Option<String>) -> Access {

@@ -19,7 +19,7 @@ impl Broker {
         let extra: Vec<String> = settings.authorize_params.keys().cloned().collect();
         let sent = self
             .step(StepKind::SentToProvider)
-            .with(StepFact::Endpoint(Place::new(&settings.authorization_url)))
+            .with_all(settings.authorization_url.as_ref().map(|url| StepFact::Endpoint(Place::new(url))))
             .with_all(client_and_redirect(settings, &self.redirect_uri()))
             .with(StepFact::Scopes(Words::list(scopes)))
             .with_all(resource(settings))

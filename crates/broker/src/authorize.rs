@@ -1,6 +1,6 @@
 //! Setting out for the provider: created by the POST of the connect page alone, never by opening it.
 
-use crate::connect::{OwnRequest, oauth_of};
+use crate::connect::{OwnRequest, consent_endpoint, oauth_of};
 use crate::test_login::narrowest;
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::authorization_request::AUTHORIZATION_REQUEST_LIFETIME;
@@ -109,8 +109,14 @@ impl Broker {
             .reference(trail.reference)
             .detail("purpose", purpose.as_str());
         self.storage().insert_authorization_request(&row, event).await?;
-        let redirect =
-            doorward_oauth::authorization_url(settings, &self.redirect_uri(), &state, &verifier, &row.scopes);
+        let redirect = doorward_oauth::authorization_url(
+            consent_endpoint(settings)?,
+            settings,
+            &self.redirect_uri(),
+            &state,
+            &verifier,
+            &row.scopes,
+        );
         Ok(BeganAuthorization {
             redirect,
             cookie_name: authorization_cookie_name(state.expose_secret()),

@@ -181,7 +181,8 @@ impl Broker {
         trail.push(self.step_of_tokens(&tokens));
         let account = self.account_of(&gateway, settings, &tokens).await;
         trail.unless_none(self.step_of_account(settings, account.as_ref()));
-        let tokens = TokenSet { account, ..tokens };
+        let id_token = self.kept_id_token(gateway.id, &tokens).await?;
+        let tokens = TokenSet { account, id_token, ..tokens };
         if request.purpose == AuthorizationPurpose::Test {
             let thrown_away = self.throw_away(settings, client.credentials(), &tokens).await;
             let check = tested(request, settings, &tokens, thrown_away);
@@ -210,7 +211,7 @@ impl Broker {
                 metrics::counter!("doorward_authorizations_total", "outcome" => "connected").increment(1);
                 let step = self.step_of_stored(grant, &tokens, before.as_ref());
                 self.ended(caller, trail, step, AttemptState::Connected).await;
-                self.tell_connected(caller.user.id, gateway.id);
+                self.tell_connected(caller.user.id, gateway.id).await?;
                 Ok(Finished::Connected { gateway, grant })
             }
             Consent::GatewayGone => self.refused(caller, trail, CallbackProblem::GatewayChanged).await,

@@ -101,10 +101,16 @@ impl Broker {
             None => self.new_registration(url, &found, name).await?,
         };
         check_grant_type(typed.grant_type, &registration)?;
+        let identity_provider =
+            self.checked_identity_provider(typed.grant_type, typed.identity_provider).await?;
         let scope_ceiling = typed.scope_ceiling.as_deref().unwrap_or_default();
         let scope_ceiling = checked_scopes_at("authorization.scope_ceiling", scope_ceiling)?;
         let settings = settings_of(*found, registration, typed.grant_type);
-        Ok(GatewayAuthorization::OAuth(Box::new(OAuthSettings { scope_ceiling, ..settings })))
+        Ok(GatewayAuthorization::OAuth(Box::new(OAuthSettings {
+            identity_provider,
+            scope_ceiling,
+            ..settings
+        })))
     }
 
     /// The typed client, at the authorization server that was found.
@@ -215,13 +221,14 @@ fn fingerprint_at(url: &Url, found: &Discovered, client_id: &str) -> Fingerprint
 /// The settings of a gateway whose client is known at the authorization server that was found.
 fn settings_of(found: Discovered, registration: ClientRegistration, grant_type: GrantType) -> OAuthSettings {
     let mut scopes = found.scopes;
-    if grant_type == GrantType::ClientCredentials {
+    if grant_type != GrantType::AuthorizationCode {
         // A wish for a refresh token, which the client itself has no use for.
         scopes.retain(|scope| scope != OFFLINE_ACCESS);
     }
     OAuthSettings {
         grant_type,
-        authorization_url: found.authorization_url,
+        identity_provider: None,
+        authorization_url: Some(found.authorization_url),
         token_url: found.token_url,
         revocation_url: found.revocation_url,
         issuer: Some(found.issuer),

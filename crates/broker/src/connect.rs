@@ -57,13 +57,15 @@ pub struct ConnectAsk {
 const CLIENT_NAME_MAX: usize = 100;
 
 impl Broker {
-    /// The link that a call hands out; the pending one is reused.
+    /// The link that a call hands out; the pending one is reused. Where tokens are got in exchange, it leads to the
+    /// identity provider.
     pub async fn connect_link(
         &self,
         caller: &Caller,
-        gateway: &Gateway,
+        gateway: &Arc<Gateway>,
         client_name: &str,
     ) -> Result<ConnectLink, BrokerError> {
+        let gateway = self.place_of_consent(gateway).await?;
         let now = self.now();
         let wanted = ConnectRequest {
             id: self.parts.entropy.id(now),
@@ -96,6 +98,7 @@ impl Broker {
         let deadline = tokio::time::Instant::now() + within;
         loop {
             let gateway = self.gateway(caller, gateway_id).await?;
+            let place = gateway.oauth().and_then(|settings| settings.identity_provider);
             let reached = match self.access(caller, &gateway).await? {
                 Access::Open => true,
                 // A token that is there already does not do where more scopes are waited for.
@@ -108,7 +111,7 @@ impl Broker {
             if reached {
                 return Ok(true);
             }
-            let concerns = |change: &Change| matches!(change, Change::Grant { user, gateway, .. } if *user == caller.user.id && *gateway == gateway_id);
+            let concerns = |change: &Change| matches!(change, Change::Grant { user, gateway, .. } if *user == caller.user.id && (*gateway == gateway_id || place == Some(*gateway)));
             loop {
                 match tokio::time::timeout_at(deadline, changes.recv()).await {
                     Err(_) => return Ok(false),
@@ -137,7 +140,9 @@ impl Broker {
             }
         };
         let gateway = self.gateway_by_slug(caller, slug).await?;
+        let gateway = self.place_of_consent(&gateway).await?;
         let settings = oauth_of(&gateway)?;
+        let endpoint = consent_endpoint(settings)?;
         let connected = self.storage().grant_of(GrantOwner::User(caller.user.id), gateway.id).await?;
         let granted = connected.as_ref().map(|grant| grant.scopes_granted.as_slice());
         let scopes = self.asked_scopes(settings, connected.as_ref().map(|grant| grant.id)).await?;
@@ -149,8 +154,8 @@ impl Broker {
         self.note_opened(caller, &gateway, client.into_iter().chain([asked])).await;
         Ok(ConnectPage::Ask(Box::new(ConnectAsk {
             client_name,
-            provider_host: host_of(&settings.authorization_url),
-            provider_origin: origin(&settings.authorization_url),
+            provider_host: host_of(endpoint),
+            provider_origin: origin(endpoint),
             redirect_host: origin(self.public_url()),
             scopes,
             new_scopes,
@@ -201,6 +206,16 @@ pub(crate) enum OwnRequest {
 pub(crate) fn oauth_of(gateway: &Gateway) -> Result<&OAuthSettings, BrokerError> {
     gateway.oauth().filter(|settings| settings.grant_type == GrantType::AuthorizationCode).ok_or_else(|| {
         BrokerError::invalid("gateway", "this gateway needs no authorization: use it as it is")
+    })
+}
+
+/// Where browsers are sent to consent.
+pub(crate) fn consent_endpoint(settings: &OAuthSettings) -> Result<&Url, BrokerError> {
+    settings.authorization_url.as_ref().ok_or_else(|| {
+        BrokerError::invalid(
+            "gateway",
+            "this gateway has no authorization URL: an administrator has to give it",
+        )
     })
 }
 

@@ -1,7 +1,7 @@
 //! A user's own grants: what is connected, and how it fares.
 
 use crate::{Broker, BrokerError, Caller};
-use doorward_domain::{Gateway, GatewayId, Grant, GrantOwner, Health, Removal};
+use doorward_domain::{Gateway, GatewayId, Grant, GrantOwner, GrantType, Health, Removal};
 use std::sync::Arc;
 
 /// One gateway, and the caller's grant there.
@@ -51,7 +51,12 @@ impl Broker {
 
     fn connection_to(&self, gateway: Arc<Gateway>, grant: Option<Grant>) -> Connection {
         let status = match &grant {
-            _ if crate::connect::oauth_of(&gateway).is_err() => ConnectionStatus::NotNeeded,
+            None if gateway
+                .oauth()
+                .is_none_or(|settings| settings.grant_type != GrantType::AuthorizationCode) =>
+            {
+                ConnectionStatus::NotNeeded
+            }
             None => ConnectionStatus::NotConnected,
             Some(grant) => ConnectionStatus::Connected(grant.health(self.now(), self.policy().expiring_soon)),
         };

@@ -6,7 +6,8 @@ use crate::connect::oauth_of;
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
     AccessToken, DepositPolicy, EndedGrant, Gateway, GatewayId, Grant, GrantId, GrantOwner, GrantState,
-    OAuthSettings, Permission, ProviderEnd, ReauthorizationReason, RefreshToken, Timestamp, TokenSet, UserId,
+    IdToken, OAuthSettings, Permission, ProviderEnd, ReauthorizationReason, RefreshToken, Timestamp,
+    TokenSet, UserId,
 };
 use doorward_storage::StoredGrant;
 use secrecy::ExposeSecret;
@@ -21,6 +22,8 @@ pub struct Deposit {
     pub gateway_id: GatewayId,
     pub access_token: AccessToken,
     pub refresh_token: Option<RefreshToken>,
+    /// Only for a gateway where others exchange it.
+    pub id_token: Option<IdToken>,
     /// None: no known end.
     pub expires_at: Option<Timestamp>,
     /// None: those that the gateway asks for.
@@ -49,9 +52,14 @@ impl Broker {
             return Err(BrokerError::invalid("user_id", problem));
         }
         self.check_tokens(&deposit)?;
+        if deposit.id_token.is_some() && !self.directory().await?.is_identity_provider(gateway.id) {
+            let problem = "no other gateway exchanges ID tokens of this one: leave it out";
+            return Err(BrokerError::invalid("id_token", problem));
+        }
         let tokens = TokenSet {
             access_token: deposit.access_token,
             refresh_token: deposit.refresh_token,
+            id_token: deposit.id_token,
             expires_at: deposit.expires_at,
             scopes: deposit.scopes,
             account: None,
@@ -152,7 +160,7 @@ impl Broker {
     async fn taken_up(&self, grant: &Grant) -> Result<(), BrokerError> {
         self.note_consent(grant.id).await?;
         if let GrantOwner::User(user) = grant.owner {
-            self.tell_connected(user, grant.gateway_id);
+            self.tell_connected(user, grant.gateway_id).await?;
         }
         Ok(())
     }
@@ -161,6 +169,9 @@ impl Broker {
         checked_token("access_token", deposit.access_token.expose_secret())?;
         if let Some(token) = &deposit.refresh_token {
             checked_token("refresh_token", token.expose_secret())?;
+        }
+        if let Some(token) = &deposit.id_token {
+            checked_token("id_token", token.expose_secret())?;
         }
         let ended = deposit.expires_at.is_some_and(|end| end <= self.now());
         if ended && deposit.refresh_token.is_none() {
@@ -179,7 +190,10 @@ impl Broker {
 /// The settings of a gateway whose tokens can come from elsewhere.
 fn depositable(gateway: &Gateway) -> Result<&OAuthSettings, BrokerError> {
     let Ok(settings) = oauth_of(gateway) else {
-        return Err(BrokerError::invalid("gateway_id", "nobody has a token of their own at this gateway"));
+        return Err(BrokerError::invalid(
+            "gateway_id",
+            "people do not authorize this gateway themselves, so nothing is deposited there",
+        ));
     };
     if settings.registration.dpop_key.is_some() {
         let problem = "its tokens are bound to a key of Doorward's (DPoP); none from elsewhere would work";

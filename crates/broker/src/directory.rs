@@ -28,6 +28,19 @@ impl Directory {
         self.by_id.get(&id)
     }
 
+    /// Whether other gateways get their users' tokens in exchange for what these have there.
+    pub(crate) fn is_identity_provider(&self, id: GatewayId) -> bool {
+        self.relying_on(id).next().is_some()
+    }
+
+    /// The gateways whose identity provider it is.
+    pub(crate) fn relying_on(&self, id: GatewayId) -> impl Iterator<Item = &Arc<Gateway>> {
+        let named = move |gateway: &&Arc<Gateway>| {
+            gateway.oauth().is_some_and(|settings| settings.identity_provider == Some(id))
+        };
+        self.all().filter(named)
+    }
+
     fn get_by_slug(&self, slug: &Slug) -> Option<&Arc<Gateway>> {
         let at = self.by_slug.binary_search_by(|gateway| gateway.slug.cmp(slug)).ok()?;
         self.by_slug.get(at)
@@ -111,6 +124,15 @@ impl Broker {
     pub async fn usable_gateways(&self, caller: &Caller) -> Result<Vec<Arc<Gateway>>, BrokerError> {
         let mut gateways = self.gateways(caller).await?;
         gateways.retain(|gateway| gateway.state != GatewayState::Disabled);
+        Ok(gateways)
+    }
+
+    /// The usable gateways that stand for an MCP server: those but for identity providers, which only say who
+    /// somebody is.
+    pub async fn served_gateways(&self, caller: &Caller) -> Result<Vec<Arc<Gateway>>, BrokerError> {
+        let directory = self.directory().await?;
+        let mut gateways = self.usable_gateways(caller).await?;
+        gateways.retain(|gateway| !directory.is_identity_provider(gateway.id));
         Ok(gateways)
     }
 

@@ -11,8 +11,8 @@ use crate::tool_access;
 use crate::{AuthorizationInput, Broker, BrokerError, Caller, ClientInput, Edit, GatewayInput, OAuthInput};
 use doorward_domain::gateway::issuer_key;
 use doorward_domain::{
-    CatalogSharing, Fingerprint, Gateway, GatewayAuthorization, GatewayId, GatewayState, HeaderSecret,
-    NewAuditEvent, OAuthSettings, Permission, ReauthorizationReason, StaticHeader,
+    CatalogSharing, Fingerprint, Gateway, GatewayAuthorization, GatewayId, GatewayState, GrantType,
+    HeaderSecret, NewAuditEvent, OAuthSettings, Permission, ReauthorizationReason, StaticHeader,
 };
 use doorward_oauth::{Discovered, Discovery};
 use doorward_storage::{Inserted, Updated};
@@ -144,6 +144,11 @@ impl Broker {
     ) -> Result<(), BrokerError> {
         caller.require(Permission::ManageGateways)?;
         let gateway = self.gateway(caller, id).await?;
+        if let Some(relying) = self.directory().await?.relying_on(id).next() {
+            let problem =
+                format!("it is the identity provider of {}: change that gateway first", relying.slug);
+            return Err(BrokerError::conflict("id", problem));
+        }
         let event = caller.event("gateway.delete").subject(id).detail("slug", &gateway.slug);
         match self.storage().delete_gateway(id, version, event).await? {
             Updated::Yes => Ok(()),
@@ -195,14 +200,16 @@ impl Broker {
         typed: AuthorizationInput,
         before: Option<&GatewayAuthorization>,
     ) -> Result<GatewayAuthorization, BrokerError> {
-        match typed {
-            AuthorizationInput::None => Ok(GatewayAuthorization::None),
-            AuthorizationInput::Discover(typed) => self.discovered(url, name, &typed, before).await,
+        let authorization = match typed {
+            AuthorizationInput::None => GatewayAuthorization::None,
+            AuthorizationInput::Discover(typed) => self.discovered(url, name, &typed, before).await?,
             AuthorizationInput::StaticHeader { name, value } => {
-                self.static_header(id, url, &name, value, before)
+                self.static_header(id, url, &name, value, before)?
             }
-            AuthorizationInput::OAuth(typed) => self.typed_oauth(url, &typed, before),
-        }
+            AuthorizationInput::OAuth(typed) => self.typed_oauth(url, &typed, before).await?,
+        };
+        self.check_reliance(id, &authorization).await?;
+        Ok(authorization)
     }
 
     fn static_header(
@@ -234,7 +241,7 @@ impl Broker {
         Ok(GatewayAuthorization::StaticHeader(StaticHeader { name, value, fingerprint }))
     }
 
-    fn typed_oauth(
+    async fn typed_oauth(
         &self,
         url: &Url,
         typed: &OAuthInput,
@@ -247,9 +254,9 @@ impl Broker {
         let used = before.and_then(|settings| settings.template.as_ref());
         let (typed, template) = self.with_template(typed, used)?;
         let typed = &typed;
-        let authorization_url =
-            self.checked_outbound("authorization.authorization_url", &typed.authorization_url)?;
-        checked_authorize_query(&authorization_url)?;
+        let was = before.map(|settings| settings.grant_type);
+        let grant_type = typed.grant_type.or(was).unwrap_or_default();
+        let authorization_url = self.checked_authorization_url(grant_type, &typed.authorization_url)?;
         let token_url = self.checked_outbound("authorization.token_url", &typed.token_url)?;
         let revocation_url =
             checked_optional_url("authorization.revocation_url", typed.revocation_url.as_deref())?;
@@ -277,11 +284,13 @@ impl Broker {
         };
         let issuer_key = issuer_key(issuer.as_deref(), &token_url);
         let registration = self.typed_registration(&client, issuer_key, fingerprint, kept)?;
-        let was = before.map(|settings| settings.grant_type);
-        let grant_type = typed.grant_type.or(was).unwrap_or_default();
         check_grant_type(grant_type, &registration)?;
+        let had = before.and_then(|settings| settings.identity_provider);
+        let identity_provider = typed.identity_provider.or(had.filter(|_| grant_type.is_exchange()));
+        let identity_provider = self.checked_identity_provider(grant_type, identity_provider).await?;
         Ok(GatewayAuthorization::OAuth(Box::new(OAuthSettings {
             grant_type,
+            identity_provider,
             authorization_url,
             token_url,
             revocation_url,
@@ -304,6 +313,20 @@ impl Broker {
             registration_problem: None,
             former_issuer: None,
         })))
+    }
+
+    /// Where browsers are sent: needed only where people consent.
+    fn checked_authorization_url(
+        &self,
+        grant_type: GrantType,
+        typed: &str,
+    ) -> Result<Option<Url>, BrokerError> {
+        if typed.trim().is_empty() && grant_type != GrantType::AuthorizationCode {
+            return Ok(None);
+        }
+        let url = self.checked_outbound("authorization.authorization_url", typed)?;
+        checked_authorize_query(&url)?;
+        Ok(Some(url))
     }
 
     pub(crate) async fn discover_upstream(&self, url: &Url) -> Result<Discovery, BrokerError> {

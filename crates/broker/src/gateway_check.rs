@@ -3,13 +3,13 @@
 //! request that nobody sees, and shows the token endpoint a refresh token that never was one.
 
 use crate::client_certificate::CertificateEnd;
+use crate::metadata_check::differs;
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
     Gateway, GatewayAuthorization, GatewayId, GrantType, OAuthSettings, Permission, PkceVerifier,
     RefreshToken, StateToken, TokenEndpointAuth,
 };
 use doorward_oauth::{Discovered, Discovery, ProbedAuthorization, RefusalKind, TokenError};
-use url::Url;
 
 /// What the doctor found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,11 +69,13 @@ impl Broker {
         let gateway = self.gateway(caller, id).await?;
         let mut check = GatewayCheck { findings: Vec::new() };
         let discovery = self.check_upstream(&gateway, &mut check).await;
+        self.check_revisions(&gateway.url, &mut check).await;
         if let Some(settings) = gateway.oauth() {
             match &discovery {
                 Some(Discovery::OAuth(found)) => compare(settings, found, &mut check),
                 _ => self.check_metadata(settings, &mut check).await,
             }
+            self.check_template(settings, &mut check);
             match settings.grant_type {
                 GrantType::AuthorizationCode => {
                     self.check_authorization(settings, &mut check).await;
@@ -81,6 +83,9 @@ impl Broker {
                     check_offline(settings, &mut check);
                 }
                 GrantType::ClientCredentials => self.check_own_client(&gateway, settings, &mut check).await,
+                GrantType::TokenExchange | GrantType::IdentityAssertion => {
+                    self.check_exchange(caller, &gateway, settings, &mut check).await?;
+                }
             }
             check_end(settings, &mut check);
         }
@@ -129,29 +134,13 @@ impl Broker {
         Some(found)
     }
 
-    /// The metadata of the issuer, for gateways whose MCP server names none.
-    async fn check_metadata(&self, settings: &OAuthSettings, check: &mut GatewayCheck) {
-        let Some(issuer) = settings.issuer.as_deref().filter(|issuer| !issuer.contains('{')) else {
-            check.advice("metadata", "No issuer is known, so there is no metadata to compare with.");
-            return;
-        };
-        match self.parts.oauth.anew().metadata(issuer).await {
-            Err(error) => check.advice("metadata", format!("The issuer's metadata is of no help: {error}.")),
-            Ok(found) => {
-                differs(check, "authorization_url", &settings.authorization_url, &found.authorization_url);
-                differs(check, "token_url", &settings.token_url, &found.token_url);
-                check_scopes(settings, &found.scopes, check);
-                check_method(settings, found.token_endpoint_auth_methods.as_deref(), check);
-                check.good("pkce", "The provider offers PKCE with S256.");
-            }
-        }
-    }
-
     /// Whether the authorization endpoint knows the client and the redirect URI.
     async fn check_authorization(&self, settings: &OAuthSettings, check: &mut GatewayCheck) {
         let (state, verifier) = (self.parts.entropy.token(), self.parts.entropy.token());
         let redirect_uri = self.redirect_uri();
+        let Some(endpoint) = &settings.authorization_url else { return };
         let request = doorward_oauth::authorization_url(
+            endpoint,
             settings,
             &redirect_uri,
             &StateToken::new(state),
@@ -250,7 +239,9 @@ fn compare(settings: &OAuthSettings, found: &Discovered, check: &mut GatewayChec
         ),
         None => check.advice("issuer", format!("Give the issuer {}, so that answers of another are refused.", found.issuer)),
     }
-    differs(check, "authorization_url", &settings.authorization_url, &found.authorization_url);
+    if let Some(ours) = &settings.authorization_url {
+        differs(check, "authorization_url", ours, &found.authorization_url);
+    }
     differs(check, "token_url", &settings.token_url, &found.token_url);
     if settings.resource != found.resource {
         let wanted = found.resource.as_deref().unwrap_or("none");
@@ -263,15 +254,7 @@ fn compare(settings: &OAuthSettings, found: &Discovered, check: &mut GatewayChec
     check.good("pkce", "The provider offers PKCE with S256.");
 }
 
-fn differs(check: &mut GatewayCheck, subject: &'static str, ours: &Url, theirs: &Url) {
-    if ours == theirs {
-        check.good(subject, "The address is the one of the provider's metadata.");
-    } else {
-        check.advice(subject, format!("The provider's metadata names {theirs}; the gateway has {ours}."));
-    }
-}
-
-fn check_method(settings: &OAuthSettings, offered: Option<&[String]>, check: &mut GatewayCheck) {
+pub(crate) fn check_method(settings: &OAuthSettings, offered: Option<&[String]>, check: &mut GatewayCheck) {
     let ours = match settings.registration.token_endpoint_auth {
         TokenEndpointAuth::Basic => "client_secret_basic",
         TokenEndpointAuth::Post => "client_secret_post",
@@ -290,7 +273,7 @@ fn check_method(settings: &OAuthSettings, offered: Option<&[String]>, check: &mu
     }
 }
 
-fn check_scopes(settings: &OAuthSettings, offered: &[String], check: &mut GatewayCheck) {
+pub(crate) fn check_scopes(settings: &OAuthSettings, offered: &[String], check: &mut GatewayCheck) {
     let unknown: Vec<&str> =
         settings.scopes.iter().filter(|scope| !offered.contains(scope)).map(String::as_str).collect();
     if offered.is_empty() || unknown.is_empty() {

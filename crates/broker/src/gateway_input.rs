@@ -4,8 +4,8 @@
 use crate::BrokerError;
 use doorward_domain::gateway::PROTOCOL_PARAMETERS;
 use doorward_domain::{
-    AccessList, CatalogSharing, ClientCertificatePem, ClientSecret, EraChoice, GatewayState, GrantType,
-    HeaderSecret, OnChange, ProviderFacts, Slug, TokenEndpointAuth, may_be_told,
+    AccessList, CatalogSharing, ClientCertificatePem, ClientSecret, EraChoice, GatewayId, GatewayState,
+    GrantType, HeaderSecret, OnChange, ProviderFacts, Slug, TokenEndpointAuth, may_be_told,
 };
 use http::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
@@ -91,6 +91,8 @@ pub enum AuthorizationInput {
 #[derive(Debug, Clone, Default)]
 pub struct DiscoverInput {
     pub grant_type: GrantType,
+    /// Where users have what is exchanged, with a grant type that exchanges.
+    pub identity_provider: Option<GatewayId>,
     /// What the upstream may ask for beyond the scopes that discovery says; none: nothing.
     pub scope_ceiling: Option<Vec<String>>,
     /// A client that was registered by hand; none: Doorward registers itself.
@@ -113,6 +115,8 @@ pub struct ClientInput {
 pub struct OAuthInput {
     /// None: as it was, or each user's own.
     pub grant_type: Option<GrantType>,
+    /// Where users have what is exchanged, with a grant type that exchanges; none: as it was.
+    pub identity_provider: Option<GatewayId>,
     pub authorization_url: String,
     pub token_url: String,
     pub revocation_url: Option<String>,

@@ -117,6 +117,7 @@ impl Broker {
             provider_words: None,
             reference: None,
             deposited_by: None,
+            exchanged: false,
             version: before.map_or(0, |grant| grant.version),
         };
         let facts = gateway.oauth().map(|settings| &settings.facts);
@@ -131,6 +132,7 @@ impl Broker {
                 .refresh_token
                 .as_ref()
                 .map(|token| vault.seal(&Place::grant_refresh_token(id), token)),
+            id_token: tokens.id_token.as_ref().map(|token| vault.seal(&Place::grant_id_token(id), token)),
             expires_at: tokens.expires_at,
         }
     }

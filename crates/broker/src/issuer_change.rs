@@ -60,7 +60,7 @@ impl Broker {
         let registration = self.new_registration(&before.url, &found, &before.name).await?;
         let event = changed_event(&before, &issuer, &found);
         let moved = OAuthSettings {
-            authorization_url: found.authorization_url,
+            authorization_url: Some(found.authorization_url),
             token_url: found.token_url,
             revocation_url: found.revocation_url,
             issuer: Some(found.issuer),

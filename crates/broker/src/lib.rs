@@ -37,6 +37,8 @@ mod connection;
 mod deposit;
 mod directory;
 mod error;
+mod exchange_check;
+mod exchanged_grant;
 mod fresh_login;
 mod gateway;
 mod gateway_check;
@@ -44,11 +46,13 @@ mod gateway_input;
 mod grant;
 mod grant_list;
 mod group;
+mod identity_provider;
 mod issuer_change;
 mod keys;
 mod last_used;
 mod lease;
 mod login;
+mod metadata_check;
 mod notice;
 mod outage;
 mod own_client_check;
@@ -164,6 +168,7 @@ pub struct Broker {
     grant_counts: Arc<grant_list::SharedCounts>,
     issuers_asked: Arc<issuer_change::AskedLately>,
     service_turns: service_grant::Turns,
+    refused_exchanges: exchanged_grant::RefusedExchanges,
     notices: Arc<tokio::sync::Mutex<doorward_storage::LeaseWatch>>,
     connected: Arc<RwLock<Vec<ConnectedListener>>>,
     /// Notified when grants have ended, so that their providers are told at once.
@@ -200,6 +205,7 @@ impl Broker {
             grant_counts: Arc::default(),
             issuers_asked: Arc::default(),
             service_turns: service_grant::Turns::default(),
+            refused_exchanges: exchanged_grant::RefusedExchanges::default(),
             notices: Arc::default(),
             connected: Arc::default(),
             ended,
@@ -234,7 +240,16 @@ impl Broker {
         self.parts.clock.now()
     }
 
-    fn tell_connected(&self, user: UserId, gateway: GatewayId) {
+    /// Tells whoever reads catalogs. Nothing is to be read at an identity provider, but where it opens the door.
+    async fn tell_connected(&self, user: UserId, gateway: GatewayId) -> Result<(), BrokerError> {
+        let directory = self.directory().await?;
+        let opened: Vec<_> = directory.relying_on(gateway).map(|relying| relying.id).collect();
+        let opened = if opened.is_empty() { vec![gateway] } else { opened };
+        opened.into_iter().for_each(|gateway| self.tell_listeners(user, gateway));
+        Ok(())
+    }
+
+    fn tell_listeners(&self, user: UserId, gateway: GatewayId) {
         for listener in &*self.connected.read().unwrap_or_else(std::sync::PoisonError::into_inner) {
             listener(user, gateway);
         }

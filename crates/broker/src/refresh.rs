@@ -12,6 +12,7 @@ use doorward_domain::{
     Gateway, Grant, GrantId, GrantOwner, GrantState, OAuthSettings, ReauthorizationReason, RefreshToken,
     TokenSet,
 };
+use doorward_oauth::Subject;
 use doorward_vault::Place;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
@@ -41,13 +42,15 @@ enum Means {
     RefreshToken(RefreshToken),
     /// The gateway's own client (RFC 6749 §4.4).
     OwnClient,
+    /// What its user has at an identity provider.
+    Subject(Subject),
 }
 
 impl Means {
     fn refresh_token(self) -> Option<RefreshToken> {
         match self {
             Self::RefreshToken(token) => Some(token),
-            Self::OwnClient => None,
+            Self::OwnClient | Self::Subject(_) => None,
         }
     }
 }
@@ -211,6 +214,12 @@ impl Broker {
         let place = Place::grant_refresh_token(grant.id);
         let means = match (grant.owner, &grant.tokens.refresh_token) {
             (GrantOwner::Service, _) => Means::OwnClient,
+            (GrantOwner::User(user), None) if grant.exchanged => {
+                match self.subject_of(user, gateway, settings).await? {
+                    Ok(subject) => Means::Subject(subject),
+                    Err(otherwise) => return Ok(otherwise),
+                }
+            }
             (GrantOwner::User(_), None) => return Ok(attempt.must_authorize()),
             (GrantOwner::User(_), Some(sealed)) => {
                 match self.open_bound::<RefreshToken>(&grant.fingerprint, &used_at, &place, sealed) {
@@ -250,14 +259,16 @@ impl Broker {
                 oauth.refresh(settings, proof, token, &grant.scopes_requested, self.now()).await
             }
             Means::OwnClient => oauth.client_credentials(settings, proof, self.now()).await,
+            Means::Subject(subject) => oauth.exchange(settings, proof, subject, self.now()).await,
         };
         metrics::histogram!("doorward_refresh_seconds").record(begun.elapsed().as_secs_f64());
         match answer {
             Ok(tokens) => {
                 // R10: an answer without a refresh token keeps the one there is. It is sealed anew, so that
                 // both secrets of a row are under the key that seals now (R11).
-                let tokens =
-                    TokenSet { refresh_token: tokens.refresh_token.or(means.refresh_token()), ..tokens };
+                let id_token = self.id_token_after(&grant, &tokens).await;
+                let refresh_token = tokens.refresh_token.or(means.refresh_token());
+                let tokens = TokenSet { refresh_token, id_token, ..tokens };
                 self.store_refreshed(grant, gateway, settings, tokens, attempt).await
             }
             Err(error) => self.after_failure(grant, gateway, settings, attempt, leave, error).await,

@@ -1,11 +1,12 @@
 //! What a failed refresh means for a grant: parked, uncertain, or kept and tried again later.
 
 use crate::circuit::jittered;
+use crate::exchanged_grant::refused_in_exchange;
 use crate::outage::{Leave, Outage};
 use crate::refresh::Refreshed;
 use crate::refresh_attempt::{Attempt, Need, grant_event};
 use crate::{Broker, BrokerError};
-use doorward_domain::{Gateway, Grant, GrantOwner, GrantState, OAuthSettings, ReauthorizationReason};
+use doorward_domain::{Gateway, Grant, GrantState, OAuthSettings, ReauthorizationReason};
 use doorward_oauth::{RefusalKind, TokenError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,11 +34,15 @@ impl Broker {
             TokenError::Refused { kind: RefusalKind::Grant, code, description } => {
                 self.count(attempt, "refused");
                 self.provider_answered(settings).await;
-                let why = format!("the provider refused the refresh token: {code}");
+                let exchanged = grant.exchanged && grant.spends_nothing();
+                let what = if exchanged { "what was to be exchanged" } else { "the refresh token" };
+                let why = format!("the provider refused {what}: {code}");
                 let grant = Grant { last_error: Some(why), provider_words: description, ..grant };
                 let parked = self.park(&grant, ReauthorizationReason::InvalidGrant, Some(attempt)).await?;
                 // R4: the loser of a race leaves the winner's new token alone, and uses it.
-                if parked {
+                if parked && exchanged {
+                    Ok(attempt.later(refused_in_exchange(gateway, &code), None))
+                } else if parked {
                     Ok(attempt.must_authorize())
                 } else {
                     self.after_lost_race(grant.id, gateway, attempt).await
@@ -59,8 +64,7 @@ impl Broker {
                 self.count(attempt, "not_sent");
                 self.blip(grant, gateway, settings, attempt, leave, (why, None)).await
             }
-            // Nothing was spent: the gateway's own client asked.
-            TokenError::Unanswered { why } if grant.owner == GrantOwner::Service => {
+            TokenError::Unanswered { why } if grant.spends_nothing() => {
                 self.count(attempt, "unanswered");
                 self.blip(grant, gateway, settings, attempt, leave, (why, None)).await
             }

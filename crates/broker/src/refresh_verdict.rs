@@ -81,15 +81,16 @@ impl Broker {
 
 /// Whether the gateway's tokens are still obtained in the way in which this grant was.
 fn of_its_kind(grant: &Grant, gateway: &Gateway) -> bool {
-    let own = gateway.oauth().is_some_and(|settings| settings.grant_type == GrantType::ClientCredentials);
-    own == (grant.owner == GrantOwner::Service)
+    let kind = gateway.oauth().map(|settings| settings.grant_type).unwrap_or_default();
+    (kind == GrantType::ClientCredentials) == (grant.owner == GrantOwner::Service)
+        && kind.is_exchange() == grant.exchanged
 }
 
 /// Whether a refresh whose answer was lost may be repeated: where the provider's facts say that this is safe, or
-/// nothing was spent because the gateway's own client asked; and once. The intent of that one recovery stays on the row until its answer is stored.
+/// nothing was spent because no
+/// refresh token was sent; and once. The intent of that one recovery stays on the row until its answer is stored.
 pub(crate) fn may_recover(grant: &Grant, gateway: &Gateway) -> bool {
     grant.state == GrantState::Uncertain
         && grant.redeeming_number.is_none()
-        && (grant.owner == GrantOwner::Service
-            || gateway.oauth().is_some_and(|settings| settings.facts.replay_safe))
+        && (grant.spends_nothing() || gateway.oauth().is_some_and(|settings| settings.facts.replay_safe))
 }

@@ -34,12 +34,16 @@ pub(crate) fn refused_itself(gateway: &Gateway) -> String {
 }
 
 impl Broker {
-    /// Whether a service grant is beyond renewal, so that it has to be got anew.
+    /// Whether a grant that no user consents to is beyond renewal, so that it has to be got anew.
     pub(crate) fn is_useless(&self, grant: &Grant, gateway: &Gateway) -> bool {
         let elsewhere = gateway.fingerprint().as_ref() != Some(&grant.fingerprint);
         let spent = grant.state == GrantState::Uncertain && !grant.access_token_lives(self.now());
+        let exchanges = gateway.oauth().is_some_and(|settings| settings.grant_type.is_exchange());
         grant.orphaned_since.is_none()
-            && (elsewhere || spent || matches!(grant.state, GrantState::NeedsAuthorization(_)))
+            && (elsewhere
+                || grant.exchanged != exchanges
+                || spent
+                || matches!(grant.state, GrantState::NeedsAuthorization(_)))
     }
 
     /// The gateway's own grant, got by one caller while the others wait.
@@ -148,6 +152,7 @@ impl Broker {
             provider_words: None,
             reference: None,
             deposited_by: None,
+            exchanged: false,
             version: before.as_ref().map_or(0, |grant| grant.version),
         };
         let event = grant_event(&grant, "grant.authorize")

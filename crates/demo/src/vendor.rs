@@ -130,6 +130,8 @@ async fn answer(
         requests::authorize(&vendor, &asked)
     } else if path == profile.token || profile.refresh == Some(path) {
         requests::token(&vendor, &asked)
+    } else if profile.metadata.is_some_and(|(at, _)| at == path) {
+        requests::metadata(&vendor)
     } else if profile.whoami.as_ref().is_some_and(|whoami| whoami.path == path) {
         requests::whoami(&vendor, &asked)
     } else if profile.revoking.is_at(path) {

@@ -243,6 +243,7 @@ mod tests {
             tokens: SealedTokenSet {
                 access_token: sealed.clone(),
                 refresh_token: Some(sealed),
+                id_token: None,
                 expires_at: Some(day(2)),
             },
             refresh_number: 1,
@@ -259,6 +260,7 @@ mod tests {
             provider_words: None,
             reference: None,
             deposited_by: None,
+            exchanged: false,
             version: 1,
         }
     }

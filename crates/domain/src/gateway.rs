@@ -126,13 +126,38 @@ pub enum GrantType {
     AuthorizationCode,
     /// The gateway is authorized itself, for all its users (§4.4).
     ClientCredentials,
+    /// Each user's token is got in exchange for the access token that they have at the identity provider (RFC 8693).
+    TokenExchange,
+    /// The identity provider says who the user is to the gateway's authorization server, in exchange for their ID
+    /// token: enterprise-managed authorization, the ID-JAG profile of RFC 8693 and RFC 7523.
+    IdentityAssertion,
+}
+
+impl GrantType {
+    /// Whether tokens are got in exchange for what a user has at an identity provider.
+    pub const fn is_exchange(self) -> bool {
+        matches!(self, Self::TokenExchange | Self::IdentityAssertion)
+    }
+
+    /// As REST, forms and the database spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::ClientCredentials => "client_credentials",
+            Self::TokenExchange => "token_exchange",
+            Self::IdentityAssertion => "identity_assertion",
+        }
+    }
 }
 
 /// How users authorize at a gateway. Endpoints stand here; the client stands in its registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OAuthSettings {
     pub grant_type: GrantType,
-    pub authorization_url: Url,
+    /// The gateway where users have what is exchanged for their tokens here.
+    pub identity_provider: Option<GatewayId>,
+    /// Where browsers are sent; none where nobody consents.
+    pub authorization_url: Option<Url>,
     pub token_url: Url,
     /// RFC 7009 revocation endpoint, where known.
     pub revocation_url: Option<Url>,

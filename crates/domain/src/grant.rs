@@ -5,7 +5,7 @@ use crate::gateway::Fingerprint;
 use crate::ids::{GatewayId, GrantId, UserId};
 use crate::provider_facts::ProviderFacts;
 use crate::sealed::Sealed;
-use crate::secret::{AccessToken, RefreshToken};
+use crate::secret::{AccessToken, IdToken, RefreshToken};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -61,6 +61,7 @@ pub struct ProviderAccount {
 pub struct TokenSet {
     pub access_token: AccessToken,
     pub refresh_token: Option<RefreshToken>,
+    pub id_token: Option<IdToken>,
     /// None: no known end.
     pub expires_at: Option<Timestamp>,
     /// None: the answer named no scopes, so those asked for were granted (RFC 6749 §5.1).
@@ -87,6 +88,8 @@ pub struct SealedTokenSet {
     pub access_token: Sealed,
     /// Sealed at `grants/refresh_token/{id}`.
     pub refresh_token: Option<Sealed>,
+    /// Sealed at `grants/id_token/{id}`. Kept only where other gateways exchange it.
+    pub id_token: Option<Sealed>,
     /// None: no known end.
     pub expires_at: Option<Timestamp>,
 }
@@ -135,6 +138,8 @@ pub struct Grant {
     pub reference: Option<String>,
     /// Who stored the tokens, where that was not their user's own consent: the e-mail address at that time.
     pub deposited_by: Option<String>,
+    /// Its access tokens are got in exchange for what their user has at an identity provider.
+    pub exchanged: bool,
     /// Compare-and-swap counter.
     pub version: i64,
 }
@@ -212,10 +217,15 @@ impl Grant {
         self.state == GrantState::NeedsAuthorization(ReauthorizationReason::Deposited)
     }
 
-    /// Whether a new access token can be had without anybody's consent: with a refresh token, or because the
-    /// gateway's own client is enough.
+    /// Whether a new access token can be had without anybody's consent: with a refresh token, in exchange, or because
+    /// the gateway's own client is enough.
     pub fn renews_itself(&self) -> bool {
-        self.tokens.refresh_token.is_some() || self.owner == GrantOwner::Service
+        self.tokens.refresh_token.is_some() || self.exchanged || self.owner == GrantOwner::Service
+    }
+
+    /// Whether it is renewed without a refresh token, so that a lost answer costs nothing.
+    pub fn spends_nothing(&self) -> bool {
+        self.renews_itself() && self.tokens.refresh_token.is_none()
     }
 
     /// How long before its end a token is renewed: the smaller of 5 minutes and a fifth of the lifetime.
@@ -305,6 +315,7 @@ mod tests {
             tokens: SealedTokenSet {
                 access_token: sealed.clone(),
                 refresh_token: refreshable.then_some(sealed),
+                id_token: None,
                 expires_at: expires_at.map(Timestamp::from_millis),
             },
             refresh_number: 1,
@@ -321,6 +332,7 @@ mod tests {
             provider_words: None,
             reference: None,
             deposited_by: None,
+            exchanged: false,
             version: 1,
         }
     }

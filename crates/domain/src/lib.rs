@@ -92,8 +92,8 @@ pub use sealed::{KeyId, Sealed, TokenHash};
 pub use second_factor::SecondFactor;
 pub use secret::{
     AccessToken, ApiTokenPlain, AuthorizationCode, ClientCertificatePem, ClientSecret, DpopKey, HeaderSecret,
-    Password, PkceVerifier, RecoveryCode, RefreshToken, RegistrationHandle, SessionToken, StateToken,
-    TotpSecret,
+    IdToken, IdentityAssertion, Password, PkceVerifier, RecoveryCode, RefreshToken, RegistrationHandle,
+    SessionToken, StateToken, TotpSecret,
 };
 pub use session::{BrowserSession, McpSession};
 pub use setup_link::SetupLink;

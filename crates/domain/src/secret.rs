@@ -42,6 +42,10 @@ secret! {
     AccessToken,
     /// An upstream's refresh token (RFC 6749 §1.5).
     RefreshToken,
+    /// An ID token, kept because it is exchanged for tokens elsewhere (OpenID Connect Core §2).
+    IdToken,
+    /// What an identity provider says of a user to another authorization server: an ID-JAG (RFC 7523 §2.1).
+    IdentityAssertion,
     /// Our client secret at an authorization server (RFC 6749 §2.3.1).
     ClientSecret,
     /// The private key by which we show that tokens are ours, in PEM (RFC 9449 §2).

@@ -171,7 +171,7 @@ async fn named(
         Endpoint::All | Endpoint::One(_) => table.original(kind, name),
     };
     let Some((id, original)) = found else { return Ok(None) };
-    let usable = front.broker.usable_gateways(&request.caller).await?;
+    let usable = front.broker.served_gateways(&request.caller).await?;
     let gateway = usable.into_iter().find(|gateway| gateway.id == id);
     Ok(gateway.map(|gateway| (gateway, original.to_owned())))
 }

@@ -16,7 +16,7 @@ pub(crate) async fn gateways(
     caller: &Caller,
     server: &VirtualServer,
 ) -> Result<Vec<Arc<Gateway>>, ProtocolError> {
-    let mut gateways = front.broker.usable_gateways(caller).await?;
+    let mut gateways = front.broker.served_gateways(caller).await?;
     gateways.retain(|gateway| server.has_gateway(gateway.id));
     Ok(gateways)
 }

@@ -6,15 +6,16 @@ use doorward_domain::{OAuthSettings, PkceVerifier, StateToken};
 use secrecy::ExposeSecret;
 use url::Url;
 
-/// Where to send the browser. Parameters that the endpoint's URL carries already are kept.
+/// Where to send the browser: to the authorization endpoint. Parameters that the endpoint's URL carries already are kept.
 pub fn authorization_url(
+    endpoint: &Url,
     settings: &OAuthSettings,
     redirect_uri: &Url,
     state: &StateToken,
     verifier: &PkceVerifier,
     scopes: &[String],
 ) -> Url {
-    let mut url = settings.authorization_url.clone();
+    let mut url = endpoint.clone();
     let own: Vec<(String, String)> = url.query_pairs().into_owned().collect();
     url.set_query(None);
     {
@@ -50,13 +51,14 @@ mod tests {
     #[test]
     fn the_request_carries_pkce_resource_and_extras_but_no_override() {
         let mut settings = settings("https://as.example");
-        settings.authorization_url =
+        let endpoint =
             "https://as.example/authorize?tenant=t&redirect_uri=https://evil.example".parse().unwrap();
         settings.authorize_params.insert("access_type".into(), "offline".into());
         settings.authorize_params.insert("state".into(), "planted".into());
         let redirect = "http://localhost:4444/oauth/callback".parse().unwrap();
         let scopes = ["read".to_owned(), "write".to_owned()];
         let url = authorization_url(
+            &endpoint,
             &settings,
             &redirect,
             &StateToken::new("s1"),
@@ -85,7 +87,8 @@ mod tests {
         let redirect = "http://localhost:4444/oauth/callback".parse().unwrap();
         let scopes = ["a".to_owned(), "b".to_owned()];
         let (state, verifier) = (StateToken::new("s"), PkceVerifier::new("v"));
-        let url = authorization_url(&settings, &redirect, &state, &verifier, &scopes);
+        let endpoint = settings.authorization_url.clone().unwrap();
+        let url = authorization_url(&endpoint, &settings, &redirect, &state, &verifier, &scopes);
         let query = url.query().unwrap();
         assert!(query.contains("user_scope=a%2Cb") && !query.contains("resource"), "{query}");
     }

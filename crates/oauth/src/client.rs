@@ -79,7 +79,8 @@ pub(crate) mod samples {
         let base = base.trim_end_matches('/');
         OAuthSettings {
             grant_type: Default::default(),
-            authorization_url: format!("{base}/authorize").parse().unwrap(),
+            identity_provider: None,
+            authorization_url: Some(format!("{base}/authorize").parse().unwrap()),
             token_url: format!("{base}/token").parse().unwrap(),
             revocation_url: None,
             issuer: Some(base.to_owned()),

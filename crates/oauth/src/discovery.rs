@@ -6,6 +6,9 @@ pub mod challenge;
 mod probe;
 mod resource;
 mod server;
+mod spoken;
+
+pub use spoken::Spoken;
 
 use crate::client::OAuthClient;
 use doorward_outbound::{OutboundError, Refusal};
@@ -50,6 +53,8 @@ pub struct Metadata {
     pub scopes: Vec<String>,
     /// None: it does not say.
     pub token_endpoint_auth_methods: Option<Vec<String>>,
+    /// Whether it announces PKCE with S256.
+    pub s256: bool,
 }
 
 /// Why an upstream could not be asked, or is not believed.
@@ -116,14 +121,26 @@ impl OAuthClient {
     /// What an authorization server says of itself, without an MCP server that names it. An issuer whose tenant is
     /// open has its metadata elsewhere.
     pub async fn metadata(&self, issuer: &str) -> Result<Metadata, DiscoveryError> {
-        let server = self.authorization_server(issuer).await?;
-        Ok(Metadata {
+        self.authorization_server(issuer).await.map(Metadata::of)
+    }
+
+    /// What stands at the address of an authorization server's metadata that is known otherwise. The issuer may leave
+    /// its tenant open, as Microsoft's does; PKCE need not be announced there.
+    pub async fn metadata_at(&self, place: &str, issuer: &str) -> Result<Metadata, DiscoveryError> {
+        self.open_metadata(place, issuer).await.map(Metadata::of)
+    }
+}
+
+impl Metadata {
+    fn of(server: server::AuthorizationServer) -> Self {
+        Self {
             issuer: server.issuer,
             authorization_url: server.authorization_url,
             token_url: server.token_url,
             scopes: server.scopes,
             token_endpoint_auth_methods: server.token_endpoint_auth_methods,
-        })
+            s256: server.s256,
+        }
     }
 }
 

@@ -37,4 +37,6 @@ pub use refusal::{RefusalKind, TokenError};
 pub use registration::{Registered, RegistrationError, application_type, offered_auth};
 pub use registration_removal::RemovedRegistration;
 pub use revocation::{Revocation, Told};
-pub use template::{FilledTemplate, ProviderTemplate, ProviderTemplates, TemplateError};
+pub use template::{FilledTemplate, ProviderTemplate, ProviderTemplates, TemplateError, TemplateOAuth};
+pub use token_request::Subject;
+pub use token_response::id_token_end;

@@ -59,6 +59,10 @@ const GRANT_CODES: [&str; 9] = [
     "refresh_token_expired",
 ];
 
+/// What says that the client itself is unknown, or may not ask in this way (RFC 6749 §5.2).
+const CLIENT_CODES: [&str; 4] =
+    ["invalid_client", "unauthorized_client", "unsupported_grant_type", "incorrect_client_credentials"];
+
 const TEMPORARY_CODES: [&str; 5] =
     ["temporarily_unavailable", "server_error", "slow_down", "rate_limited", "ratelimited"];
 
@@ -75,6 +79,19 @@ impl TokenError {
                 code: without_secrets(&code, sent),
                 description: description.map(|words| without_secrets(&words, sent)),
             },
+            other => other,
+        }
+    }
+
+    /// The same error of an exchange, which is decided user by user: only what names our client is about the
+    /// registration, so that a user who may not does not stand in the way of the others.
+    pub(crate) fn of_one_user(self) -> Self {
+        match self {
+            Self::Refused { kind: RefusalKind::Registration, code, description }
+                if !CLIENT_CODES.contains(&code.as_str()) =>
+            {
+                Self::Refused { kind: RefusalKind::Grant, code, description }
+            }
             other => other,
         }
     }

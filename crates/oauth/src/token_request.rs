@@ -8,17 +8,24 @@ use crate::refusal::TokenError;
 use crate::token_response;
 use bytes::Bytes;
 use doorward_domain::{
-    AuthorizationCode, OAuthSettings, PkceVerifier, RefreshToken, SendResource, Timestamp, TokenBody,
-    TokenSet,
+    AccessToken, AuthorizationCode, IdToken, IdentityAssertion, OAuthSettings, PkceVerifier, RefreshToken,
+    SendResource, Timestamp, TokenBody, TokenSet,
 };
 use doorward_outbound::{OutboundRequest, OutboundResponse};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use url::Url;
 
 /// Which parameters are secrets.
-const SECRETS: [&str; 3] = ["code", "code_verifier", "refresh_token"];
+const SECRETS: [&str; 5] = ["assertion", "code", "code_verifier", "refresh_token", "subject_token"];
+
+/// RFC 8693 §2.1, §3; the ID-JAG profile's own type; RFC 7523 §2.1.
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+const ID_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id_token";
+const ID_JAG_TYPE: &str = "urn:ietf:params:oauth:token-type:id-jag";
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 impl OAuthClient {
     /// Redeems an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5, RFC 8707 §2.2). Where the facts say so, a
@@ -89,7 +96,64 @@ impl OAuthClient {
         }
         parameters.extend(settings.sent_resource().map(|resource| ("resource", resource)));
         let tokens = self.token_request(settings, &settings.token_url, client, parameters, now).await?;
-        Ok(TokenSet { refresh_token: None, ..tokens })
+        Ok(TokenSet { refresh_token: None, id_token: None, ..tokens })
+    }
+
+    /// Gets a token in exchange for what a user has at an identity provider: for their access token there by RFC 8693
+    /// §2.1, or for what the identity provider says of them by RFC 7523 §2.1.
+    pub async fn exchange(
+        &self,
+        settings: &OAuthSettings,
+        client: ClientCredentials<'_>,
+        subject: &Subject,
+        now: Timestamp,
+    ) -> Result<TokenSet, TokenError> {
+        let scope = settings.facts.joined(&settings.scopes);
+        let mut parameters = match subject {
+            Subject::AccessToken(token) => vec![
+                ("grant_type", TOKEN_EXCHANGE),
+                ("subject_token", token.expose_secret()),
+                ("subject_token_type", ACCESS_TOKEN_TYPE),
+                ("requested_token_type", ACCESS_TOKEN_TYPE),
+            ],
+            Subject::Assertion(assertion) => {
+                vec![("grant_type", JWT_BEARER), ("assertion", assertion.expose_secret())]
+            }
+        };
+        if !scope.is_empty() {
+            parameters.push(("scope", &scope));
+        }
+        parameters.extend(settings.sent_resource().map(|resource| ("resource", resource)));
+        let answer = self.token_request(settings, &settings.token_url, client, parameters, now).await;
+        answer.map_err(TokenError::of_one_user)
+    }
+
+    /// Has an identity provider say who a user is to another authorization server (the ID-JAG profile of RFC 8693):
+    /// `audience` is that server's issuer, `resource` the MCP server.
+    pub async fn identity_assertion(
+        &self,
+        provider: &OAuthSettings,
+        client: ClientCredentials<'_>,
+        id_token: &IdToken,
+        wanted: &OAuthSettings,
+    ) -> Result<IdentityAssertion, TokenError> {
+        let audience = wanted.issuer_key();
+        let scope = wanted.facts.joined(&wanted.scopes);
+        let mut parameters = vec![
+            ("grant_type", TOKEN_EXCHANGE),
+            ("requested_token_type", ID_JAG_TYPE),
+            ("subject_token", id_token.expose_secret()),
+            ("subject_token_type", ID_TOKEN_TYPE),
+            ("audience", audience.as_str()),
+        ];
+        if !scope.is_empty() {
+            parameters.push(("scope", &scope));
+        }
+        parameters.extend(wanted.resource.as_deref().map(|resource| ("resource", resource)));
+        let (answer, sent) = self.asked(provider, &provider.token_url, client, parameters).await?;
+        let read = token_response::read_issued(&answer, ID_JAG_TYPE);
+        let sent: Vec<&str> = sent.iter().map(ExposeSecret::expose_secret).collect();
+        read.map(IdentityAssertion::new).map_err(|error| error.fit_to_keep(&sent))
     }
 
     async fn token_request<'a>(
@@ -97,11 +161,27 @@ impl OAuthClient {
         settings: &OAuthSettings,
         url: &Url,
         client: ClientCredentials<'a>,
-        mut parameters: Parameters<'a>,
+        parameters: Parameters<'a>,
         now: Timestamp,
     ) -> Result<TokenSet, TokenError> {
+        let bound = client.dpop.is_some();
+        let (answer, sent) = self.asked(settings, url, client, parameters).await?;
+        let sent: Vec<&str> = sent.iter().map(ExposeSecret::expose_secret).collect();
+        let read = token_response::read(&answer, &settings.facts, bound, now);
+        read.map_err(|error| error.fit_to_keep(&sent))
+    }
+
+    /// Sends a token request; gives the answer, and the secrets that were sent, so that none of them is kept with it.
+    async fn asked<'a>(
+        &self,
+        settings: &OAuthSettings,
+        url: &Url,
+        client: ClientCredentials<'a>,
+        mut parameters: Parameters<'a>,
+    ) -> Result<(OutboundResponse, Vec<SecretString>), TokenError> {
         let carried = parameters.iter().filter(|(name, _)| SECRETS.contains(name)).map(|(_, value)| *value);
-        let sent: Vec<&str> = carried.chain(client.client_secret.map(ExposeSecret::expose_secret)).collect();
+        let sent = carried.chain(client.client_secret.map(ExposeSecret::expose_secret));
+        let sent: Vec<SecretString> = sent.map(SecretString::from).collect();
         let mut headers = HeaderMap::new();
         // GitHub answers with a form unless it is asked for JSON.
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -123,9 +203,17 @@ impl OAuthClient {
             answer = outbound.call(request(Some(again))).await.map_err(unanswered)?;
         }
         tracing::debug!(host = url.host_str(), status = answer.status.as_u16(), "token endpoint answered");
-        let read = token_response::read(&answer, &settings.facts, client.dpop.is_some(), now);
-        read.map_err(|error| error.fit_to_keep(&sent))
+        Ok((answer, sent))
     }
+}
+
+/// What a user's token is got in exchange for.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// Their access token at the identity provider.
+    AccessToken(AccessToken),
+    /// What the identity provider says of them.
+    Assertion(IdentityAssertion),
 }
 
 /// What the token endpoint wants in a proof before it looks at the request.

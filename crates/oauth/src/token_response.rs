@@ -5,10 +5,11 @@ use crate::refusal::TokenError;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorward_domain::{
-    AccessToken, ErrorIn200, ProviderAccount, ProviderFacts, RefreshToken, ScopeSeparator, Timestamp,
-    TokenResponseFormat, TokenSet,
+    AccessToken, ErrorIn200, IdToken, ProviderAccount, ProviderFacts, RefreshToken, ScopeSeparator,
+    Timestamp, TokenResponseFormat, TokenSet,
 };
 use doorward_outbound::OutboundResponse;
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -67,7 +68,32 @@ pub(crate) fn read(
         expires_at: expiry(at(&facts.expires_in_path, "expires_in"), access_token, facts, now),
         scopes: at(&facts.scope_path, "scope").and_then(|given| scopes(given, separator)),
         account: text(&members, "id_token").and_then(account),
+        id_token: text(&members, "id_token").map(IdToken::new),
     })
+}
+
+/// Reads the answer to a token exchange that was asked for something other than an access token (RFC 8693 §2.2.1):
+/// it stands in `access_token` all the same, and must be what was asked for.
+pub(crate) fn read_issued(answer: &OutboundResponse, kind: &str) -> Result<String, TokenError> {
+    let Some(members) = members(&answer.body, TokenResponseFormat::Json) else {
+        return Err(TokenError::unnamed(answer));
+    };
+    if let Some(error) = provider_error(&members, ErrorIn200::Never) {
+        return Err(TokenError::named(error, &answer.headers));
+    }
+    if !answer.status.is_success() {
+        return Err(TokenError::unnamed(answer));
+    }
+    let unreadable = |why: &str| TokenError::Unanswered { why: why.to_owned() };
+    if text(&members, "issued_token_type") != Some(kind) {
+        return Err(unreadable("the provider issued something else than it was asked for"));
+    }
+    text(&members, "access_token").map(str::to_owned).ok_or_else(|| unreadable("nothing was issued"))
+}
+
+/// When an ID token ends by its own words (OpenID Connect Core §2); none where it does not say, or is none.
+pub fn id_token_end(token: &IdToken) -> Option<Timestamp> {
+    jwt_end(token.expose_secret())
 }
 
 /// Some providers name the kind of account where the kind of token belongs.

@@ -160,7 +160,8 @@ CREATE TABLE gateways (
     client_certificate_fingerprint TEXT,  -- where it is shown
     client_certificate_subject TEXT,
     client_certificate_ends_at BIGINT,
-    grant_type TEXT NOT NULL,             -- authorization_code | client_credentials
+    grant_type TEXT NOT NULL,             -- authorization_code | client_credentials | token_exchange | identity_assertion
+    identity_provider_id TEXT REFERENCES gateways (id), -- with the last two: where users have what is exchanged
     authorization_url TEXT,
     token_url TEXT,
     revocation_url TEXT,
@@ -316,6 +317,8 @@ CREATE TABLE grants (
     access_token_key_id TEXT NOT NULL,
     refresh_token BYTEA,
     refresh_token_key_id TEXT,
+    id_token BYTEA,                       -- only where other gateways exchange it
+    id_token_key_id TEXT,
     expires_at BIGINT NOT NULL,           -- of the access token
     expires_soon_at BIGINT NOT NULL,
     ends_at BIGINT NOT NULL,              -- when the provider ends the grant by its own rules
@@ -337,6 +340,7 @@ CREATE TABLE grants (
     last_error TEXT,
     provider_words TEXT,
     reference TEXT,                       -- leads from a client's error to the audit event
+    exchanged BOOLEAN NOT NULL,           -- access tokens are got in exchange for what its user has elsewhere
     deposited_by TEXT,                    -- who stored it, where that was not its user's own consent
     version BIGINT NOT NULL
 );

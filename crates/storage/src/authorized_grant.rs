@@ -95,9 +95,9 @@ async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), StorageError> {
             "INSERT INTO grants (id, owner_kind, user_id, gateway_id, label, state, fingerprint, \
              provider, scopes_requested, scopes_granted, access_token, access_token_key_id, expires_at, \
              expires_soon_at, ends_at, dies_at, dies_soon_at, health, access_token_status, status_changes_at, \
-             refresh_number, refresh_due_at, created_at, authorized_at, issued_at, last_used_at, failures, version) \
+             refresh_number, refresh_due_at, created_at, authorized_at, issued_at, last_used_at, failures, exchanged, version) \
              VALUES ($1, $2, $3, $4, $5, 'active', $6, '', '[]', '[]', $7, $8, 0, 0, 0, 0, 0, '', '', 0, 0, \
-             $10, $9, $9, $9, 0, 0, 0)"
+             $10, $9, $9, $9, 0, 0, $11, 0)"
         )
         .bind(grant.id.to_string())
         .bind(owner_kind)
@@ -109,6 +109,7 @@ async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), StorageError> {
         .bind(&grant.tokens.access_token.key_id.0)
         .bind(grant.created_at.millis())
         .bind(NEVER)
+        .bind(grant.exchanged)
     )?;
     // What an insert and a replacement have in common is written by one statement.
     replace(tx, grant).await.map(drop)
@@ -130,7 +131,8 @@ pub(crate) async fn replace(tx: &mut Tx, grant: &Grant) -> Result<bool, StorageE
              expires_at = $13, refresh_number = $14, redeeming_number = $15, authorized_at = $16, \
              issued_at = $17, last_refreshed_at = $18, retry_at = $19, failures = $20, last_error = $21, \
              provider_words = $22, reference = $23, expires_soon_at = $24, ends_at = $25, dies_at = $26, \
-             dies_soon_at = $27, deposited_by = $28, version = version + 1 WHERE id = $29 AND version = $30"
+             dies_soon_at = $27, deposited_by = $28, id_token = $29, id_token_key_id = $30, exchanged = $31, version = version + 1 \
+             WHERE id = $32 AND version = $33"
         )
         .bind(state)
         .bind(reason.as_deref())
@@ -160,6 +162,9 @@ pub(crate) async fn replace(tx: &mut Tx, grant: &Grant) -> Result<bool, StorageE
         .bind(or_never(marks.dies_at))
         .bind(or_never(marks.dies_soon_at))
         .bind(grant.deposited_by.as_deref().map(text))
+        .bind(bytes_of(tokens.id_token.as_ref()))
+        .bind(key_of(tokens.id_token.as_ref()))
+        .bind(grant.exchanged)
         .bind(grant.id.to_string())
         .bind(grant.version)
     )?;

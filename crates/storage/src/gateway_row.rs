@@ -6,8 +6,8 @@ use crate::error::StorageError;
 use crate::row::RowName;
 use crate::tool_access;
 use doorward_domain::{
-    ClientCertificate, Fingerprint, Gateway, GatewayAuthorization, OAuthSettings, RegistrationProblem, Slug,
-    StaticHeader, Timestamp,
+    ClientCertificate, Fingerprint, Gateway, GatewayAuthorization, GrantType, OAuthSettings,
+    RegistrationProblem, Slug, StaticHeader, Timestamp,
 };
 
 #[derive(sqlx::FromRow)]
@@ -35,6 +35,7 @@ pub(crate) struct GatewayRow {
     client_certificate_subject: Option<String>,
     client_certificate_ends_at: Option<i64>,
     grant_type: String,
+    identity_provider_id: Option<String>,
     authorization_url: Option<String>,
     token_url: Option<String>,
     revocation_url: Option<String>,
@@ -69,7 +70,7 @@ macro_rules! select_gateways {
              g.static_header_name, g.static_header, g.static_header_key_id, g.static_header_fingerprint, \
              g.client_certificate, g.client_certificate_key_id, g.client_certificate_fingerprint, \
              g.client_certificate_subject, g.client_certificate_ends_at, \
-             g.grant_type, g.authorization_url, g.token_url, g.revocation_url, g.issuer, g.iss_promised, g.resource, \
+             g.grant_type, g.identity_provider_id, g.authorization_url, g.token_url, g.revocation_url, g.issuer, g.iss_promised, g.resource, \
              g.scopes, g.authorize_params, g.scope_ceiling, g.refused_scopes, g.facts, g.provider_template, g.keep_alive, \
              g.registration_problem, g.registration_problem_since, g.former_issuer, g.created_at, g.updated_at, g.version, ",
             $crate::client_registration::registration_columns!(),
@@ -141,11 +142,16 @@ impl GatewayRow {
 
     fn into_settings(self, row: RowName<'_>) -> Result<OAuthSettings, StorageError> {
         let registration_problem = self.registration_problem(row)?;
-        let authorization_url = row.required("authorization_url", self.authorization_url)?;
+        let grant_type = row.word("grant_type", &self.grant_type)?;
+        if grant_type == GrantType::AuthorizationCode {
+            row.required("authorization_url", self.authorization_url.as_ref())?;
+        }
         let token_url = row.required("token_url", self.token_url)?;
         Ok(OAuthSettings {
-            grant_type: row.word("grant_type", &self.grant_type)?,
-            authorization_url: row.parse("authorization_url", &authorization_url)?,
+            grant_type,
+            identity_provider: row
+                .parse_optional("identity_provider_id", self.identity_provider_id.as_deref())?,
+            authorization_url: row.parse_optional("authorization_url", self.authorization_url.as_deref())?,
             token_url: row.parse("token_url", &token_url)?,
             revocation_url: row.parse_optional("revocation_url", self.revocation_url.as_deref())?,
             issuer: self.issuer,

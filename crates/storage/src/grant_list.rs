@@ -47,7 +47,7 @@ struct ListedRow {
 const COLUMNS: &str = "g.id, g.owner_kind, g.user_id, u.email AS user_email, u.name AS user_name, g.gateway_id, \
      w.slug AS gateway_slug, w.name AS gateway_name, g.provider, g.account_subject, g.account_name, g.label, \
      g.scopes_granted, g.state, g.state_reason, g.health, g.access_token_status, g.expires_at, g.ends_at, \
-     (g.refresh_token IS NOT NULL OR g.owner_kind = 'service') AS refreshable, g.created_at, g.authorized_at, g.last_used_at, \
+     (g.refresh_token IS NOT NULL OR g.owner_kind = 'service' OR g.exchanged) AS refreshable, g.created_at, g.authorized_at, g.last_used_at, \
      g.last_refreshed_at, g.last_error, g.deposited_by";
 
 const JOINS: &str = " JOIN gateways AS w ON w.id = g.gateway_id LEFT JOIN users AS u ON u.id = g.user_id";

@@ -54,7 +54,7 @@ impl Storage {
             sqlx::query_scalar(
                 "UPDATE grants SET redeeming_number = refresh_number, refresh_due_at = $3, version = version + 1 \
                  WHERE id = $1 AND version = $2 AND redeeming_number IS NULL \
-                 AND (refresh_token IS NOT NULL OR owner_kind = 'service') \
+                 AND (refresh_token IS NOT NULL OR owner_kind = 'service' OR exchanged) \
                  RETURNING version"
             )
             .bind(id.to_string())

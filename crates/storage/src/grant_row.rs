@@ -12,9 +12,9 @@ macro_rules! grant_columns {
     () => {
         "id, owner_kind, user_id, gateway_id, label, state, state_reason, orphaned_since, fingerprint, \
          account_subject, account_name, scopes_requested, scopes_granted, access_token, access_token_key_id, \
-         refresh_token, refresh_token_key_id, expires_at, ends_at, refresh_number, redeeming_number, created_at, \
+         refresh_token, refresh_token_key_id, id_token, id_token_key_id, expires_at, ends_at, refresh_number, redeeming_number, created_at, \
          authorized_at, issued_at, last_used_at, last_refreshed_at, retry_at, failures, last_error, \
-         provider_words, reference, deposited_by, version"
+         provider_words, reference, deposited_by, exchanged, version"
     };
 }
 pub(crate) use grant_columns;
@@ -38,6 +38,8 @@ pub(crate) struct GrantRow {
     access_token_key_id: String,
     refresh_token: Option<Vec<u8>>,
     refresh_token_key_id: Option<String>,
+    id_token: Option<Vec<u8>>,
+    id_token_key_id: Option<String>,
     expires_at: i64,
     ends_at: i64,
     refresh_number: i64,
@@ -53,6 +55,7 @@ pub(crate) struct GrantRow {
     provider_words: Option<String>,
     reference: Option<String>,
     deposited_by: Option<String>,
+    exchanged: bool,
     version: i64,
 }
 
@@ -73,6 +76,7 @@ impl GrantRow {
             tokens: SealedTokenSet {
                 access_token: row.required("access_token", access_token)?,
                 refresh_token: row.sealed("refresh_token", self.refresh_token, self.refresh_token_key_id)?,
+                id_token: row.sealed("id_token", self.id_token, self.id_token_key_id)?,
                 expires_at: unless_never(self.expires_at),
             },
             label: self.label,
@@ -91,6 +95,7 @@ impl GrantRow {
             provider_words: self.provider_words,
             reference: self.reference,
             deposited_by: self.deposited_by,
+            exchanged: self.exchanged,
             version: self.version,
         })
     }

@@ -77,9 +77,10 @@ macro_rules! sealed_column {
 
 /// All of them. Rows wander from `grants` and `client_registrations` to the outboxes and never back: whoever goes through the
 /// columns in this order meets each row at least once.
-pub static SEALED_COLUMNS: [SealedColumn; 13] = [
+pub static SEALED_COLUMNS: [SealedColumn; 14] = [
     sealed_column!("grants", "access_token", "id", "id"),
     sealed_column!("grants", "refresh_token", "id", "id"),
+    sealed_column!("grants", "id_token", "id", "id"),
     sealed_column!("client_registrations", "client_secret", "id", "id"),
     sealed_column!("client_registrations", "handle", "id", "id"),
     sealed_column!("client_registrations", "dpop_key", "id", "id"),

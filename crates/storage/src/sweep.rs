@@ -145,7 +145,7 @@ macro_rules! may_end {
     ($sweep:ident) => {
         concat!(
             $sweep!("$1"),
-            " AND ($2 OR (refresh_token IS NULL AND owner_kind = 'user')) AND redeeming_number IS NULL"
+            " AND ($2 OR (refresh_token IS NULL AND owner_kind = 'user' AND NOT exchanged)) AND redeeming_number IS NULL"
         )
     };
 }
@@ -165,8 +165,8 @@ impl Storage {
                  count(CASE WHEN kind = 2 AND refreshable THEN 1 END) AS idle_refreshable, \
                  count(CASE WHEN kind = 3 THEN 1 END) AS orphaned, \
                  count(CASE WHEN kind = 3 AND refreshable THEN 1 END) AS orphaned_refreshable \
-                 FROM (SELECT (refresh_token IS NOT NULL OR owner_kind = 'service') AS refreshable, \
-                 CASE WHEN redeeming_number IS NOT NULL THEN 0 WHEN ($2 OR (refresh_token IS NULL AND owner_kind = 'user')) AND ",
+                 FROM (SELECT (refresh_token IS NOT NULL OR owner_kind = 'service' OR exchanged) AS refreshable, \
+                 CASE WHEN redeeming_number IS NOT NULL THEN 0 WHEN ($2 OR (refresh_token IS NULL AND owner_kind = 'user' AND NOT exchanged)) AND ",
                 is_stale!("$1"),
                 " THEN 1 WHEN ",
                 is_idle!("$3"),

@@ -249,6 +249,7 @@ pub fn oauth_input(demo: &Demo) -> OAuthInput {
     let server = &demo.authorization_server;
     OAuthInput {
         grant_type: None,
+        identity_provider: None,
         assertion_kid: None,
         authorization_url: server.authorization_url().to_string(),
         token_url: server.token_url().to_string(),

@@ -105,6 +105,7 @@ impl Ground<'_> {
             tokens: SealedTokenSet {
                 access_token: self.vault.seal(&Place::grant_access_token(id), &access),
                 refresh_token: Some(self.vault.seal(&Place::grant_refresh_token(id), &refresh)),
+                id_token: None,
                 expires_at: Some(now.plus(given.lifetime)),
             },
             refresh_number: 1,
@@ -121,6 +122,7 @@ impl Ground<'_> {
             provider_words: None,
             reference: None,
             deposited_by: None,
+            exchanged: false,
             version: 0,
         };
         let event = NewAuditEvent::new(Actor::System, "grant.authorize").subject(id);

@@ -15,9 +15,10 @@ impl Place {
     /// Table and column of every sealed value in the database. Those of the two outboxes
     /// (`provider_revocations`, `registration_removals`) hold bytes that keep the place they were sealed for: their
     /// grant's tokens, their registration's secret and handle.
-    pub const ALL_COLUMNS: [(&'static str, &'static str); 13] = [
+    pub const ALL_COLUMNS: [(&'static str, &'static str); 14] = [
         ("grants", "access_token"),
         ("grants", "refresh_token"),
+        ("grants", "id_token"),
         ("client_registrations", "client_secret"),
         ("client_registrations", "handle"),
         ("client_registrations", "dpop_key"),
@@ -43,6 +44,11 @@ impl Place {
     /// A grant's refresh token.
     pub fn grant_refresh_token(id: GrantId) -> Self {
         Self::new("grants", "refresh_token", &id)
+    }
+
+    /// A grant's ID token.
+    pub fn grant_id_token(id: GrantId) -> Self {
+        Self::new("grants", "id_token", &id)
     }
 
     /// Our client secret at an authorization server.
@@ -117,6 +123,7 @@ mod tests {
         let places = [
             Place::grant_access_token(id.into()),
             Place::grant_refresh_token(id.into()),
+            Place::grant_id_token(id.into()),
             Place::client_secret(id.into()),
             Place::registration_handle(id.into()),
             Place::dpop_key(id.into()),
@@ -126,10 +133,10 @@ mod tests {
             Place::totp_secret(id.into()),
         ];
         // What waits in the outbox is sealed as it was in its first place: a grant's tokens, a registration's secret.
-        assert_eq!(places.each_ref().map(Place::column), Place::ALL_COLUMNS[..9]);
+        assert_eq!(places.each_ref().map(Place::column), Place::ALL_COLUMNS[..10]);
         assert_eq!(places[0].to_string(), format!("grants/access_token/{id}"));
         let of_row = |(table, column)| Place::of_row(table, column, &id.to_string());
-        let homes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3].map(|home: usize| Some(places[home].clone()));
+        let homes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 3, 4].map(|home: usize| Some(places[home].clone()));
         assert_eq!(Place::ALL_COLUMNS.map(of_row), homes);
         assert_eq!(of_row(("users", "email")), None);
     }

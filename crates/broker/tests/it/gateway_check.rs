@@ -101,3 +101,36 @@ async fn m11_a_test_login_tells_whether_a_refresh_token_comes_and_keeps_nothing(
     };
     assert!(said(&check, CheckVerdict::Wrong, "refresh_token").contains("offline"));
 }
+
+#[tokio::test]
+async fn m11_the_doctor_says_which_revisions_the_server_speaks_and_what_the_template_says_otherwise() {
+    let world = World::start().await;
+    let gateway = world.gateway().await;
+    // Its first answer is a refusal: without a token it says nothing.
+    let told = said(&world.checked(&gateway).await, CheckVerdict::Advice, "protocol");
+    assert!(told.contains("first token"), "{told}");
+
+    let stage = Stage::of("okta").await;
+    let whole = stage.input(stage.filled());
+    let gateway = stage.gateway("okta", whole.clone()).await.unwrap();
+    let check = stage.broker.check_gateway(&stage.world.admin, gateway.id).await.unwrap();
+    said(&check, CheckVerdict::Good, "template");
+    let elsewhere = format!("{}/elsewhere", stage.vendor.base());
+    let input = OAuthInput { token_url: elsewhere.clone(), ..whole };
+    let gateway = stage.gateway("elsewhere", input).await.unwrap();
+    let check = stage.broker.check_gateway(&stage.world.admin, gateway.id).await.unwrap();
+    let told = said(&check, CheckVerdict::Advice, "template");
+    assert!(told.contains("token URL") && told.contains(&elsewhere), "{told}");
+}
+
+#[tokio::test]
+async fn m11_an_issuer_that_leaves_its_tenant_open_is_read_where_the_template_says() {
+    let stage = Stage::of("microsoft").await;
+    let gateway = stage.gateway("microsoft", stage.input(stage.filled())).await.unwrap();
+    let check = stage.broker.check_gateway(&stage.world.admin, gateway.id).await.unwrap();
+    let told = said(&check, CheckVerdict::Good, "issuer");
+    assert!(told.contains("any one tenant") && told.contains("9188040d"), "{told}");
+    said(&check, CheckVerdict::Good, "token_url");
+    let told = said(&check, CheckVerdict::Advice, "pkce");
+    assert!(told.contains("sends it all the same"), "{told}");
+}

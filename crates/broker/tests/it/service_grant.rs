@@ -11,7 +11,12 @@ use doorward_domain::{
 use std::sync::Arc;
 
 fn own(world: &World) -> OAuthInput {
-    OAuthInput { grant_type: Some(GrantType::ClientCredentials), ..world.oauth_input() }
+    // Nobody is sent to a browser, so no authorization URL is asked for.
+    OAuthInput {
+        grant_type: Some(GrantType::ClientCredentials),
+        authorization_url: String::new(),
+        ..world.oauth_input()
+    }
 }
 
 async fn stored(world: &World, id: GatewayId) -> Option<Grant> {

@@ -93,6 +93,7 @@ impl Stage {
         }
         OAuthInput {
             grant_type: None,
+            identity_provider: None,
             assertion_kid: None,
             authorization_url: oauth.authorization_url.unwrap(),
             token_url: oauth.token_url.unwrap(),

@@ -130,6 +130,7 @@ impl World {
             provider_words: None,
             reference: None,
             deposited_by: None,
+            exchanged: false,
             version: 0,
         };
         let event = NewAuditEvent::new(Actor::System, "grant.authorize").subject(id);
@@ -166,6 +167,7 @@ impl World {
         SealedTokenSet {
             access_token: vault.seal(&Place::grant_access_token(id), &access_token),
             refresh_token: Some(vault.seal(&Place::grant_refresh_token(id), &refresh_token)),
+            id_token: None,
             expires_at: Some(self.clock.now().plus(given.lifetime)),
         }
     }
@@ -217,6 +219,7 @@ impl World {
         let server = &self.demo.authorization_server;
         OAuthInput {
             grant_type: None,
+            identity_provider: None,
             assertion_kid: None,
             authorization_url: server.authorization_url().to_string(),
             token_url: server.token_url().to_string(),

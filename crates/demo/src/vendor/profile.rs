@@ -42,6 +42,8 @@ pub struct VendorProfile {
     pub lifetime: Option<u32>,
     /// `iss` of the redirect, after the base.
     pub iss: Option<&'static str>,
+    /// Where its metadata stands, and the issuer there, after the base.
+    pub metadata: Option<(&'static str, &'static str)>,
     pub revoking: Revoking,
     pub whoami: Option<Whoami>,
 }
@@ -148,6 +150,7 @@ impl VendorProfile {
             refused_refresh: 400,
             lifetime: Some(3600),
             iss: None,
+            metadata: None,
             revoking: Revoking::Rfc7009("/revoke"),
             whoami: None,
         }

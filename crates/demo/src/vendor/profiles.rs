@@ -56,6 +56,10 @@ pub fn vendor_profile(id: &str) -> Option<VendorProfile> {
             refresh_wants_scope: true,
             rotation: Rotation::OldStaysValid,
             iss: Some("/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0"),
+            metadata: Some((
+                "/contoso.onmicrosoft.com/v2.0/.well-known/openid-configuration",
+                "/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
+            )),
             revoking: Revoking::Nowhere,
             whoami: get("/oidc/userinfo", r#"{"sub":"ID","email":"NAME"}"#),
             ..BOOK

@@ -57,6 +57,21 @@ impl Asked {
     }
 }
 
+/// What the vendor says of itself; like Microsoft, without a word on PKCE.
+pub(super) fn metadata(vendor: &Shared) -> Answer {
+    let (base, profile) = (&vendor.base, &vendor.profile);
+    let issuer = profile.metadata.map_or("", |(_, issuer)| issuer);
+    Answer::Json(
+        StatusCode::OK,
+        serde_json::json!({
+            "issuer": format!("{base}{issuer}"),
+            "authorization_endpoint": format!("{base}{}", profile.authorize),
+            "token_endpoint": format!("{base}{}", profile.token),
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+        }),
+    )
+}
+
 /// The authorization endpoint: the account agrees, if the request is as the vendor wants it.
 pub(super) fn authorize(vendor: &Shared, asked: &Asked) -> Answer {
     let profile = &vendor.profile;

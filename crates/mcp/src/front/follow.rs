@@ -78,7 +78,7 @@ async fn gateways(front: &Front, caller: &Caller, endpoint: &Endpoint) -> Option
         return None;
     }
     match endpoint {
-        Endpoint::All => front.broker.usable_gateways(caller).await.ok(),
+        Endpoint::All => front.broker.served_gateways(caller).await.ok(),
         Endpoint::One(gateway) => {
             let found = front.broker.gateway(caller, gateway.id).await.ok();
             found.filter(|gateway| gateway.state != GatewayState::Disabled).map(|gateway| vec![gateway])

@@ -13,11 +13,11 @@ use url::Url;
 const PROBE_TIME: Duration = Duration::from_secs(15);
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+pub(super) const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(super) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 
 /// What an old or new server answers, or refuses for want of a token.
-const FIRST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"doorward","version":"1"}}}"#;
+pub(super) const FIRST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"doorward","version":"1"}}}"#;
 
 /// What follows in a session of revision 2025-11-25.
 const LEGACY_LIST: &str = r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#;

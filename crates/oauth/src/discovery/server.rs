@@ -19,6 +19,8 @@ pub(super) struct AuthorizationServer {
     pub(super) client_id_metadata_document_supported: bool,
     /// It binds tokens to keys by the algorithm that we sign with (RFC 9449 §5.1).
     pub(super) can_bind: bool,
+    /// It announces PKCE with S256 (RFC 8414 §2).
+    pub(super) s256: bool,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +61,30 @@ impl OAuthClient {
     }
 }
 
+impl OAuthClient {
+    /// Reads the metadata at an address that is known otherwise. Its issuer fits the expected one, whose tenant may be
+    /// open.
+    pub(super) async fn open_metadata(
+        &self,
+        place: &str,
+        issuer: &str,
+    ) -> Result<AuthorizationServer, DiscoveryError> {
+        let missing = || DiscoveryError::Incomplete { issuer: shown(issuer), field: "address" };
+        let place = Url::parse(place).map_err(|_| missing())?;
+        self.check_url(&place)?;
+        let nothing = || DiscoveryError::NoMetadata { host: super::host(&place) };
+        let body = self.document(&place).await?.ok_or_else(nothing)?;
+        let document: Document = serde_json::from_slice(&body).map_err(|_| nothing())?;
+        if !crate::issuer::fits(issuer, &document.issuer) {
+            return Err(DiscoveryError::OtherIssuer {
+                expected: shown(issuer),
+                found: shown(&document.issuer),
+            });
+        }
+        read(document)
+    }
+}
+
 /// The order of the MCP specification: with a path the two inserted forms, then OpenID's appended one.
 fn places(issuer: &Url) -> Vec<Url> {
     let mut places =
@@ -81,16 +107,20 @@ fn checked(expected: &str, document: Document) -> Result<AuthorizationServer, Di
             found: shown(&document.issuer),
         });
     }
+    let server = read(document)?;
+    // The MCP specification: a client refuses where S256 is not announced.
+    if !server.s256 {
+        return Err(DiscoveryError::NoPkce { issuer: shown(&server.issuer) });
+    }
+    Ok(server)
+}
+
+fn read(document: Document) -> Result<AuthorizationServer, DiscoveryError> {
     let issuer = document.issuer;
     let missing = |field| DiscoveryError::Incomplete { issuer: shown(&issuer), field };
-    // The MCP specification: a client refuses where S256 is not announced.
-    if !document
-        .code_challenge_methods_supported
-        .is_some_and(|methods| methods.iter().any(|one| one == "S256"))
-    {
-        return Err(DiscoveryError::NoPkce { issuer: shown(&issuer) });
-    }
+    let methods = document.code_challenge_methods_supported.unwrap_or_default();
     Ok(AuthorizationServer {
+        s256: methods.iter().any(|one| one == "S256"),
         authorization_url: document
             .authorization_endpoint
             .ok_or_else(|| missing("authorization_endpoint"))?,

@@ -89,7 +89,7 @@ async fn catalog(
     caller: &Caller,
     kinds: &[CatalogKind],
 ) -> Result<Json<CatalogView>, ApiError> {
-    let gateways = state.broker.usable_gateways(caller).await?;
+    let gateways = state.broker.served_gateways(caller).await?;
     let reads = gateways.iter().map(|gateway| state.catalogs.of(caller, gateway));
     let states = join_all(reads).await;
     let mut known: Vec<(Arc<Gateway>, Option<Arc<IndexedCatalog>>)> = Vec::new();

@@ -11,7 +11,7 @@ use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
 use doorward_broker::Deposit;
-use doorward_domain::{AccessToken, GatewayId, RefreshToken, Timestamp, UserId};
+use doorward_domain::{AccessToken, GatewayId, IdToken, RefreshToken, Timestamp, UserId};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -30,6 +30,9 @@ pub(crate) struct DepositBody {
     /// Write-only. It must have been given to the client that the gateway is registered as.
     #[schema(write_only)]
     refresh_token: Option<String>,
+    /// Write-only. Only for a gateway that is others' identity provider: what is exchanged for tokens there.
+    #[schema(write_only)]
+    id_token: Option<String>,
     /// When the access token ends; left out, it has no known end.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
@@ -61,6 +64,7 @@ pub(crate) async fn deposit(
         gateway_id: body.gateway_id,
         access_token: AccessToken::new(body.access_token),
         refresh_token: body.refresh_token.map(RefreshToken::new),
+        id_token: body.id_token.map(IdToken::new),
         expires_at: body.expires_at,
         scopes: body.scopes,
     };

@@ -8,8 +8,8 @@ use doorward_broker::{
     TemplateChoice,
 };
 use doorward_domain::{
-    AccessList, CatalogSharing, ClientCertificatePem, ClientSecret, EraChoice, GatewayState, GrantType,
-    HeaderSecret, OnChange, TokenEndpointAuth,
+    AccessList, CatalogSharing, ClientCertificatePem, ClientSecret, EraChoice, GatewayId, GatewayState,
+    GrantType, HeaderSecret, OnChange, TokenEndpointAuth,
 };
 use doorward_oauth::FilledTemplate;
 use doorward_oauth::template::TemplateOAuth;
@@ -98,7 +98,10 @@ pub(crate) struct AuthorizationBody {
     /// stays, or is each user's own.
     #[schema(value_type = Option<GrantTypeName>)]
     grant_type: Option<GrantType>,
-    /// `oauth`, needed without a template.
+    /// `oauth`, `discover`, with a grant type that exchanges: the id of the gateway where users have what is exchanged.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    identity_provider: Option<GatewayId>,
+    /// `oauth`, needed without a template where each person authorizes in a browser; else it may be left out.
     authorization_url: Option<String>,
     /// `oauth`, needed without a template.
     token_url: Option<String>,
@@ -226,8 +229,14 @@ pub(crate) enum TokenEndpointAuthName {
     reason = "stands for the domain's GrantType in the OpenAPI document, which knows no OpenAPI"
 )]
 pub(crate) enum GrantTypeName {
+    /// Each user authorizes in a browser.
     AuthorizationCode,
+    /// The gateway's own client is authorized, for all users.
     ClientCredentials,
+    /// In exchange for the access token that each user has at `identity_provider` (RFC 8693).
+    TokenExchange,
+    /// In exchange for what `identity_provider` says of each user: enterprise-managed authorization (ID-JAG).
+    IdentityAssertion,
 }
 
 /// Absent is none, `null` is some of none: the two mean different things for a secret.
@@ -286,6 +295,7 @@ impl AuthorizationBody {
             AuthorizationType::None => AuthorizationInput::None,
             AuthorizationType::Discover => AuthorizationInput::Discover(Box::new(DiscoverInput {
                 grant_type: self.grant_type.unwrap_or_default(),
+                identity_provider: self.identity_provider,
                 scope_ceiling: self.scope_ceiling.clone(),
                 client: self.client()?,
             })),
@@ -309,11 +319,9 @@ impl AuthorizationBody {
             by_template.map_or((TemplateOAuth::default(), None), |(oauth, facts)| (oauth, Some(facts)));
         Ok(OAuthInput {
             grant_type: self.grant_type,
+            identity_provider: self.identity_provider,
             assertion_kid: self.assertion_kid,
-            authorization_url: needed(
-                "authorization_url",
-                self.authorization_url.or(theirs.authorization_url),
-            )?,
+            authorization_url: self.authorization_url.or(theirs.authorization_url).unwrap_or_default(),
             token_url: needed("token_url", self.token_url.or(theirs.token_url))?,
             revocation_url: self.revocation_url.unwrap_or(theirs.revocation_url),
             facts: self.facts.map(|facts| facts.0).or(facts),
@@ -381,6 +389,7 @@ impl AuthorizationBody {
             ("token_endpoint_auth", self.token_endpoint_auth.is_some()),
             ("assertion_kid", self.assertion_kid.is_some()),
             ("grant_type", self.grant_type.is_some()),
+            ("identity_provider", self.identity_provider.is_some()),
             ("scope_ceiling", self.scope_ceiling.is_some()),
         ];
         let foreign = match self.kind {
@@ -463,7 +472,7 @@ mod tests {
 
     #[test]
     fn each_type_has_its_own_fields() {
-        assert_eq!(refused(r#"{"authorization":{"type":"oauth"}}"#), "authorization.authorization_url");
+        assert_eq!(refused(r#"{"authorization":{"type":"oauth"}}"#), "authorization.token_url");
         assert_eq!(refused(r#"{"authorization":{"type":"oauth","value":null}}"#), "authorization.value");
         assert_eq!(
             refused(r#"{"authorization":{"type":"none","client_secret":"s"}}"#),

@@ -98,8 +98,12 @@ pub(crate) struct AuthorizationView {
 pub(crate) struct OAuthView {
     #[schema(value_type = GrantTypeName)]
     grant_type: GrantType,
-    #[schema(value_type = String, format = "uri")]
-    authorization_url: Url,
+    /// With a grant type that exchanges: the gateway where users have what is exchanged.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    identity_provider: Option<GatewayId>,
+    /// None where nobody consents.
+    #[schema(value_type = Option<String>, format = "uri")]
+    authorization_url: Option<Url>,
     #[schema(value_type = String, format = "uri")]
     token_url: Url,
     #[schema(value_type = Option<String>, format = "uri")]
@@ -188,6 +192,7 @@ impl OAuthView {
         let template = settings.template.clone();
         Self {
             grant_type: settings.grant_type,
+            identity_provider: settings.identity_provider,
             authorization_url: settings.authorization_url.clone(),
             token_url: settings.token_url.clone(),
             revocation_url: settings.revocation_url.clone(),

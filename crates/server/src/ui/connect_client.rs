@@ -124,7 +124,7 @@ async fn the_page(
     slug: Option<&str>,
     plain: Option<String>,
 ) -> Result<ConnectClientPage, PageError> {
-    let gateways = state.broker.usable_gateways(&session.caller).await?;
+    let gateways = state.broker.served_gateways(&session.caller).await?;
     let mut url = state.facts.public_url.clone();
     url.set_path(&slug.map_or_else(|| "mcp".to_owned(), |slug| format!("gateways/{slug}/mcp")));
     let token = plain.as_deref().unwrap_or(PLACEHOLDER);

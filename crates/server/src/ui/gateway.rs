@@ -15,7 +15,9 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use doorward_broker::Caller;
-use doorward_domain::{Gateway, GatewayAuthorization, GatewayId, GatewayState, OnChange, Permission};
+use doorward_domain::{
+    Gateway, GatewayAuthorization, GatewayId, GatewayState, GrantType, OnChange, Permission,
+};
 use std::sync::Arc;
 
 /// A gateway, stored or new.
@@ -41,6 +43,8 @@ struct GatewayPage {
     certificate_open: bool,
     more_open: bool,
     provider: ProviderPart,
+    /// The gateways whose grants can be exchanged: id and name.
+    identity_providers: Vec<(String, String)>,
     /// What the server asked for beyond its ceiling.
     refused_scopes: Vec<String>,
     /// The issuers before and now, where the server named another.
@@ -71,8 +75,21 @@ struct Action {
 const SET_SECRET: &str = "Stored sealed and never shown again.";
 const REPLACE_SECRET: &str = "One is set. Leave this empty to keep it; type to replace it.";
 
+/// The gateways where people authorize themselves, so that what they get can be exchanged elsewhere.
+async fn identity_providers(state: &AppState, caller: &Caller) -> Result<Vec<(String, String)>, PageError> {
+    let consents = |gateway: &&Arc<Gateway>| {
+        gateway.oauth().is_some_and(|settings| settings.grant_type == GrantType::AuthorizationCode)
+    };
+    let gateways = state.broker.readable_gateways(caller).await?;
+    Ok(gateways
+        .iter()
+        .filter(consents)
+        .map(|gateway| (gateway.id.to_string(), gateway.name.clone()))
+        .collect())
+}
+
 impl GatewayPage {
-    fn new(
+    async fn new(
         state: &AppState,
         session: &SessionCaller,
         form: Form,
@@ -96,6 +113,7 @@ impl GatewayPage {
             certificate: None,
             certificate_open,
             provider,
+            identity_providers: identity_providers(state, &session.caller).await?,
             refused_scopes: Vec::new(),
             moved_issuer: None,
         })
@@ -121,6 +139,10 @@ impl GatewayPage {
                 .as_ref()
                 .map(|certificate| (certificate.subject.clone(), Moment::exact(certificate.ends_at))),
             provider: self.provider.at(state, gateway),
+            identity_providers: {
+                let itself = gateway.id.to_string();
+                self.identity_providers.into_iter().filter(|(id, _)| *id != itself).collect()
+            },
             refused_scopes: gateway
                 .oauth()
                 .map(|settings| settings.refused_scopes.clone())
@@ -181,7 +203,7 @@ pub(super) async fn show_new(
         }
         None => (gateway_form::blank(), None),
     };
-    Ok(GatewayPage::new(&state, &session, form, note)?.respond())
+    Ok(GatewayPage::new(&state, &session, form, note).await?.respond())
 }
 
 /// `POST /ui/gateways/new`
@@ -193,7 +215,7 @@ pub(super) async fn create(
     let caller = &session.caller;
     caller.require(Permission::ManageGateways)?;
     if let Some((form, found)) = helped(&state, caller, &typed).await? {
-        return Ok(GatewayPage::new(&state, &session, form, found)?.respond());
+        return Ok(GatewayPage::new(&state, &session, form, found).await?.respond());
     }
     let created = match gateway_form::new_gateway(&typed) {
         Ok(input) => state.broker.create_gateway(caller, input).await,
@@ -207,7 +229,7 @@ pub(super) async fn create(
         }
         Err(error) => {
             let form = refused(&state, caller, &typed, error).await?;
-            Ok(GatewayPage::new(&state, &session, form, None)?.respond())
+            Ok(GatewayPage::new(&state, &session, form, None).await?.respond())
         }
     }
 }
@@ -221,7 +243,7 @@ pub(super) async fn show(
 ) -> Result<Response, PageError> {
     session.caller.require(Permission::ReadGateways)?;
     let gateway = state.broker.readable_gateway(&session.caller, crate::ui::id(&id)?).await?;
-    let mut page = GatewayPage::new(&state, &session, gateway_form::of(&gateway), None)?;
+    let mut page = GatewayPage::new(&state, &session, gateway_form::of(&gateway), None).await?;
     page.frame = page.frame.noted(&asked);
     Ok(page.of(&state, &gateway, gateway.version.to_string()).respond())
 }
@@ -253,7 +275,7 @@ pub(super) async fn update(
             Err(error) => (refused(&state, caller, &typed, error).await?, None),
         }
     };
-    Ok(GatewayPage::new(&state, &session, form, found)?.of(&state, &gateway, version).respond())
+    Ok(GatewayPage::new(&state, &session, form, found).await?.of(&state, &gateway, version).respond())
 }
 
 /// What a button fills into the form, without saving anything; none for the buttons that save.
@@ -301,6 +323,7 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
         certificate: None,
         certificate_open: true,
         provider: ProviderPart::default(),
+        identity_providers: vec![("0190f5d2-7c1e-7000-8000-000000000001".into(), "Acme sign-in <b>".into())],
         refused_scopes: vec!["admin:<b>".into()],
         moved_issuer: Some(("https://old.example/<b>".into(), "https://new.example".into())),
     };

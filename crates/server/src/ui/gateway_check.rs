@@ -106,7 +106,11 @@ pub(super) async fn ask_test(
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
     let gateway = managed(&state, &session.caller, &id).await?;
-    let origin = gateway.oauth().map(|settings| origin(&settings.authorization_url)).unwrap_or_default();
+    let origin = gateway
+        .oauth()
+        .and_then(|settings| settings.authorization_url.as_ref())
+        .map(origin)
+        .unwrap_or_default();
     let confirm = Confirm {
         frame: Frame::new(&state, &session, Here::Gateways),
         title: format!("Test the login of {}?", gateway.name),

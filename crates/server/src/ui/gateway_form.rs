@@ -7,7 +7,7 @@ use doorward_broker::{
     AuthorizationInput, BrokerError, ClientCertificateInput, Edit, GatewayInput, OAuthInput, TemplateChoice,
 };
 use doorward_domain::{
-    CatalogSharing, ClientCertificatePem, ClientSecret, EraChoice, Gateway, GatewayAuthorization,
+    CatalogSharing, ClientCertificatePem, ClientSecret, EraChoice, Gateway, GatewayAuthorization, GatewayId,
     GatewayState, GrantType, HeaderSecret, OAuthSettings, ProviderFacts, TokenEndpointAuth,
 };
 use doorward_oauth::Discovered;
@@ -35,6 +35,7 @@ pub(super) const FIELDS: &[&str] = &[
     "authorization.authorize_params",
     "authorization.token_endpoint_auth",
     "authorization.grant_type",
+    "authorization.identity_provider",
     "authorization.private_key",
     "authorization.assertion_kid",
     "authorization.provider_template",
@@ -44,7 +45,7 @@ pub(super) const FIELDS: &[&str] = &[
 ];
 
 /// Fields behind "More settings".
-const FOLDED: [&str; 9] = [
+const FOLDED: [&str; 10] = [
     "authorization.facts",
     "authorization.issuer",
     "authorization.resource",
@@ -52,6 +53,7 @@ const FOLDED: [&str; 9] = [
     "authorization.authorize_params",
     "authorization.token_endpoint_auth",
     "authorization.grant_type",
+    "authorization.identity_provider",
     "authorization.private_key",
     "authorization.assertion_kid",
 ];
@@ -74,9 +76,17 @@ pub(super) const ERAS: [(&str, &str); 4] = [
 ];
 
 /// Whose tokens a gateway's calls carry.
-pub(super) const GRANT_TYPES: [(&str, &str); 2] = [
+pub(super) const GRANT_TYPES: [(&str, &str); 4] = [
     ("authorization_code", "Each person’s own: everybody authorizes in a browser"),
     ("client_credentials", "The gateway’s own: its client is authorized for all (client credentials)"),
+    (
+        "token_exchange",
+        "Each person’s own, in exchange for their access token at an identity provider (RFC 8693)",
+    ),
+    (
+        "identity_assertion",
+        "Each person’s own, by what an identity provider says of them (enterprise-managed, ID-JAG)",
+    ),
 ];
 
 /// An empty form, ready for a URL.
@@ -107,18 +117,21 @@ fn with_settings(form: Form, settings: &OAuthSettings) -> Form {
     let params = settings.authorize_params.iter();
     let params: Vec<String> = params.map(|(name, value)| format!("{name}={value}")).collect();
     let auth = settings.registration.token_endpoint_auth.as_str();
-    let grant_type = match settings.grant_type {
-        GrantType::AuthorizationCode => "authorization_code",
-        GrantType::ClientCredentials => "client_credentials",
-    };
     form.set("authorization", "oauth")
-        .set("authorization.grant_type", grant_type)
+        .set("authorization.grant_type", settings.grant_type.as_str())
+        .set(
+            "authorization.identity_provider",
+            settings.identity_provider.map(|id| id.to_string()).unwrap_or_default(),
+        )
         .set(
             "authorization.assertion_kid",
             settings.registration.assertion_kid.as_deref().unwrap_or_default(),
         )
         .set("authorization.client_id", &*settings.registration.client_id)
-        .set("authorization.authorization_url", settings.authorization_url.as_str())
+        .set(
+            "authorization.authorization_url",
+            settings.authorization_url.as_ref().map_or("", |url| url.as_str()),
+        )
         .set("authorization.token_url", settings.token_url.as_str())
         .set("authorization.revocation_url", settings.revocation_url.as_ref().map_or("", |url| url.as_str()))
         .set("authorization.issuer", settings.issuer.as_deref().unwrap_or_default())
@@ -132,6 +145,13 @@ fn with_settings(form: Form, settings: &OAuthSettings) -> Form {
 
 /// The form with what the server says of itself.
 pub(super) fn with_discovered(form: Form, found: &Discovered) -> Form {
+    // A secret is sent in the form (post) as usual, unless the server says that it takes it in the header alone.
+    let offers = |way: &str| {
+        found.token_endpoint_auth_methods.as_ref().is_some_and(|offered| offered.iter().any(|one| one == way))
+    };
+    let basic = offers("client_secret_basic") && !offers("client_secret_post");
+    let unset = form.value("authorization.token_endpoint_auth").is_empty();
+    let form = if basic && unset { form.set("authorization.token_endpoint_auth", "basic") } else { form };
     form.set("authorization.authorization_url", found.authorization_url.as_str())
         .set("authorization.token_url", found.token_url.as_str())
         .set("authorization.revocation_url", found.revocation_url.as_ref().map_or("", |url| url.as_str()))
@@ -218,6 +238,7 @@ fn oauth(typed: &Fields) -> Result<OAuthInput, BrokerError> {
     let template = gateway_template::choice(typed);
     Ok(OAuthInput {
         grant_type: grant_type(typed)?,
+        identity_provider: identity_provider(typed)?,
         authorization_url: typed.text("authorization.authorization_url").to_owned(),
         token_url: typed.text("authorization.token_url").to_owned(),
         revocation_url: typed.filled("authorization.revocation_url"),
@@ -300,7 +321,21 @@ fn grant_type(typed: &Fields) -> Result<Option<GrantType>, BrokerError> {
         "" => Ok(None),
         "authorization_code" => Ok(Some(GrantType::AuthorizationCode)),
         "client_credentials" => Ok(Some(GrantType::ClientCredentials)),
+        "token_exchange" => Ok(Some(GrantType::TokenExchange)),
+        "identity_assertion" => Ok(Some(GrantType::IdentityAssertion)),
         _ => Err(invalid("authorization.grant_type", "choose one of the list")),
+    }
+}
+
+/// The gateway where people have what is exchanged; where nothing is exchanged, a choice left over counts for nothing.
+fn identity_provider(typed: &Fields) -> Result<Option<GatewayId>, BrokerError> {
+    let exchanges = grant_type(typed)?.is_some_and(GrantType::is_exchange);
+    match typed.filled("authorization.identity_provider").filter(|_| exchanges) {
+        None => Ok(None),
+        Some(id) => id
+            .parse()
+            .map(Some)
+            .map_err(|_| invalid("authorization.identity_provider", "choose one of the list")),
     }
 }
 

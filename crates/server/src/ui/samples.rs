@@ -64,7 +64,8 @@ fn gateway(
 fn oauth(host: &str, scopes: &[&str]) -> GatewayAuthorization {
     GatewayAuthorization::OAuth(Box::new(OAuthSettings {
         grant_type: Default::default(),
-        authorization_url: format!("https://{host}/authorize").parse().unwrap(),
+        identity_provider: None,
+        authorization_url: Some(format!("https://{host}/authorize").parse().unwrap()),
         token_url: format!("https://{host}/token").parse().unwrap(),
         revocation_url: None,
         issuer: Some(format!("https://{host}")),
@@ -188,6 +189,7 @@ pub(super) fn grant(state: GrantState, refreshable: bool) -> Grant {
         tokens: SealedTokenSet {
             access_token: sealed(),
             refresh_token: refreshable.then(sealed),
+            id_token: None,
             expires_at: None,
         },
         refresh_number: 1,
@@ -204,6 +206,7 @@ pub(super) fn grant(state: GrantState, refreshable: bool) -> Grant {
         provider_words: None,
         reference: None,
         deposited_by: None,
+        exchanged: false,
         version: 1,
     }
 }

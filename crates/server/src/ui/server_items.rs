@@ -97,7 +97,7 @@ async fn shown(
     form: Form,
     asked: &Fields,
 ) -> Result<Response, PageError> {
-    let gateways = state.broker.usable_gateways(&session.caller).await?;
+    let gateways = state.broker.served_gateways(&session.caller).await?;
     let states = join_all(gateways.iter().map(|gateway| state.catalogs.of(&session.caller, gateway))).await;
     let offers = gateways.iter().zip(&states).map(|(gateway, known)| offer(server, gateway, known)).collect();
     let status = form.status;

@@ -153,7 +153,7 @@ pub(super) async fn show(
     session: SessionCaller,
 ) -> Result<Response, PageError> {
     let caller = &session.caller;
-    let gateways = state.broker.usable_gateways(caller).await?;
+    let gateways = state.broker.served_gateways(caller).await?;
     let states = join_all(gateways.iter().map(|gateway| state.catalogs.of(caller, gateway))).await;
     let offers = gateways.iter().zip(states).map(|(gateway, state)| Offer::new(gateway, state)).collect();
     Ok(page::page(&ToolsPage { frame: Frame::new(&state, &session, Here::TryATool), gateways: offers }))

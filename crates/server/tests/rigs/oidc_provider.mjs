@@ -14,6 +14,7 @@
 // Any password is accepted: the login name is the account.
 
 import Provider from "oidc-provider";
+import { JWT_BEARER, TOKEN_EXCHANGE, registerExchange } from "./oidc_exchange.mjs";
 import { bodyOf, endWithParent, listen, options, say } from "./rig.mjs";
 
 const {
@@ -27,6 +28,12 @@ const {
 } = options;
 
 const SCOPES = ["openid", "email", "offline_access", "notes", "repos"];
+const resourceServerInfo = (resource) => ({
+  audience: resource,
+  scope: SCOPES.join(" "),
+  accessTokenTTL: access_token_seconds,
+  accessTokenFormat: "opaque",
+});
 const log = { token_requests: {}, grants: {}, errors: [] };
 const accessTokens = [];
 
@@ -41,7 +48,12 @@ const provider = new Provider(issuer, {
       client_secret,
       redirect_uris,
       token_endpoint_auth_method,
-      grant_types: ["authorization_code", "refresh_token"],
+      grant_types: [
+        "authorization_code",
+        "refresh_token",
+        TOKEN_EXCHANGE,
+        JWT_BEARER,
+      ],
       response_types: ["code"],
       scope: SCOPES.join(" "),
     },
@@ -60,12 +72,7 @@ const provider = new Provider(issuer, {
       enabled: true,
       defaultResource: () => undefined,
       useGrantedResource: () => true,
-      getResourceServerInfo: (_context, resource) => ({
-        audience: resource,
-        scope: SCOPES.join(" "),
-        accessTokenTTL: access_token_seconds,
-        accessTokenFormat: "opaque",
-      }),
+      getResourceServerInfo: (_context, resource) => resourceServerInfo(resource),
     },
   },
   ...(documents_at && {
@@ -75,12 +82,14 @@ const provider = new Provider(issuer, {
   issueRefreshToken: () => true,
   expiresWithSession: () => false,
   rotateRefreshToken: () => true,
-  ttl: { AccessToken: access_token_seconds, RefreshToken: 86_400, Grant: 86_400, Session: 3600, Interaction: 600, IdToken: 3600 },
+  ttl: { AccessToken: access_token_seconds, RefreshToken: 86_400, Grant: 86_400, Session: 3600, Interaction: 600, IdToken: 86_400 },
   findAccount: (_context, id) => ({
     accountId: id,
     claims: () => ({ sub: id, email: `${id}@example.com`, email_verified: true }),
   }),
 });
+
+registerExchange(provider, issuer, resourceServerInfo);
 
 const count = (table, key) => (table[key] = (table[key] ?? 0) + 1);
 provider.on("access_token.saved", (token) => accessTokens.push(token));

@@ -198,7 +198,7 @@ async fn a_gateway_with_more_grants_than_a_batch_is_emptied_in_one_transaction(s
     let others = "owner_kind, user_id, gateway_id, state, fingerprint, provider, scopes_requested, scopes_granted, \
                   access_token, access_token_key_id, expires_at, expires_soon_at, ends_at, dies_at, dies_soon_at, \
                   health, access_token_status, status_changes_at, refresh_number, refresh_due_at, created_at, \
-                  authorized_at, issued_at, last_used_at, failures, version";
+                  authorized_at, issued_at, last_used_at, failures, exchanged, version";
     let id = "'00000000-0000-7000-8000-' || substr('000000000000' || n, -12)";
     let id = match &stage.place {
         crate::stage::Place::Sqlite(_) => id.to_owned(),

@@ -208,7 +208,7 @@ async fn many(stage: &Stage) -> (User, Gateway) {
     );
     let columns = "state, fingerprint, provider, scopes_requested, scopes_granted, access_token, \
                    access_token_key_id, ends_at, dies_at, dies_soon_at, access_token_status, status_changes_at, \
-                   refresh_number, refresh_due_at, authorized_at, issued_at, failures, version, expires_soon_at";
+                   refresh_number, refresh_due_at, authorized_at, issued_at, failures, exchanged, version, expires_soon_at";
     let selected =
         columns.split(", ").map(|column| format!("t.{}", column.trim())).collect::<Vec<_>>().join(", ");
     let grants = format!(

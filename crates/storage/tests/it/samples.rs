@@ -77,7 +77,8 @@ pub(crate) fn gateway(slug: &str) -> Gateway {
 pub(crate) fn oauth(upstream: &Url) -> OAuthSettings {
     let mut settings = OAuthSettings {
         grant_type: Default::default(),
-        authorization_url: url("https://as.example.com/authorize"),
+        identity_provider: None,
+        authorization_url: Some(url("https://as.example.com/authorize")),
         token_url: url("https://as.example.com/token"),
         revocation_url: Some(url("https://as.example.com/revoke")),
         issuer: Some("https://as.example.com".into()),
@@ -141,6 +142,7 @@ pub(crate) fn grant(owner: GrantOwner, gateway: &Gateway) -> Grant {
         tokens: SealedTokenSet {
             access_token: sealed("access"),
             refresh_token: Some(sealed("refresh")),
+            id_token: None,
             expires_at: Some(later(3_600)),
         },
         refresh_number: 1,
@@ -157,6 +159,7 @@ pub(crate) fn grant(owner: GrantOwner, gateway: &Gateway) -> Grant {
         provider_words: None,
         reference: None,
         deposited_by: None,
+        exchanged: false,
         version: 0,
     }
 }

@@ -165,7 +165,7 @@ pub(crate) async fn many(stage: &Stage, count: u32, template: GrantId) {
              scopes_requested, scopes_granted, access_token, access_token_key_id, refresh_token, \
              refresh_token_key_id, expires_at, expires_soon_at, ends_at, dies_at, dies_soon_at, health, \
              access_token_status, status_changes_at, refresh_number, refresh_due_at, created_at, authorized_at, \
-             issued_at, last_used_at, failures, version) \
+             issued_at, last_used_at, failures, exchanged, version) \
              WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
              SELECT '0190f5d2-7c1e-7000-8000-' || substr(CAST(1000000000000 + i AS TEXT), 2, 12), owner_kind, \
              user_id, gateway_id, 'account ' || i, state, fingerprint, provider, scopes_requested, \
@@ -173,7 +173,7 @@ pub(crate) async fn many(stage: &Stage, count: u32, template: GrantId) {
              CASE WHEN i % 2 = 0 THEN refresh_token END, CASE WHEN i % 2 = 0 THEN refresh_token_key_id END, \
              expires_at, expires_soon_at, ends_at, dies_at, dies_soon_at, health, access_token_status, \
              status_changes_at, refresh_number, refresh_due_at, created_at, authorized_at, issued_at, \
-             last_used_at, failures, version FROM grants, n WHERE id = '{template}'"
+             last_used_at, failures, exchanged, version FROM grants, n WHERE id = '{template}'"
         ))
         .await;
 }

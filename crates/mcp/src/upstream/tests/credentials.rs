@@ -23,7 +23,8 @@ pub(crate) async fn oauth_gateway(house: &House, upstream: &Upstream, provider: 
     let fingerprint = Fingerprint::of_oauth(&gateway.url, &token_url, None, "client", None);
     gateway.authorization = GatewayAuthorization::OAuth(Box::new(OAuthSettings {
         grant_type: Default::default(),
-        authorization_url: format!("{provider}/authorize").parse().unwrap(),
+        identity_provider: None,
+        authorization_url: Some(format!("{provider}/authorize").parse().unwrap()),
         token_url,
         revocation_url: None,
         issuer: None,
@@ -73,6 +74,7 @@ pub(crate) async fn grant(house: &House, caller: &Caller, gateway: &Gateway, tok
         tokens: SealedTokenSet {
             access_token: house.vault.seal(&Place::grant_access_token(id), &AccessToken::new(token)),
             refresh_token: Some(seal(Place::grant_refresh_token(id), "refresh-canary")),
+            id_token: None,
             expires_at: None,
         },
         refresh_number: 0,
@@ -89,6 +91,7 @@ pub(crate) async fn grant(house: &House, caller: &Caller, gateway: &Gateway, tok
         provider_words: None,
         reference: None,
         deposited_by: None,
+        exchanged: false,
         version: 0,
     };
     let audit = NewAuditEvent::new(Actor::System, "grant.authorize");

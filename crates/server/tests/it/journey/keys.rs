@@ -61,6 +61,7 @@ async fn add_grants(app: &TestApp, gateway: &Gateway, alice: &Person) {
         let tokens = SealedTokenSet {
             access_token: vault.seal(&Place::grant_access_token(id), &secret),
             refresh_token: Some(vault.seal(&Place::grant_refresh_token(id), &secret)),
+            id_token: None,
             expires_at: None,
         };
         let label = number.to_string();

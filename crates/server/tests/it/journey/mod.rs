@@ -6,6 +6,8 @@ mod canary;
 mod client_metadata;
 mod consent;
 mod demo_command;
+mod dpop;
+mod exchange;
 mod fuzz;
 mod keys;
 mod link;

@@ -27,6 +27,7 @@ pub fn redirect_uri(app: &TestApp) -> Url {
 pub async fn register(app: &TestApp, slug: &str, provider: &Provider, upstream: &McpServer) -> Arc<Gateway> {
     let oauth = OAuthInput {
         grant_type: None,
+        identity_provider: None,
         assertion_kid: None,
         authorization_url: provider.authorization_url.to_string(),
         token_url: provider.token_url.to_string(),

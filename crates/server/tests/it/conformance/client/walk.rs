@@ -5,7 +5,7 @@ use crate::journey::walk::{come_back, modern, set_out};
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
-use doorward_domain::{Audience, Clock};
+use doorward_domain::{Audience, Clock, DepositPolicy, Policy};
 use doorward_outbound::EgressPolicy;
 use doorward_testkit::app::{Person, TestApp, TestAppOptions};
 use doorward_testkit::client::Client;
@@ -52,6 +52,7 @@ impl House {
             clock: Some(Clock::System),
             egress: Some(EgressPolicy::parse("127.0.0.1,::1", "127.0.0.1,localhost").unwrap()),
             client_metadata_url: Some(CLIENT_METADATA_URL.parse().unwrap()),
+            policy: Policy { deposit: DepositPolicy::Trust, ..Policy::default() },
             ..TestAppOptions::default()
         };
         let app = TestApp::with(options).await;
@@ -95,7 +96,16 @@ async fn play(State(players): State<Arc<Players>>, Json(scenario): Json<Scenario
 impl Players {
     async fn play(&self, scenario: &Scenario) {
         let slug: String = scenario.name.trim_start_matches("auth/").chars().take(32).collect();
-        let registered = self.administrator.post("/gateways", &registration(&slug, scenario)).await;
+        let mut registration = registration(&slug, scenario);
+        if scenario.context["idp_id_token"].is_string() {
+            registration["authorization"]["grant_type"] = "identity_assertion".into();
+            registration["authorization"]["identity_provider"] =
+                self.identity_provider(scenario).await.into();
+        }
+        let registered = self.administrator.post("/gateways", &registration).await;
+        if registered.status == 201 && scenario.context["idp_id_token"].is_string() {
+            self.signed_in(scenario, &registration["authorization"]["identity_provider"]).await;
+        }
         self.note(scenario, format!("registered: {} {}", registered.status, registered.text));
         if registered.status != 201 {
             return;
@@ -120,6 +130,33 @@ impl Players {
                 return;
             }
         }
+    }
+
+    /// Registers the company's identity provider, where the user signs in. Gives its id.
+    async fn identity_provider(&self, scenario: &Scenario) -> String {
+        let context = &scenario.context;
+        let issuer = context["idp_issuer"].as_str().unwrap();
+        let authorization = json!({
+            "type": "oauth", "issuer": issuer, "client_id": context["idp_client_id"], "scopes": ["openid"],
+            "authorization_url": format!("{issuer}/authorize"), "token_url": context["idp_token_endpoint"],
+        });
+        let body = json!({
+            "slug": "identity-provider", "name": "Company", "url": issuer, "state": "published",
+            "authorization": authorization,
+        });
+        let registered = self.administrator.post("/gateways", &body).await;
+        self.note(scenario, format!("identity provider: {} {}", registered.status, registered.text));
+        registered.json["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The suite's identity provider has no login, but hands out what a login would have brought.
+    async fn signed_in(&self, scenario: &Scenario, provider: &Value) {
+        let body = json!({
+            "user_id": self.user.id, "gateway_id": provider, "access_token": "not-used-by-the-scenario",
+            "id_token": scenario.context["idp_id_token"],
+        });
+        let deposited = self.administrator.post("/admin/oauth/tokens", &body).await;
+        self.note(scenario, format!("deposited: {} {}", deposited.status, deposited.text));
     }
 
     /// Opens the link, agrees, follows the authorization server's redirects, and comes back.
