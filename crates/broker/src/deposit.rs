@@ -34,6 +34,7 @@ impl Broker {
     /// Stores tokens for somebody. Gives the grant's id.
     pub async fn deposit(&self, caller: &Caller, deposit: Deposit) -> Result<GrantId, BrokerError> {
         caller.require(Permission::DepositGrants)?;
+        self.require_fresh_login(caller)?;
         let state = match self.policy().deposit {
             DepositPolicy::Off => {
                 let problem = "deposits are off: set OAUTH_TOKEN_DEPOSIT to ask (or trust) to allow them";

@@ -64,7 +64,9 @@ async fn each_thing_that_wants_a_fresh_login_is_refused_without_and_an_admin_tok
     app.clock.advance(11 * MINUTE);
     let user = format!("/admin/users/{}", alice.id);
     let revoke = json!({"filter": {"gateway": gateway.id.to_string()}, "expected_count": 1, "reason": "x"});
+    let deposit = json!({"user_id": alice.id, "gateway_id": gateway.id, "access_token": "x"});
     let orders = [
+        (Method::POST, "/admin/oauth/tokens".into(), deposit),
         (Method::PUT, user.clone(), json!({"role": "operator"})),
         (Method::POST, format!("{user}/reset-link"), json!({})),
         (Method::POST, "/admin/users".into(), json!({"email": "o@test.example", "role": "operator"})),
