@@ -24,6 +24,9 @@ const SAMPLE: u32 = 20;
 /// What a browser may still come back for is remembered for this long after its end.
 const REMEMBERED: Duration = Duration::from_secs(86_400);
 
+/// After so many rows the log's pages are moved to their places: more of them would be moved by a commit.
+const SETTLE_EVERY: u64 = 500;
+
 /// How often a long run writes how far it is.
 const PROGRESS: Duration = Duration::from_secs(2);
 
@@ -45,6 +48,7 @@ pub(crate) struct Work {
     pub(crate) event: NewAuditEvent,
     pub(crate) began: Instant,
     written: Instant,
+    unsettled: u64,
     pace: Pace,
 }
 
@@ -62,7 +66,7 @@ pub(crate) fn cutoffs(policy: &Policy, at: Timestamp) -> SweepCutoffs {
 impl Work {
     pub(crate) fn new(broker: Broker, run: CleanupRun, told: Option<Told>, event: NewAuditEvent) -> Self {
         let now = Instant::now();
-        Self { broker, run, told, event, began: now, written: now, pace: Pace::default() }
+        Self { broker, run, told, event, began: now, written: now, unsettled: 0, pace: Pace::default() }
     }
 
     /// Sweeps, writes what became of it, and gives the lease back.
@@ -187,7 +191,11 @@ impl Work {
         if swept == 0 {
             return Ok(());
         }
-        self.broker.storage().settle_batch().await?;
+        self.unsettled += swept;
+        if self.unsettled >= SETTLE_EVERY {
+            self.unsettled = 0;
+            self.broker.storage().settle().await?;
+        }
         tokio::time::sleep(self.pace.after(took)).await;
         if self.written.elapsed() >= PROGRESS {
             self.written = Instant::now();

@@ -404,7 +404,7 @@ CREATE TABLE ended_grants (
 );
 CREATE INDEX ended_grants_by_end ON ended_grants (ended_at, grant_id);
 CREATE INDEX ended_grants_by_user ON ended_grants (user_id, ended_at);
-CREATE INDEX ended_grants_by_job ON ended_grants (job_id, grant_id);
+CREATE INDEX ended_grants_by_job ON ended_grants (job_id, grant_id) WHERE job_id IS NOT NULL;
 
 -- The outbox of revocations that providers are still to be told of. The sealed tokens are the grant's own,
 -- byte for byte: their place stays `grants/.../{grant id}`, and that of the secret its registration's.
@@ -604,8 +604,8 @@ CREATE TABLE key_checks (
 
 -- Who did what: one chain, in which each event's hash covers the event and the hash before it (docs/security.md).
 CREATE TABLE audit_events (
-    id TEXT NOT NULL PRIMARY KEY,
-    seq BIGINT NOT NULL UNIQUE,           -- from counters, in the writing transaction: no gaps
+    seq BIGINT NOT NULL PRIMARY KEY,      -- from counters, in the writing transaction: no gaps
+    id TEXT NOT NULL,
     at BIGINT NOT NULL,
     actor_kind TEXT NOT NULL,             -- user | anonymous | system | command_line
     actor_id TEXT,

@@ -5,7 +5,7 @@
 
 use crate::audit::{AuditEventRow, actor_columns};
 use crate::error::StorageError;
-use crate::row::{ROWS, json, text, values};
+use crate::row::{ROWS, is_usual, json, text};
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use aws_lc_rs::digest::{Context, SHA256};
@@ -185,7 +185,7 @@ async fn insert(tx: &mut Tx, rows: &[AuditEventRow]) -> Result<(), StorageError>
     let sql = format!(
         "INSERT INTO audit_events (id, seq, at, actor_kind, actor_id, action, subject, user_id, address, \
          reference, detail, previous_hash, hash) VALUES {}",
-        values(rows.len(), COLUMNS)
+        tx.connection.values(rows.len(), COLUMNS)
     );
     tx!(tx, execute, {
         let mut query = sqlx::query(sqlx::AssertSqlSafe(sql.as_str()));
@@ -205,8 +205,7 @@ async fn insert(tx: &mut Tx, rows: &[AuditEventRow]) -> Result<(), StorageError>
                 .bind(&row.previous_hash)
                 .bind(&row.hash);
         }
-        // One event is the rule and worth a prepared statement; other counts are many and rare.
-        query.persistent(rows.len() == 1)
+        query.persistent(is_usual(rows.len()))
     })?;
     Ok(())
 }

@@ -102,8 +102,14 @@ pub(crate) fn text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
-/// How many rows one statement inserts at most: few enough for SQLite's limit of parameters.
-pub(crate) const ROWS: usize = 200;
+/// How many rows one statement inserts at most. Most that is inserted is one row or a long list, so that these two
+/// lengths are worth a prepared statement ([`is_usual`]).
+pub(crate) const ROWS: usize = 50;
+
+/// Whether a statement that inserts so many rows comes again and again.
+pub(crate) fn is_usual(rows: usize) -> bool {
+    rows == 1 || rows == ROWS
+}
 
 /// `($1, $2), ($3, $4)`: the values of that many rows of so many columns.
 pub(crate) fn values(rows: usize, columns: usize) -> String {

@@ -264,8 +264,8 @@ impl Storage {
         Ok(ids.len() as u64)
     }
 
-    /// What a batch has written moves to its place, while nothing waits for it. Else a later commit would have to.
-    pub async fn settle_batch(&self) -> Result<(), StorageError> {
+    /// What batches have written moves to its place, while nothing waits for it. Else a later commit would have to.
+    pub async fn settle(&self) -> Result<(), StorageError> {
         self.database().checkpoint().await
     }
 

@@ -7,7 +7,7 @@
 use crate::database::Connection;
 use crate::error::StorageError;
 use crate::feed::ChangeRow;
-use crate::row::{ROWS, values};
+use crate::row::{ROWS, is_usual};
 use crate::storage::Storage;
 use doorward_domain::{Change, NewAuditEvent, Timestamp};
 use sqlx::AssertSqlSafe;
@@ -119,7 +119,7 @@ impl Tx {
         let now = self.now().millis();
         let sql = format!(
             "INSERT INTO changes (seq, kind, gateway_id, user_id, thing_id, at) VALUES {}",
-            values(rows.len(), 6)
+            self.connection.values(rows.len(), 6)
         );
         tx!(self, execute, {
             let mut query = sqlx::query(AssertSqlSafe(sql));
@@ -132,7 +132,7 @@ impl Tx {
                     .bind(&row.thing_id)
                     .bind(now);
             }
-            query
+            query.persistent(is_usual(rows.len()))
         })
         .map(drop)
     }
