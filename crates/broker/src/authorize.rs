@@ -109,6 +109,8 @@ impl Broker {
             .reference(trail.reference)
             .detail("purpose", purpose.as_str());
         self.storage().insert_authorization_request(&row, event).await?;
+        let most = self.policy().limits.authorizations_per_user;
+        self.storage().limit_authorization_requests(caller.user.id, most).await?;
         let redirect = doorward_oauth::authorization_url(
             consent_endpoint(settings)?,
             settings,

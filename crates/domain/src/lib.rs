@@ -24,6 +24,7 @@ pub mod grant_list;
 pub mod group;
 pub mod ids;
 pub mod likely_fix;
+pub mod limits;
 pub mod notice;
 pub mod page;
 pub mod policy;
@@ -79,6 +80,7 @@ pub use ids::{
     VirtualServerId,
 };
 pub use likely_fix::likely_fix;
+pub use limits::Limits;
 pub use notice::{Notice, NoticeCursor};
 pub use page::{Page, PageRequest};
 pub use policy::{CleanupPolicy, DepositPolicy, Policy, SessionPolicy};

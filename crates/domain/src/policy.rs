@@ -1,5 +1,6 @@
 //! How long things are kept, and what counts as soon: the settings that use cases go by.
 
+use crate::limits::Limits;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -15,6 +16,7 @@ pub struct Policy {
     /// `OAUTH_TOKEN_DEPOSIT`.
     pub deposit: DepositPolicy,
     pub sessions: SessionPolicy,
+    pub limits: Limits,
 }
 
 /// Whether tokens that were obtained elsewhere may be stored for somebody.
@@ -67,6 +69,7 @@ impl Default for Policy {
             audit_retention: 365 * DAY,
             deposit: DepositPolicy::Off,
             sessions: SessionPolicy::default(),
+            limits: Limits::default(),
         }
     }
 }

@@ -5,11 +5,13 @@
 use crate::ask::Ask;
 use crate::envelope::{EnvelopeError, json_string};
 use crate::front::object;
+use crate::limits::Limit;
 use crate::revision::{Revision, code};
 use crate::upstream::CallError;
 use doorward_broker::BrokerError;
 use http::StatusCode;
 use serde_json::value::RawValue;
+use std::time::Duration;
 
 /// The user has to authorize first; message and `data.authorization_url` hold the link.
 pub const AUTHORIZATION_REQUIRED: i32 = 4_010;
@@ -41,10 +43,12 @@ pub(crate) enum ProtocolError {
     NotAcceptable(&'static str),
     #[error("send application/json")]
     MediaType,
-    #[error("the message is larger than {} MiB", crate::front::MAX_BODY >> 20)]
-    TooLarge,
+    #[error("the message is larger than {mib} MiB")]
+    TooLarge { mib: u32 },
     #[error("the body of the request could not be read to its end")]
     Incomplete,
+    #[error("the body of the request took too long to arrive")]
+    Slow,
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
     #[error("the protocol version {requested:?} is not supported")]
@@ -59,8 +63,8 @@ pub(crate) enum ProtocolError {
     UnknownMethod(String),
     #[error("{0} is not supported by this version of Doorward")]
     NotYet(&'static str),
-    #[error("this token has {0} streams of this kind open; close one first")]
-    TooManyStreams(usize),
+    #[error("there may be {allowed} {limit}: come back in {} s", retry_after.as_secs() + 1)]
+    Limited { limit: Limit, allowed: u32, retry_after: Duration },
     #[error(
         "there is no stream of this session to resume after this event: it was never here, is too old, or another replica has it"
     )]
@@ -148,8 +152,9 @@ impl ProtocolError {
             Self::HttpMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooManyStreams(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Broker(BrokerError::Unavailable { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broker(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UnknownMethod(_) | Self::NotYet(_) | Self::Call(CallError::NotForwarded { .. })
@@ -190,6 +195,14 @@ impl ProtocolError {
         }
     }
 
+    /// When it is worth to come back, in whole seconds, where that is known before all else is.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Limited { retry_after, .. } => Some(Duration::from_secs(retry_after.as_secs() + 1)),
+            _ => None,
+        }
+    }
+
     fn data(&self, modern: bool) -> Option<String> {
         match self {
             Self::Version { requested } if modern => {
@@ -208,6 +221,10 @@ impl ProtocolError {
                 let mut data = vec![("elicitations", format!("[{}]", ask.elicitation()))];
                 data.extend(ask.reference().map(|reference| ("reference", json_string(reference))));
                 Some(object(&data))
+            }
+            Self::Limited { .. } => {
+                let wait = self.retry_after()?.as_secs().to_string();
+                Some(object(&[("retry_after_seconds", wait)]))
             }
             Self::Call(CallError::Unavailable { retry_after, reference, .. }) => {
                 let wait = retry_after.map(|wait| ("retry_after_seconds", wait.as_secs().max(1).to_string()));

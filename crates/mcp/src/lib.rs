@@ -14,6 +14,7 @@ mod errors;
 mod event_log;
 mod front;
 mod held;
+mod limits;
 mod live_session;
 pub mod names;
 pub mod resource_owners;

@@ -39,12 +39,13 @@ impl Sessions {
         Self { storage, clock, entropy, live: Mutex::default(), kept: Kept::default() }
     }
 
-    /// Opens a session for this caller at one endpoint. The id is 256 random bits and is stored as a hash.
+    /// Opens a session for this caller at one endpoint; of more than `most` the longest unused end. The id is 256 random bits and is stored as a hash.
     pub(crate) async fn open(
         &self,
         caller: &Caller,
         endpoint: &str,
         facts: &ClientFacts,
+        most: u32,
     ) -> Result<Option<String>, StorageError> {
         let Some(api_token) = api_token_of(caller) else { return Ok(None) };
         let id = self.entropy.token();
@@ -61,6 +62,7 @@ impl Sessions {
             last_seen_at: now,
         };
         self.storage.insert_mcp_session(&row).await?;
+        self.storage.limit_mcp_sessions(caller.user.id, most).await?;
         self.keep(LiveSession::new(&row, facts.clone(), self.entropy, self.kept.clone()));
         Ok(Some(id))
     }

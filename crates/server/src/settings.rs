@@ -2,6 +2,7 @@
 //! here and nowhere else. A wrong setting stops the start with one sentence that names it.
 
 mod environment;
+mod limits;
 mod parse;
 mod policy;
 mod raw;

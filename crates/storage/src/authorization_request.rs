@@ -102,6 +102,21 @@ impl Storage {
         tx.commit().await
     }
 
+    /// Forgets the oldest round trips of a person, beyond so many.
+    pub async fn limit_authorization_requests(&self, user: UserId, most: u32) -> Result<u64, StorageError> {
+        write!(
+            self,
+            "limit authorization requests",
+            execute,
+            sqlx::query(
+                "DELETE FROM authorization_requests WHERE id IN (SELECT id FROM authorization_requests \
+                 WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1000 OFFSET $2)"
+            )
+            .bind(user.to_string())
+            .bind(i64::from(most))
+        )
+    }
+
     /// Looks at a round trip without consuming it, ended ones included.
     pub async fn authorization_request_by_state(
         &self,

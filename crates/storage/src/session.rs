@@ -255,6 +255,21 @@ impl Storage {
         tx.commit().await
     }
 
+    /// Ends the MCP sessions of a person that were used longest ago, beyond so many.
+    pub async fn limit_mcp_sessions(&self, user: UserId, most: u32) -> Result<u64, StorageError> {
+        write!(
+            self,
+            "limit MCP sessions",
+            execute,
+            sqlx::query(
+                "DELETE FROM mcp_sessions WHERE hash IN (SELECT hash FROM mcp_sessions \
+                 WHERE user_id = $1 ORDER BY last_seen_at DESC, created_at DESC LIMIT 1000 OFFSET $2)"
+            )
+            .bind(user.to_string())
+            .bind(i64::from(most))
+        )
+    }
+
     /// An MCP session. It may have been idle for too long: the caller compares `last_seen_at`.
     pub async fn mcp_session(&self, hash: TokenHash) -> Result<Option<McpSession>, StorageError> {
         let row = read!(

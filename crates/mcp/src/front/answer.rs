@@ -43,6 +43,15 @@ impl Reply {
         }
     }
 
+    /// The same reply, with something that is kept until its end.
+    pub(crate) fn holding(self, held: impl Send + 'static) -> Self {
+        match self {
+            Self::Message { .. } => self,
+            Self::Stream(messages) => Self::Stream(hold(messages, held)),
+            Self::Passing(pieces) => Self::Passing(hold(pieces, held)),
+        }
+    }
+
     /// The message of a reply that is one.
     pub(crate) fn into_message(self) -> Bytes {
         match self {
@@ -50,6 +59,15 @@ impl Reply {
             Self::Stream(_) | Self::Passing(_) => Bytes::new(),
         }
     }
+}
+
+/// A stream that keeps something until it ends or is dropped.
+fn hold<T: Send + 'static>(items: BoxStream<'static, T>, held: impl Send + 'static) -> BoxStream<'static, T> {
+    stream::unfold(
+        (items, held),
+        |(mut items, held)| async move { Some((items.next().await?, (items, held))) },
+    )
+    .boxed()
 }
 
 /// A large message as one piece, where it has to be one; empty where it breaks or is larger than any event.
@@ -205,6 +223,9 @@ pub(super) fn refusal(error: &ProtocolError, id: Option<&RawValue>, modern: bool
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
         _ => {}
+    }
+    if let Some(wait) = error.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
     }
     response
 }

@@ -10,6 +10,7 @@ use crate::ask::{self, Resumed};
 use crate::connections_tool;
 use crate::envelope::text_member;
 use crate::errors::ProtocolError;
+use crate::limits::CallTurn;
 use crate::route::{Route, route};
 use crate::upstream::CallError;
 use doorward_broker::Access;
@@ -45,9 +46,19 @@ pub(crate) enum Attempt {
     Needs(Needed),
 }
 
+impl Attempt {
+    fn holding(self, turn: CallTurn) -> Self {
+        match self {
+            Self::Done(reply) => Self::Done(reply.holding(turn)),
+            needs @ Self::Needs(_) => needs,
+        }
+    }
+}
+
 /// Answers one request.
 pub(super) async fn answer(front: &Arc<Front>, request: &Arc<ClientRequest>) -> Result<Reply, ProtocolError> {
     let method = Method::of(&request.method, request.is_modern())?;
+    front.admission.request(request.caller.user.id)?;
     match method {
         Method::Ping => Ok(OwnResult::to(request).reply()),
         Method::SetLevel => set_level(request),
@@ -64,11 +75,12 @@ pub(super) async fn answer(front: &Arc<Front>, request: &Arc<ClientRequest>) -> 
                     (Arc::clone(&request), attempt_after_opening(front, &request, method).await?)
                 }
                 Resumed::Parked { request, gateway, handle } => {
+                    let turn = front.admission.call(request.caller.user.id, gateway.id)?;
                     let call = request.call(request.params.as_deref());
                     let upstreams = &front.upstreams;
                     let going_on = Box::pin(upstreams.go_on(&request.caller, &gateway, &handle, call)).await;
                     let called = called(front, &request, method, &gateway);
-                    (Arc::clone(&request), called.attempt(None, going_on)?)
+                    (Arc::clone(&request), called.attempt(None, going_on)?.holding(turn))
                 }
             };
             match attempt {
@@ -87,11 +99,12 @@ pub(crate) async fn attempt(
 ) -> Result<Attempt, ProtocolError> {
     match route(front, request, method).await? {
         Route::Upstream { gateway, params } => {
+            let turn = front.admission.call(request.caller.user.id, gateway.id)?;
             let params = params.as_deref().or(request.params.as_deref());
             let call = request.call(params);
             let answer =
                 Box::pin(front.upstreams.call(&request.caller, &gateway, &request.facts, call)).await;
-            called(front, request, method, &gateway).attempt(params, answer)
+            Ok(called(front, request, method, &gateway).attempt(params, answer)?.holding(turn))
         }
         Route::Unread(gateway) => Ok(Attempt::Needs(Needed { gateway, reference: None, link_wanted: false })),
         Route::Connections => connections_tool::list(front, request).await.map(Attempt::Done),
@@ -128,12 +141,14 @@ async fn attempt_after_opening(
 ) -> Result<Attempt, ProtocolError> {
     for wait in OPENING {
         let Route::Upstream { gateway, params } = route(front, request, method).await? else { break };
+        let turn = front.admission.call(request.caller.user.id, gateway.id)?;
         let params = params.as_deref().or(request.params.as_deref());
         let call = request.call(params);
         let answer = Box::pin(front.upstreams.call(&request.caller, &gateway, &request.facts, call)).await;
         if !matches!(answer, Err(CallError::InputRequired { .. })) {
-            return called(front, request, method, &gateway).attempt(params, answer);
+            return Ok(called(front, request, method, &gateway).attempt(params, answer)?.holding(turn));
         }
+        drop(turn);
         tokio::time::sleep(wait).await;
     }
     attempt(front, request, method).await

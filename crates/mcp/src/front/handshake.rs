@@ -33,7 +33,8 @@ pub(super) async fn initialize(
     message: &Envelope<'_>,
 ) -> Result<Response, ProtocolError> {
     let facts = legacy_facts(message)?;
-    let session = front.sessions.open(caller, &endpoint.path(), &facts).await?;
+    let most = front.broker.policy().limits.sessions_per_user;
+    let session = front.sessions.open(caller, &endpoint.path(), &facts, most).await?;
     let session = session.ok_or(ProtocolError::Unauthorized { presented: true })?;
     let spoken = spoken(front, caller, endpoint, &facts).await;
     let mut members = vec![

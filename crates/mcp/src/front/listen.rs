@@ -8,12 +8,12 @@ use super::follow::{Told, follow};
 use super::request::ClientRequest;
 use crate::envelope::{edit, json_string, member, member_at};
 use crate::errors::ProtocolError;
-use crate::live_session::api_token_of;
+use crate::limits::Turn;
 use crate::revision::wire;
 use crate::route;
 use crate::upstream::{ListKind, Notice, Subscription};
 use bytes::Bytes;
-use doorward_domain::GatewayId;
+use doorward_domain::{GatewayId, UserId};
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::value::RawValue;
@@ -21,9 +21,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
-
-/// Streams that one API token may have open.
-const MAX_STREAMS: usize = 32;
 
 /// Resources that one stream may follow.
 const MAX_URIS: usize = 200;
@@ -44,12 +41,12 @@ struct Listening {
     is_over: bool,
     _following: AbortOnDropHandle<()>,
     _subscriptions: Vec<Subscription>,
-    _place: Place,
+    _turn: Turn<UserId>,
 }
 
 /// Answers `subscriptions/listen`.
 pub(super) async fn listen(front: &Arc<Front>, request: &Arc<ClientRequest>) -> Result<Reply, ProtocolError> {
-    let place = Place::take(front, request)?;
+    let turn = front.admission.stream(request.caller.user.id)?;
     let wanted = request.param("notifications").filter(|wanted| wanted.get().starts_with('{'));
     let wanted = wanted
         .ok_or_else(|| ProtocolError::InvalidParams("`params.notifications` must be an object".to_owned()))?;
@@ -75,7 +72,7 @@ pub(super) async fn listen(front: &Arc<Front>, request: &Arc<ClientRequest>) -> 
         is_over: false,
         _following: following,
         _subscriptions: subscriptions,
-        _place: place,
+        _turn: turn,
     };
     Ok(Reply::Stream(stream::unfold(listening, next).boxed()))
 }
@@ -188,36 +185,4 @@ fn acknowledgement(
     }
     let params = object(&[("notifications", object(&filter)), ("_meta", meta(request))]);
     notification("subscriptions/acknowledged", &params)
-}
-
-/// One of the streams that an API token may have open.
-struct Place {
-    front: Arc<Front>,
-    of: doorward_domain::ApiTokenId,
-}
-
-impl Place {
-    fn take(front: &Arc<Front>, request: &ClientRequest) -> Result<Self, ProtocolError> {
-        let of = api_token_of(&request.caller).ok_or(ProtocolError::Unauthorized { presented: true })?;
-        let mut open = front.listening.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let count = open.entry(of).or_default();
-        if *count >= MAX_STREAMS {
-            return Err(ProtocolError::TooManyStreams(MAX_STREAMS));
-        }
-        *count += 1;
-        drop(open);
-        Ok(Self { front: Arc::clone(front), of })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.front.listening.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.of) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.of);
-            }
-        }
-    }
 }

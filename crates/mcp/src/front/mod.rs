@@ -31,6 +31,7 @@ pub(crate) use subscribe::list_changed;
 use crate::ask::Reluctant;
 use crate::catalog::Catalogs;
 use crate::errors::ProtocolError;
+use crate::limits::Admission;
 use crate::session::Sessions;
 use crate::tool_trial::ToolTrial;
 use crate::upstream::Upstreams;
@@ -39,15 +40,11 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use doorward_broker::{Broker, BrokerError, Caller};
-use doorward_domain::{ApiTokenId, Clock, Entropy, Gateway, GatewayState, VirtualServer};
+use doorward_domain::{Clock, Entropy, Gateway, GatewayState, VirtualServer};
 use doorward_outbound::Outbound;
 use doorward_storage::Storage;
 use gate::Doors;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, Weak};
-
-/// The largest message a client may send, in bytes.
-pub(crate) const MAX_BODY: usize = 4 << 20;
+use std::sync::{Arc, Weak};
 
 /// What the data plane is made of.
 pub struct McpParts {
@@ -75,9 +72,8 @@ pub(crate) struct Front {
     pub(crate) sessions: Sessions,
     pub(crate) clock: Clock,
     pub(crate) reluctant: Reluctant,
+    pub(crate) admission: Admission,
     storage: Storage,
-    /// Open `subscriptions/listen` streams, by API token.
-    listening: Mutex<HashMap<ApiTokenId, usize>>,
     doors: Doors,
 }
 
@@ -88,6 +84,7 @@ pub fn router(parts: McpParts) -> McpService {
     let catalogs = Catalogs::new(upstreams.clone(), &parts.broker, parts.storage.clone());
     let front = Arc::new(Front {
         doors: Doors::new(parts.broker.public_url()),
+        admission: Admission::new(parts.broker.policy().limits),
         broker: parts.broker,
         upstreams,
         catalogs: catalogs.clone(),
@@ -95,7 +92,6 @@ pub fn router(parts: McpParts) -> McpService {
         clock: parts.clock,
         reluctant: Reluctant::default(),
         storage: parts.storage,
-        listening: Mutex::default(),
     });
     tokio::spawn(tell_sessions(Arc::downgrade(&front), front.storage.changes()));
     let router = Router::new()

@@ -3,7 +3,7 @@
 use super::answer::{self, Reply};
 use super::request::{ClientRequest, Endpoint};
 use super::stream::{accepts, session_of};
-use super::{Front, MAX_BODY, batch, dispatch, era, handshake, method, notify};
+use super::{Front, batch, dispatch, era, handshake, method, notify};
 use crate::envelope::{Envelope, EnvelopeError, MessageKind, member};
 use crate::errors::ProtocolError;
 use crate::event_log::EventLog;
@@ -20,7 +20,11 @@ use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::value::RawValue;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+
+/// How long a client may take to send a message.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Where a message came from.
 pub(super) struct Sender {
@@ -41,7 +45,7 @@ pub(super) async fn post(
     headers.remove(header::COOKIE);
     let sender = Sender { caller, endpoint, headers };
     let read = match check_types(&sender.headers) {
-        Ok(()) => read_body(body).await,
+        Ok(()) => read_body(body, front.broker.policy().limits.message_mib).await,
         Err(error) => Err(error),
     };
     let bytes = match read {
@@ -97,11 +101,14 @@ fn check_types(headers: &HeaderMap) -> Result<(), ProtocolError> {
     if takes_json { Ok(()) } else { Err(ProtocolError::NotAcceptable("application/json")) }
 }
 
-async fn read_body(body: Body) -> Result<Bytes, ProtocolError> {
-    match Limited::new(body, MAX_BODY).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ProtocolError::TooLarge),
-        Err(_) => Err(ProtocolError::Incomplete),
+/// A message as a whole. One that dawdles is cut off, because it holds memory that long.
+async fn read_body(body: Body, mib: u32) -> Result<Bytes, ProtocolError> {
+    let limited = Limited::new(body, (mib as usize) << 20);
+    match tokio::time::timeout(BODY_WITHIN, limited.collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ProtocolError::TooLarge { mib }),
+        Ok(Err(_)) => Err(ProtocolError::Incomplete),
+        Err(_) => Err(ProtocolError::Slow),
     }
 }
 

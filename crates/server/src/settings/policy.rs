@@ -101,6 +101,7 @@ impl RawPolicy {
                 fresh_login: minutes("DOORWARD_FRESH_LOGIN_MINUTES", &self.fresh_login_minutes)?
                     .unwrap_or(defaults.sessions.fresh_login),
             },
+            limits: defaults.limits,
         })
     }
 }

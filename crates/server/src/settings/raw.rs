@@ -1,5 +1,6 @@
 //! Settings as they are given, on the command line or in the environment, and their way to checked ones.
 
+use super::limits::RawLimits;
 use super::parse::{self, wrong};
 use super::policy::RawPolicy;
 use super::{
@@ -7,7 +8,7 @@ use super::{
 };
 use crate::tls::TlsFiles;
 use clap::Args;
-use doorward_domain::Password;
+use doorward_domain::{Password, Policy};
 use doorward_outbound::{EgressPolicy, ExtraRoots, OutboundProxy};
 use secrecy::SecretString;
 use std::path::PathBuf;
@@ -63,6 +64,8 @@ pub struct RawSettings {
     pub oauth_request_timeout: Option<String>,
     #[command(flatten)]
     pub policy: RawPolicy,
+    #[command(flatten)]
+    pub limits: RawLimits,
     /// Where signed checkpoints of the audit trail are added, beside the log [default: the log alone]
     #[arg(long, global = true, env = "DOORWARD_AUDIT_CHECKPOINT_FILE", value_name = "FILE")]
     pub audit_checkpoint_file: Option<String>,
@@ -112,7 +115,7 @@ impl RawSettings {
                 "OAUTH_REQUEST_TIMEOUT",
                 &given(&self.oauth_request_timeout, "30"),
             )?,
-            policy: self.policy.check()?,
+            policy: Policy { limits: self.limits.check()?, ..self.policy.check()? },
             audit_checkpoint_file: self
                 .audit_checkpoint_file
                 .filter(|path| !path.trim().is_empty())

@@ -7,6 +7,7 @@ mod federation;
 mod harness;
 mod http_sse;
 mod large;
+mod limits;
 mod listening;
 mod parked;
 mod relayed;

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use doorward_broker::{Broker, BrokerParts, Caller, Credential};
 use doorward_domain::user::PasswordHash;
 use doorward_domain::{
-    Actor, CatalogSharing, Clock, Entropy, Gateway, GatewayAuthorization, GatewayState, NewAuditEvent, Role,
-    Slug, Timestamp, User, UserState,
+    Actor, CatalogSharing, Clock, Entropy, Gateway, GatewayAuthorization, GatewayState, Limits,
+    NewAuditEvent, Policy, Role, Slug, Timestamp, User, UserState,
 };
 use doorward_oauth::{OAuthClient, ProviderTemplates};
 use doorward_outbound::{EgressPolicy, Outbound};
@@ -245,6 +245,10 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn new() -> Self {
+        Self::limited(Limits::default()).await
+    }
+
+    pub(crate) async fn limited(limits: Limits) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::mock(Timestamp::from_millis(1_800_000_000_000));
         let storage = Storage::open_sqlite(&directory.path().join("d.db"), clock.clone()).await.unwrap();
@@ -259,7 +263,7 @@ impl House {
             templates: ProviderTemplates::shipped(),
             clock: clock.clone(),
             entropy: Entropy,
-            policy: Default::default(),
+            policy: Policy { limits, ..Policy::default() },
             public_url: "http://localhost:4444".parse().unwrap(),
             client_metadata_url: None,
         });
