@@ -5,6 +5,7 @@
 
 mod cleanup;
 mod crowd;
+mod edges;
 mod grants;
 mod load;
 mod prepare;
@@ -35,10 +36,12 @@ async fn main() -> Result<(), AnyError> {
     match arguments.next().as_deref() {
         None => calls().await,
         Some("cleanup") => cleanup::run(arguments.next().map(|people| people.parse()).transpose()?).await,
+        Some("edges") => edges::run().await,
         Some("grants") => grants::run(arguments.next().map(|people| people.parse()).transpose()?).await,
-        Some(other) => {
-            Err(format!("'{other}' is no bench: leave it out for calls, or say 'grants' or 'cleanup'").into())
-        }
+        Some(other) => Err(format!(
+            "'{other}' is no bench: leave it out for calls, or say 'grants', 'cleanup' or 'edges'"
+        )
+        .into()),
     }
 }
 
@@ -161,6 +164,9 @@ async fn start(directory: &Path, key_ring: &str) -> Result<Gateway, AnyError> {
         .env("DOORWARD_PUBLIC_URL", "http://localhost:14444")
         .env("DOORWARD_ALLOW_PRIVATE_NETWORKS", "127.0.0.1/32")
         .env("DOORWARD_ALLOW_HTTP_HOSTS", "127.0.0.1")
+        // One person is the whole load here.
+        .env("DOORWARD_REQUESTS_PER_MINUTE_PER_USER", "1000000000")
+        .env("DOORWARD_CALLS_PER_MINUTE_PER_GATEWAY", "1000000000")
         .env("RUST_LOG", "warn")
         .stdout(Stdio::null())
         .spawn()

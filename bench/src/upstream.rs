@@ -31,7 +31,8 @@ pub async fn start() -> io::Result<SocketAddr> {
     Ok(address)
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+/// Answers one message.
+pub async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let authorized = request.headers().contains_key(header::AUTHORIZATION);
     let Ok(body) = request.into_body().collect().await.map(http_body_util::Collected::to_bytes) else {
         return Ok(plain(StatusCode::BAD_REQUEST, ""));
