@@ -37,7 +37,7 @@ impl Broker {
                 ),
             ),
             Err(error) => {
-                check.advice(subject, format!("Which revisions the MCP server speaks is open: {error}."))
+                check.advice(subject, format!("Which revisions the MCP server speaks is open: {error}."));
             }
         }
     }

@@ -222,7 +222,7 @@ async fn missing() -> PageError {
 
 /// The page for a path that nobody serves.
 pub(crate) fn not_found(state: &AppState) -> Response {
-    error::rendered(&state, PageError::NOT_FOUND)
+    error::rendered(state, PageError::NOT_FOUND)
 }
 
 /// An id in a path; what is no id names no page.

@@ -12,11 +12,14 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
+/// A call, by its id, and where its answers go.
+type Waiting = (u64, mpsc::UnboundedSender<Value>);
+
 /// What the server says on its session's stream, and the calls that wait for answers, oldest first.
 #[derive(Clone, Default)]
 struct Beside {
     said: Arc<Mutex<Option<mpsc::UnboundedSender<String>>>>,
-    waiting: Arc<Mutex<Vec<(u64, mpsc::UnboundedSender<Value>)>>>,
+    waiting: Arc<Mutex<Vec<Waiting>>>,
 }
 
 /// A server whose tools ask on the session's own stream, as SDKs do that do not say which call it is about.

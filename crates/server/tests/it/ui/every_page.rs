@@ -331,10 +331,10 @@ async fn every_page_is_good_at(width: u32) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_readable_by_everybody_and_tells_no_secret_on_a_wide_screen() {
-    every_page_is_good_at(1_440).await;
+    Box::pin(every_page_is_good_at(1_440)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_readable_by_everybody_and_tells_no_secret_at_400_pixels() {
-    every_page_is_good_at(400).await;
+    Box::pin(every_page_is_good_at(400)).await;
 }
