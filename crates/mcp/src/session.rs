@@ -62,7 +62,12 @@ impl Sessions {
             last_seen_at: now,
         };
         self.storage.insert_mcp_session(&row).await?;
-        self.storage.limit_mcp_sessions(caller.user.id, most).await?;
+        for ended in self.storage.limit_mcp_sessions(caller.user.id, most).await? {
+            let live = self.live().remove(&ended);
+            if let Some(session) = live {
+                session.close();
+            }
+        }
         self.keep(LiveSession::new(&row, facts.clone(), self.entropy, self.kept.clone()));
         Ok(Some(id))
     }

@@ -255,19 +255,22 @@ impl Storage {
         tx.commit().await
     }
 
-    /// Ends the MCP sessions of a person that were used longest ago, beyond so many.
-    pub async fn limit_mcp_sessions(&self, user: UserId, most: u32) -> Result<u64, StorageError> {
-        write!(
+    /// Ends the MCP sessions of a person that were used longest ago, beyond so many; which those were.
+    pub async fn limit_mcp_sessions(&self, user: UserId, most: u32) -> Result<Vec<TokenHash>, StorageError> {
+        let ended: Vec<Vec<u8>> = write!(
             self,
             "limit MCP sessions",
-            execute,
-            sqlx::query(
+            fetch_all,
+            sqlx::query_scalar(
                 "DELETE FROM mcp_sessions WHERE hash IN (SELECT hash FROM mcp_sessions \
-                 WHERE user_id = $1 ORDER BY last_seen_at DESC, created_at DESC LIMIT 1000 OFFSET $2)"
+                 WHERE user_id = $1 ORDER BY last_seen_at DESC, created_at DESC LIMIT 1000 OFFSET $2) \
+                 RETURNING hash"
             )
             .bind(user.to_string())
             .bind(i64::from(most))
-        )
+        )?;
+        let row = RowName { table: "mcp_sessions", id: BY_HASH };
+        ended.iter().map(|hash| row.hash("hash", hash)).collect()
     }
 
     /// An MCP session. It may have been idle for too long: the caller compares `last_seen_at`.

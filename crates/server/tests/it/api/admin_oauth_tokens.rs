@@ -157,8 +157,8 @@ async fn s12_the_list_is_filtered_sorted_and_paged_and_what_it_shows_is_an_allow
         let list = admin.get("/admin/oauth/tokens?limit=1").await;
         items(&list)[0].as_object().unwrap().keys().cloned().collect()
     };
-    let allowed = "access_token_status account authorized_at created_at ends_at expires_at gateway health \
-                   health_reason id label last_refreshed_at last_used_at provider refreshable scopes state user";
+    let allowed = "access_token_status account authorized_at created_at deposited_by ends_at expires_at gateway \
+                   health health_reason id label last_refreshed_at last_used_at provider refreshable scopes state user";
     assert_eq!(shown.iter().map(String::as_str).collect::<Vec<_>>().join(" "), allowed);
 }
 
