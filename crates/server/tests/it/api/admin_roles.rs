@@ -132,6 +132,12 @@ async fn the_pages_make_a_role_offer_it_and_delete_it() {
     let given = root.form(&role, &[("version", "1"), ("role", "support")]).await;
     assert_eq!(given.header("location"), "/ui/people?note=person-role");
     assert!(root.get("/ui/roles").await.text.contains("1 person"));
+    let form = root.get("/ui/roles/support").await.text;
+    for (permission, held) in [("use_gateways", true), ("read_grants", true), ("manage_keys", false)] {
+        let offered = form.split("<input").find(|input| input.contains(&format!("value=\"{permission}\"")));
+        let offered = offered.unwrap_or_else(|| panic!("{permission} is not offered"));
+        assert_eq!(offered.contains("checked"), held, "{permission}");
+    }
     let kept = root.form("/ui/roles/support/delete", &[("version", "1")]).await;
     assert!(kept.status == 409 && kept.text.contains("give them another one first"), "{}", kept.text);
     let refused = root.form("/ui/roles/support", &[("version", "1"), ("permissions", "manage_keys")]).await;
