@@ -2,7 +2,7 @@
 
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{Gateway, GatewayId, GatewayState, GroupId, Permission, Slug, User, UserId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Every gateway, by slug order and by key.
@@ -10,6 +10,7 @@ use std::sync::Arc;
 pub(crate) struct Directory {
     by_slug: Vec<Arc<Gateway>>,
     by_id: HashMap<GatewayId, Arc<Gateway>>,
+    identity_providers: HashSet<GatewayId>,
 }
 
 impl Directory {
@@ -17,7 +18,9 @@ impl Directory {
         let mut by_slug: Vec<_> = gateways.into_iter().map(Arc::new).collect();
         by_slug.sort_by(|a, b| a.slug.cmp(&b.slug));
         let by_id = by_slug.iter().map(|gateway| (gateway.id, Arc::clone(gateway))).collect();
-        Self { by_slug, by_id }
+        let identity_providers =
+            by_slug.iter().filter_map(|gateway| gateway.oauth()?.identity_provider).collect();
+        Self { by_slug, by_id, identity_providers }
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Gateway>> {
@@ -30,7 +33,7 @@ impl Directory {
 
     /// Whether other gateways get their users' tokens in exchange for what these have there.
     pub(crate) fn is_identity_provider(&self, id: GatewayId) -> bool {
-        self.relying_on(id).next().is_some()
+        self.identity_providers.contains(&id)
     }
 
     /// The gateways whose identity provider it is.

@@ -314,7 +314,7 @@ impl Inner {
 /// The catalog without some of its tools.
 fn without(catalog: Arc<IndexedCatalog>, hidden: &BTreeSet<String>) -> Arc<IndexedCatalog> {
     let is_hidden = |item: &CatalogItem| item.kind == CatalogKind::Tool && hidden.contains(&item.name);
-    if !catalog.items.iter().any(is_hidden) {
+    if hidden.is_empty() || !catalog.items.iter().any(is_hidden) {
         return catalog;
     }
     let items = catalog.items.iter().filter(|item| !is_hidden(item)).cloned().collect();

@@ -63,7 +63,7 @@ pub(crate) enum ProtocolError {
     UnknownMethod(String),
     #[error("{0} is not supported by this version of Doorward")]
     NotYet(&'static str),
-    #[error("there may be {allowed} {limit}: come back in {} s", retry_after.as_secs() + 1)]
+    #[error("there may be {allowed} {limit}: come back in {} s", retry_after.as_secs())]
     Limited { limit: Limit, allowed: u32, retry_after: Duration },
     #[error(
         "there is no stream of this session to resume after this event: it was never here, is too old, or another replica has it"
@@ -198,7 +198,7 @@ impl ProtocolError {
     /// When it is worth to come back, in whole seconds, where that is known before all else is.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Limited { retry_after, .. } => Some(Duration::from_secs(retry_after.as_secs() + 1)),
+            Self::Limited { retry_after, .. } => Some(*retry_after),
             _ => None,
         }
     }

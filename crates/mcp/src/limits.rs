@@ -4,19 +4,20 @@
 
 use crate::errors::ProtocolError;
 use doorward_domain::{GatewayId, Limits, UserId};
-use governor::clock::{Clock as _, DefaultClock};
+use governor::clock::Clock as _;
 use governor::{DefaultKeyedRateLimiter, Quota};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// When to come back where an end of something is waited for, which nobody can foretell.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Keys that a rate is remembered for before those that are at rest are forgotten.
-const KEYS_AT_REST: usize = 10_000;
+/// After so many requests the keys that are at rest are forgotten; to count them at each would cost more than the rest.
+const FORGET_EVERY: u64 = 10_000;
 
 /// Which limit was met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +41,15 @@ impl Limit {
         }
     }
 
-    fn met(self, allowed: u32, retry_after: Duration) -> ProtocolError {
-        metrics::counter!("doorward_limited_total", "limit" => self.label()).increment(1);
-        ProtocolError::Limited { limit: self, allowed, retry_after }
+    /// How much it is, as the settings have it.
+    fn allowed(self, limits: &Limits) -> u32 {
+        match self {
+            Self::CallsAtOncePerUser => limits.calls_at_once_per_user,
+            Self::CallsAtOncePerGateway => limits.calls_at_once_per_gateway,
+            Self::RequestsPerMinutePerUser => limits.requests_per_minute_per_user,
+            Self::CallsPerMinutePerGateway => limits.calls_per_minute_per_gateway,
+            Self::StreamsPerUser => limits.streams_per_user,
+        }
     }
 }
 
@@ -81,33 +88,47 @@ impl Admission {
             calls_of_users: Counted::default(),
             calls_at_gateways: Counted::default(),
             streams_of_users: Counted::default(),
-            requests_of_users: Rate::new(allowed.requests_per_minute_per_user),
-            calls_to_gateways: Rate::new(allowed.calls_per_minute_per_gateway),
+            requests_of_users: Rate::new(Limit::RequestsPerMinutePerUser.allowed(&allowed)),
+            calls_to_gateways: Rate::new(Limit::CallsPerMinutePerGateway.allowed(&allowed)),
         }
     }
 
     /// Lets one request of a person in.
     pub(crate) fn request(&self, user: UserId) -> Result<(), ProtocolError> {
-        let (limit, allowed) = (Limit::RequestsPerMinutePerUser, self.allowed.requests_per_minute_per_user);
-        self.requests_of_users.pass(user).map_err(|wait| limit.met(allowed, wait))
+        self.pass(&self.requests_of_users, user, Limit::RequestsPerMinutePerUser)
     }
 
     /// Lets one call of a person through to a gateway, and counts it until it has ended.
     pub(crate) fn call(&self, user: UserId, gateway: GatewayId) -> Result<CallTurn, ProtocolError> {
-        let allowed = &self.allowed;
-        let (limit, most) = (Limit::CallsAtOncePerUser, allowed.calls_at_once_per_user);
-        let of_user = self.calls_of_users.take((user, gateway), most).ok_or_else(|| limit.met(most, SOON))?;
-        let (limit, most) = (Limit::CallsAtOncePerGateway, allowed.calls_at_once_per_gateway);
-        let at_gateway = self.calls_at_gateways.take(gateway, most).ok_or_else(|| limit.met(most, SOON))?;
-        let (limit, most) = (Limit::CallsPerMinutePerGateway, allowed.calls_per_minute_per_gateway);
-        self.calls_to_gateways.pass(gateway).map_err(|wait| limit.met(most, wait))?;
+        let of_user = self.take(&self.calls_of_users, (user, gateway), Limit::CallsAtOncePerUser)?;
+        let at_gateway = self.take(&self.calls_at_gateways, gateway, Limit::CallsAtOncePerGateway)?;
+        self.pass(&self.calls_to_gateways, gateway, Limit::CallsPerMinutePerGateway)?;
         Ok(CallTurn { _of_user: of_user, _at_gateway: at_gateway })
     }
 
     /// Counts an open stream of a person until it is dropped.
     pub(crate) fn stream(&self, user: UserId) -> Result<Turn<UserId>, ProtocolError> {
-        let (limit, most) = (Limit::StreamsPerUser, self.allowed.streams_per_user);
-        self.streams_of_users.take(user, most).ok_or_else(|| limit.met(most, SOON))
+        self.take(&self.streams_of_users, user, Limit::StreamsPerUser)
+    }
+
+    fn take<K: Eq + Hash + Copy>(
+        &self,
+        counted: &Counted<K>,
+        key: K,
+        limit: Limit,
+    ) -> Result<Turn<K>, ProtocolError> {
+        counted.take(key, limit.allowed(&self.allowed)).ok_or_else(|| self.met(limit, SOON))
+    }
+
+    fn pass<K: Eq + Hash + Clone>(&self, rate: &Rate<K>, key: K, limit: Limit) -> Result<(), ProtocolError> {
+        rate.pass(key).map_err(|wait| self.met(limit, wait))
+    }
+
+    fn met(&self, limit: Limit, wait: Duration) -> ProtocolError {
+        metrics::counter!("doorward_limited_total", "limit" => limit.label()).increment(1);
+        // Retry-After has whole seconds (RFC 9110 §10.2.3), and who comes early comes in vain.
+        let retry_after = Duration::from_secs(wait.as_secs() + 1);
+        ProtocolError::Limited { limit, allowed: limit.allowed(&self.allowed), retry_after }
     }
 }
 
@@ -152,21 +173,24 @@ impl<K: Eq + Hash> Drop for Turn<K> {
 }
 
 /// How often each key may come in a minute; what was not used is saved up, for one minute at most.
-struct Rate<K: Eq + Hash + Clone>(DefaultKeyedRateLimiter<K>);
+struct Rate<K: Eq + Hash + Clone> {
+    limiter: DefaultKeyedRateLimiter<K>,
+    passes: AtomicU64,
+}
 
 impl<K: Eq + Hash + Clone> Rate<K> {
     fn new(per_minute: u32) -> Self {
         let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
-        Self(DefaultKeyedRateLimiter::keyed(Quota::per_minute(per_minute)))
+        let limiter = DefaultKeyedRateLimiter::keyed(Quota::per_minute(per_minute));
+        Self { limiter, passes: AtomicU64::new(0) }
     }
 
     /// Counts one, or says how long to wait.
     fn pass(&self, key: K) -> Result<(), Duration> {
-        let passed = self.0.check_key(&key);
-        if self.0.len() > KEYS_AT_REST {
-            self.0.retain_recent();
+        if self.passes.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
+            self.limiter.retain_recent();
         }
-        passed.map_err(|until| until.wait_time_from(DefaultClock::default().now()))
+        self.limiter.check_key(&key).map_err(|until| until.wait_time_from(self.limiter.clock().now()))
     }
 }
 

@@ -4,8 +4,7 @@
 
 use crate::envelope::{Envelope, edit, json_string, member, splice, text_member};
 use crate::errors::ProtocolError;
-use crate::front::{ClientRequest, Endpoint, Front, Method};
-use crate::selection;
+use crate::front::{ClientRequest, Front, Method};
 use bytes::Bytes;
 use doorward_domain::{Gateway, GatewayId, GatewayState, UserId};
 use serde::{Deserialize, Serialize};
@@ -39,11 +38,7 @@ pub(crate) async fn owner(
     let handle = handle.filter(|handle| handle.user == request.caller.user.id);
     let unknown = || ProtocolError::InvalidParams("`params.taskId` is no task of yours".to_owned());
     let handle = handle.ok_or_else(unknown)?;
-    let usable = match &request.endpoint {
-        Endpoint::All => front.broker.usable_gateways(&request.caller).await?,
-        Endpoint::One(gateway) => vec![Arc::clone(gateway)],
-        Endpoint::Server(server) => selection::gateways(front, &request.caller, server).await?,
-    };
+    let usable = front.gateways_at(&request.caller, &request.endpoint).await?;
     let gateway = usable.into_iter().find(|gateway| gateway.id == handle.gateway);
     let gateway = gateway.filter(|gateway| gateway.state != GatewayState::Disabled).ok_or_else(unknown)?;
     let params = request.params.as_deref().map_or("{}", |params| params.get());

@@ -4,10 +4,9 @@
 use super::Front;
 use super::request::Endpoint;
 use crate::catalog_reader::ourselves;
-use crate::selection;
 use crate::upstream::{Notice, Watch};
 use doorward_broker::Caller;
-use doorward_domain::{Change, Gateway, GatewayId, GatewayState};
+use doorward_domain::{Change, Gateway, GatewayId};
 use futures_util::future::join_all;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -77,17 +76,8 @@ async fn gateways(front: &Front, caller: &Caller, endpoint: &Endpoint) -> Option
     if !front.broker.still_may(caller).await.unwrap_or(false) {
         return None;
     }
-    match endpoint {
-        Endpoint::All => front.broker.served_gateways(caller).await.ok(),
-        Endpoint::One(gateway) => {
-            let found = front.broker.gateway(caller, gateway.id).await.ok();
-            found.filter(|gateway| gateway.state != GatewayState::Disabled).map(|gateway| vec![gateway])
-        }
-        Endpoint::Server(_) => match front.endpoint_now(caller, endpoint).await.ok()? {
-            Endpoint::Server(server) => selection::gateways(front, caller, &server).await.ok(),
-            Endpoint::All | Endpoint::One(_) => None,
-        },
-    }
+    let endpoint = front.endpoint_now(caller, endpoint).await.ok()?;
+    front.gateways_at(caller, &endpoint).await.ok()
 }
 
 /// Begins to follow what is new, and lets go of what is not there any more.

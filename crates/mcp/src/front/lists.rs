@@ -48,11 +48,7 @@ pub(crate) type View = Vec<(Arc<Gateway>, CatalogState)>;
 
 /// What is known of every gateway that the request may concern; all are asked at the same time.
 pub(crate) async fn view(front: &Front, request: &ClientRequest) -> Result<View, ProtocolError> {
-    let gateways = match &request.endpoint {
-        Endpoint::All => front.broker.served_gateways(&request.caller).await?,
-        Endpoint::One(gateway) => vec![Arc::clone(gateway)],
-        Endpoint::Server(server) => selection::gateways(front, &request.caller, server).await?,
-    };
+    let gateways = front.gateways_at(&request.caller, &request.endpoint).await?;
     let states = join_all(gateways.iter().map(|gateway| front.catalogs.of(&request.caller, gateway))).await;
     let view = gateways.into_iter().zip(states);
     Ok(match &request.endpoint {

@@ -32,6 +32,7 @@ use crate::ask::Reluctant;
 use crate::catalog::Catalogs;
 use crate::errors::ProtocolError;
 use crate::limits::Admission;
+use crate::selection;
 use crate::session::Sessions;
 use crate::tool_trial::ToolTrial;
 use crate::upstream::Upstreams;
@@ -199,6 +200,19 @@ impl Front {
                 Self::open_server(self.broker.virtual_server_by_slug(caller, server.slug.as_str()).await)
             }
         }
+    }
+
+    /// The gateways at an endpoint that the caller may use, by slug.
+    pub(crate) async fn gateways_at(
+        &self,
+        caller: &Caller,
+        endpoint: &Endpoint,
+    ) -> Result<Vec<Arc<Gateway>>, ProtocolError> {
+        Ok(match endpoint {
+            Endpoint::All => self.broker.served_gateways(caller).await?,
+            Endpoint::One(gateway) => vec![Arc::clone(gateway)],
+            Endpoint::Server(server) => selection::gateways(self, caller, server).await?,
+        })
     }
 
     fn open_endpoint(found: Result<Arc<Gateway>, BrokerError>) -> Result<Endpoint, ProtocolError> {

@@ -6,7 +6,6 @@ use super::request::Endpoint;
 use crate::envelope::Envelope;
 use crate::live_session::LiveSession;
 use doorward_broker::Caller;
-use doorward_domain::Gateway;
 use std::sync::Arc;
 
 /// What concerns this hop alone, or names what only Doorward gave this client.
@@ -31,18 +30,8 @@ pub(super) fn pass_up(
     let (front, caller, endpoint) = (Arc::clone(front), caller.clone(), endpoint.clone());
     let (session, text) = (Arc::clone(session), message.text.to_owned());
     tokio::spawn(async move {
-        for gateway in gateways(&front, &caller, &endpoint).await {
+        for gateway in front.gateways_at(&caller, &endpoint).await.unwrap_or_default() {
             front.upstreams.notify(&caller, &gateway, &session.facts, text.clone()).await;
         }
     });
-}
-
-async fn gateways(front: &Front, caller: &Caller, endpoint: &Endpoint) -> Vec<Arc<Gateway>> {
-    match endpoint {
-        Endpoint::One(gateway) => vec![Arc::clone(gateway)],
-        Endpoint::All => front.broker.usable_gateways(caller).await.unwrap_or_default(),
-        Endpoint::Server(server) => {
-            crate::selection::gateways(front, caller, server).await.unwrap_or_default()
-        }
-    }
 }

@@ -4,9 +4,9 @@ use crate::extract::SessionCaller;
 use crate::state::AppState;
 use crate::ui::error::PageError;
 use crate::ui::form::{Fields, Form};
-use crate::ui::page::{self, Frame};
+use crate::ui::page::{self, Frame, Here};
 use askama::Template;
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use doorward_broker::{BrokerError, Caller};
 use doorward_domain::{AccessList, Group, GroupId, PageRequest};
 use std::collections::{BTreeSet, HashMap};
@@ -53,6 +53,22 @@ impl AccessPage {
     ) -> Result<Response, PageError> {
         let groups = choices(state, &session.caller, &form).await?;
         Ok(page::with_status(form.status, &Self { frame, thing, form, version, groups }))
+    }
+
+    /// What follows a list that somebody sent: where it has its page, or the form again with what was wrong.
+    pub(super) async fn saved<T>(
+        state: &AppState,
+        session: &SessionCaller,
+        here: Here,
+        thing: Thing,
+        typed: &Fields,
+        saved: Result<T, BrokerError>,
+    ) -> Result<Response, PageError> {
+        let Err(error) = saved else {
+            return Ok(Redirect::to(&format!("{}?note=access-saved", thing.back)).into_response());
+        };
+        let (form, version) = (Form::refused(typed, error)?, typed.text("version").to_owned());
+        Self::respond(state, session, Frame::new(state, session, here), thing, form, version).await
     }
 }
 

@@ -8,7 +8,7 @@ use crate::ui::form::{Fields, Form};
 use crate::ui::gateway::{managed, version_of};
 use crate::ui::page::{Frame, Here};
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use doorward_broker::GatewayInput;
 
 /// `GET /ui/gateways/{id}/access`
@@ -40,14 +40,6 @@ pub(super) async fn save(
         }
         Err(error) => Err(error),
     };
-    let back = format!("/ui/gateways/{id}");
-    match saved {
-        Ok(_) => Ok(Redirect::to(&format!("{back}?note=access-saved")).into_response()),
-        Err(error) => {
-            let (form, version) = (Form::refused(&typed, error)?, typed.text("version").to_owned());
-            let frame = Frame::new(&state, &session, Here::Gateways);
-            let thing = Thing::whole(back, &gateway.name);
-            AccessPage::respond(&state, &session, frame, thing, form, version).await
-        }
-    }
+    let thing = Thing::whole(format!("/ui/gateways/{id}"), &gateway.name);
+    AccessPage::saved(&state, &session, Here::Gateways, thing, &typed, saved).await
 }

@@ -9,7 +9,7 @@ use crate::ui::gateway::{managed, version_of};
 use crate::ui::page::{self, Frame, Here};
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use doorward_broker::GatewayInput;
 use doorward_domain::{AccessList, Gateway};
 use http::StatusCode;
@@ -96,14 +96,7 @@ pub(super) async fn save(
         }
         Err(error) => Err(error),
     };
-    match saved {
-        Ok(_) => Ok(Redirect::to(&format!("/ui/gateways/{id}/tools?note=access-saved")).into_response()),
-        Err(error) => {
-            let (form, version) = (Form::refused(&typed, error)?, typed.text("version").to_owned());
-            let frame = Frame::new(&state, &session, Here::Gateways);
-            AccessPage::respond(&state, &session, frame, thing(&id, tool), form, version).await
-        }
-    }
+    AccessPage::saved(&state, &session, Here::Gateways, thing(&id, tool), &typed, saved).await
 }
 
 /// The gateway, and one of its known tools.

@@ -75,27 +75,50 @@ pub(super) async fn show(
     Ok(page::page(&SecondFactorPage::new(frame, &status, state.broker.clock().now())))
 }
 
+/// The button under a question.
+struct Answer {
+    to: &'static str,
+    button: &'static str,
+    danger: bool,
+}
+
+fn ask(
+    state: &AppState,
+    session: &SessionCaller,
+    title: &str,
+    lines: &[&str],
+    Answer { to, button, danger }: Answer,
+) -> Result<Response, PageError> {
+    state.broker.require_fresh_login_to_ask(&session.caller)?;
+    Ok(page::page(&Confirm {
+        frame: frame(state, session),
+        title: title.to_owned(),
+        lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+        action: format!("{PATH}/{to}"),
+        button,
+        danger,
+        back: PATH.to_owned(),
+        version: None,
+    }))
+}
+
 /// `GET /ui/second-factor/set-up`
 pub(super) async fn ask_set_up(
     State(state): State<AppState>,
     session: SessionCaller,
 ) -> Result<Response, PageError> {
-    state.broker.require_fresh_login_to_ask(&session.caller)?;
-    Ok(page::page(&Confirm {
-        frame: frame(&state, &session),
-        title: "Set up a second step?".to_owned(),
-        lines: vec![
-            "You need an authenticator app on your phone or computer. It shows six digits that change every half \
-             minute, and the sign-in asks for them after your password."
-                .to_owned(),
-            "API tokens and connections stay as they are.".to_owned(),
-        ],
-        action: format!("{PATH}/set-up"),
-        button: "Begin",
-        danger: false,
-        back: PATH.to_owned(),
-        version: None,
-    }))
+    let lines = [
+        "You need an authenticator app on your phone or computer. It shows six digits that change every half minute, \
+         and the sign-in asks for them after your password.",
+        "API tokens and connections stay as they are.",
+    ];
+    ask(
+        &state,
+        &session,
+        "Set up a second step?",
+        &lines,
+        Answer { to: "set-up", button: "Begin", danger: false },
+    )
 }
 
 /// `POST /ui/second-factor/set-up`
@@ -135,17 +158,9 @@ pub(super) async fn ask_codes(
     State(state): State<AppState>,
     session: SessionCaller,
 ) -> Result<Response, PageError> {
-    state.broker.require_fresh_login_to_ask(&session.caller)?;
-    Ok(page::page(&Confirm {
-        frame: frame(&state, &session),
-        title: "Make new recovery codes?".to_owned(),
-        lines: vec!["The codes from before work no more.".to_owned()],
-        action: format!("{PATH}/recovery-codes"),
-        button: "Make new codes",
-        danger: false,
-        back: PATH.to_owned(),
-        version: None,
-    }))
+    let lines = ["The codes from before work no more."];
+    let answer = Answer { to: "recovery-codes", button: "Make new codes", danger: false };
+    ask(&state, &session, "Make new recovery codes?", &lines, answer)
 }
 
 /// `POST /ui/second-factor/recovery-codes`
@@ -163,19 +178,14 @@ pub(super) async fn ask_remove(
     State(state): State<AppState>,
     session: SessionCaller,
 ) -> Result<Response, PageError> {
-    state.broker.require_fresh_login_to_ask(&session.caller)?;
-    Ok(page::page(&Confirm {
-        frame: frame(&state, &session),
-        title: "Remove your second step?".to_owned(),
-        lines: vec![
-            "From then on your password alone signs you in. Your recovery codes work no more.".to_owned(),
-        ],
-        action: format!("{PATH}/remove"),
-        button: "Remove it",
-        danger: true,
-        back: PATH.to_owned(),
-        version: None,
-    }))
+    let lines = ["From then on your password alone signs you in. Your recovery codes work no more."];
+    ask(
+        &state,
+        &session,
+        "Remove your second step?",
+        &lines,
+        Answer { to: "remove", button: "Remove it", danger: true },
+    )
 }
 
 /// `POST /ui/second-factor/remove`

@@ -176,16 +176,8 @@ pub(super) async fn save_access(
         }
         Err(error) => Err(error),
     };
-    let back = format!("/ui/servers/{id}");
-    match saved {
-        Ok(_) => Ok(Redirect::to(&format!("{back}?note=access-saved")).into_response()),
-        Err(error) => {
-            let (form, version) = (Form::refused(&typed, error)?, typed.text("version").to_owned());
-            let frame = Frame::new(&state, &session, Here::Servers);
-            let thing = Thing::whole(back, &server.name);
-            AccessPage::respond(&state, &session, frame, thing, form, version).await
-        }
-    }
+    let thing = Thing::whole(format!("/ui/servers/{id}"), &server.name);
+    AccessPage::saved(&state, &session, Here::Servers, thing, &typed, saved).await
 }
 
 /// `GET /ui/servers/{id}/delete`
