@@ -4,8 +4,9 @@
 use super::answer::{CallError, ClientFacts};
 use super::body::{self, BodyKind, EventReader, Whole, broken};
 use super::exchange::Exchange;
+use super::handshake::{agreed, initialize_params};
 use super::line::{Asks, Line};
-use super::link::{Link, Place, STEP_WITHIN, agreed, initialize_params};
+use super::link::{Link, Place, STEP_WITHIN};
 use super::{Inner, wire};
 use crate::envelope::Envelope;
 use bytes::Bytes;

@@ -2,30 +2,23 @@
 //! servers ask what a call of their client's made them ask; or on the one stream that carries everything (2024-11-05, HTTP
 //! with SSE). Each message goes to the call that it belongs to; a question that could be anybody's is refused.
 
-use super::body::{self, BodyKind, EventReader};
+use super::body::EventReader;
 use super::exchange::Aside;
+use super::heard::{Heard, Listening, refuse};
 use super::runs::Run;
-use super::wire;
-use crate::envelope::{Envelope, MessageKind, member};
-use crate::live_session::LiveSession;
 use bytes::Bytes;
-use http::StatusCode;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
-use tokio::time::{sleep, timeout};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+pub(super) use super::heard::Asks;
+
 /// How long a call waits for the stream beside it: some servers send no headers before the first event.
 const OPENED_WITHIN: Duration = Duration::from_secs(1);
-
-/// A stream beside calls is closed when there was no call for so long.
-const IDLE: Duration = Duration::from_secs(60);
-
-/// A stream on which nothing at all comes for so long is opened anew.
-const SILENCE: Duration = Duration::from_secs(30 * 60);
 
 /// Messages that may wait for one call. The last place is kept for the response.
 const WAITING: usize = 16;
@@ -47,45 +40,6 @@ struct Reading {
     opened: CancellationToken,
 }
 
-/// Who hears what the server says.
-#[derive(Debug, Default)]
-struct Heard {
-    ears: Mutex<Ears>,
-    changed: Notify,
-    /// It carries responses and notifications as well.
-    is_everything: bool,
-}
-
-#[derive(Debug, Default)]
-struct Ears {
-    all: Vec<Listening>,
-    /// The server has no such stream, or one that cannot be opened again has ended.
-    is_none: bool,
-}
-
-struct Listening {
-    /// Our request's id; none where what belongs to no call is listened to.
-    id: Option<u64>,
-    asks: Asks,
-    inbox: mpsc::Sender<Bytes>,
-}
-
-impl std::fmt::Debug for Listening {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Listening({:?})", self.id)
-    }
-}
-
-/// Who can be asked in the course of a call.
-#[derive(Clone)]
-pub(super) enum Asks {
-    Nobody,
-    /// A legacy client, in its session.
-    Session(Arc<LiveSession>),
-    /// A modern client, by the call's result.
-    Caller,
-}
-
 /// One call's part of what a server says.
 pub(super) struct Ear {
     line: Line,
@@ -97,7 +51,7 @@ pub(super) struct Ear {
 impl Line {
     /// The stream that carries everything, which has been opened.
     pub(super) fn everything(reader: EventReader, aside: Aside, run: Run) -> Self {
-        let heard = Arc::new(Heard { is_everything: true, ..Heard::default() });
+        let heard = Arc::new(Heard::everything());
         let opened = CancellationToken::new();
         opened.cancel();
         let listener = Arc::clone(&heard);
@@ -201,127 +155,5 @@ impl Drop for Ear {
         ears.all.retain(|other| other.id != self.id || !other.inbox.is_closed());
         drop(ears);
         heard.changed.notify_one();
-    }
-}
-
-impl Heard {
-    fn lock(&self) -> MutexGuard<'_, Ears> {
-        self.ears.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn open_and_listen(self: Arc<Self>, aside: Aside, run: Run, opened: CancellationToken) {
-        let work = async {
-            let Ok(response) = aside.open_stream().await else { return };
-            let status = response.status();
-            if status.is_success() && body::body_kind(&response) == BodyKind::Events {
-                opened.cancel();
-                tokio::select! {
-                    () = self.listen(EventReader::new(response.into_body()), &aside) => {}
-                    () = self.idle() => {}
-                }
-            } else if status.is_success() || status == StatusCode::METHOD_NOT_ALLOWED {
-                self.lock().is_none = true;
-            }
-        };
-        tokio::select! {
-            () = run.cut() => {}
-            () = work => {}
-        }
-        opened.cancel();
-    }
-
-    async fn listen(&self, mut reader: EventReader, aside: &Aside) {
-        while let Ok(Some(data)) = reader.next_within(aside.gateway(), SILENCE).await {
-            self.take(&data, aside);
-        }
-    }
-
-    /// There was no call for a while.
-    async fn idle(&self) {
-        loop {
-            let is_idle = self.lock().all.is_empty();
-            tokio::select! {
-                () = self.changed.notified() => {}
-                () = sleep(IDLE), if is_idle => return,
-            }
-        }
-    }
-
-    fn end(&self) {
-        let mut ears = self.lock();
-        ears.is_none = true;
-        ears.all.clear();
-    }
-
-    fn take(&self, data: &Bytes, aside: &Aside) {
-        let Ok(message) = Envelope::parse(data) else { return };
-        let method = message.method.unwrap_or_default();
-        match message.kind() {
-            MessageKind::Request => {
-                if !(method != "ping" && self.ask(data)) {
-                    refuse(data, aside);
-                }
-            }
-            MessageKind::Notification if method == "notifications/cancelled" => {
-                self.tell(data, |ear| ear.id.is_some());
-            }
-            _ if !self.is_everything => {}
-            MessageKind::Response => {
-                let id = message.id.and_then(|id| id.get().parse().ok());
-                let ears = self.lock();
-                if let Some(ear) = ears.all.iter().find(|ear| ear.id.is_some() && ear.id == id) {
-                    let _ = ear.inbox.try_send(data.clone());
-                }
-            }
-            MessageKind::Notification if method == "notifications/progress" => {
-                let token = message.params.and_then(|params| member(params, "progressToken"));
-                let token = token.and_then(|token| token.get().parse().ok());
-                self.tell(data, |ear| ear.id.is_some() && ear.id == token);
-            }
-            MessageKind::Notification if is_general(method) => self.tell(data, |ear| ear.id.is_none()),
-            MessageKind::Notification => {
-                let calls = self.lock().all.iter().filter(|ear| ear.id.is_some()).count();
-                self.tell(data, |ear| ear.id.is_some() && calls == 1);
-            }
-        }
-    }
-
-    /// Hands a question to the call that it belongs to: the only one whose client can be asked, or one of several of the
-    /// same client. Says whether somebody is asked.
-    fn ask(&self, data: &Bytes) -> bool {
-        let ears = self.lock();
-        let can_be_asked = || ears.all.iter().filter(|ear| !matches!(ear.asks, Asks::Nobody));
-        let Some(last) = can_be_asked().next_back() else { return false };
-        let is_same = |ear: &Listening| match (&ear.asks, &last.asks) {
-            (Asks::Session(one), Asks::Session(other)) => Arc::ptr_eq(one, other),
-            _ => ear.id == last.id,
-        };
-        can_be_asked().all(is_same) && has_room(last) && last.inbox.try_send(data.clone()).is_ok()
-    }
-
-    fn tell(&self, data: &Bytes, whom: impl Fn(&Listening) -> bool) {
-        for ear in self.lock().all.iter().filter(|ear| whom(ear) && has_room(ear)) {
-            let _ = ear.inbox.try_send(data.clone());
-        }
-    }
-}
-
-fn has_room(ear: &Listening) -> bool {
-    ear.inbox.capacity() > 1
-}
-
-/// What a server tells of itself, not of a call.
-fn is_general(method: &str) -> bool {
-    method.ends_with("/list_changed") || method == "notifications/resources/updated"
-}
-
-fn refuse(message: &Bytes, aside: &Aside) {
-    let Ok(message) = Envelope::parse(message) else { return };
-    if let (MessageKind::Request, Some(id), Some(method)) = (message.kind(), message.id, message.method) {
-        if method != "ping" {
-            let gateway = &aside.gateway().slug;
-            tracing::info!(%gateway, method, "a server's request that belongs to no call was refused");
-        }
-        aside.send(wire::refusal(id, method));
     }
 }

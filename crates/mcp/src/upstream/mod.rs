@@ -7,11 +7,17 @@
 mod answer;
 mod body;
 mod call;
+mod changes;
 mod exchange;
+mod handshake;
+mod heard;
 mod http_sse;
+mod keeper;
 mod large;
 mod line;
 mod link;
+mod notice;
+mod notice_source;
 mod param_headers;
 mod parked;
 mod passing;
@@ -20,10 +26,12 @@ mod questions;
 mod reply;
 mod runs;
 mod sse;
+mod tool_facts;
 mod trace;
 mod waiting;
 mod watch;
 mod watch_stream;
+mod watches;
 mod wire;
 
 pub use answer::{Answered, CallError, ClientFacts, Event, UpstreamAnswer, UpstreamCall};
@@ -31,23 +39,25 @@ pub use link::ServerFacts;
 
 pub(crate) use answer::in_brackets;
 pub(crate) use call::own_id;
+pub(crate) use keeper::OnChanged;
+pub(crate) use notice::{ListKind, Notice};
 pub(crate) use param_headers::{annotations, decoded};
-pub(crate) use watch::{ListKind, Notice, OnChanged, Subscription, Watch};
+pub(crate) use tool_facts::{CatalogOwner, owner_of_catalog};
+pub(crate) use watch::{Subscription, Watch};
 
 use doorward_broker::{Broker, Caller};
-use doorward_domain::{CatalogKind, CatalogSharing, Change, Gateway, GatewayId, UserId};
+use doorward_domain::{Gateway, GatewayId, UserId};
 use doorward_outbound::Outbound;
 use doorward_storage::Storage;
 use exchange::Exchange;
 use link::{LegacyTransport, Link, LinkKey};
-use param_headers::ParamHeader;
 use parked::ParkedCalls;
 use runs::Runs;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use watch::Watches;
+use tool_facts::Annotations;
+use watches::Watches;
 
 /// Links (pooled sessions of legacy upstreams, negotiated facts of modern ones) kept in memory.
 const MAX_LINKS: u64 = 20_000;
@@ -57,12 +67,6 @@ const LINK_IDLE: Duration = Duration::from_secs(30 * 60);
 
 /// Catalogs whose annotations are kept in memory.
 const MAX_ANNOTATED: u64 = 10_000;
-
-/// Whose catalog: a gateway's, for one user or shared.
-pub(crate) type CatalogOwner = (GatewayId, Option<UserId>);
-
-/// The tools of one catalog that want headers, by name.
-type Annotations = HashMap<String, Vec<ParamHeader>>;
 
 /// All upstreams. Cheap to clone.
 #[derive(Clone)]
@@ -205,103 +209,6 @@ impl Inner {
     /// An id that no other request of this process has, and so a progress token as well.
     fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn listen(self: &Arc<Self>) {
-        let runs = self.runs.clone();
-        self.storage.on_change(Box::new(move |change| {
-            if let Change::ServiceGrantEnded { gateway, .. } = change {
-                runs.cut_all(*gateway);
-            }
-            if let Change::GrantEnded { user, gateway, .. } = change {
-                runs.cut(*user, *gateway);
-            }
-        }));
-        let weak = Arc::downgrade(self);
-        self.storage.on_change(Box::new(move |change| {
-            if let Some(inner) = weak.upgrade() {
-                inner.cut_who_may_no_more(change);
-            }
-        }));
-        let annotations = self.annotations.clone();
-        self.storage.on_change(Box::new(move |change| {
-            if let Change::Catalog { gateway, user } = change {
-                let (annotations, owner) = (annotations.clone(), (*gateway, *user));
-                // A listener must not wait; a tool's headers may lag behind its new schema by a moment.
-                tokio::spawn(async move { annotations.invalidate(&owner).await });
-            }
-        }));
-        let weak = Arc::downgrade(self);
-        self.storage.on_change(Box::new(move |change| {
-            if let (Change::Gateway(gateway), Some(inner)) = (change, weak.upgrade()) {
-                inner.watches.close(*gateway);
-            }
-        }));
-        let weak = Arc::downgrade(self);
-        self.broker.on_connected(Box::new(move |user, gateway| {
-            if let Some(inner) = weak.upgrade() {
-                inner.drop_links(user, gateway);
-                inner.watches.wake(user, gateway);
-            }
-        }));
-    }
-
-    /// Where a gateway needs no grant, none ends when its user loses access: what runs there is looked at anew.
-    fn cut_who_may_no_more(self: &Arc<Self>, change: &Change) {
-        let running = match *change {
-            Change::Gateway(edited) => self.runs.of(|_, gateway| gateway == edited),
-            Change::User(edited) => self.runs.of(|user, _| user == edited),
-            _ => return,
-        };
-        if running.is_empty() {
-            return;
-        }
-        let inner = Arc::clone(self);
-        // A listener must not wait.
-        tokio::spawn(async move {
-            for (user, gateway) in running {
-                let may = inner.broker.may_use(user, gateway).await;
-                if may
-                    .inspect_err(|error| tracing::warn!(%error, "what runs is cut unasked"))
-                    .unwrap_or(false)
-                {
-                    continue;
-                }
-                inner.runs.cut(user, gateway);
-            }
-        });
-    }
-
-    /// A session that was opened with one provider account must not serve another.
-    fn drop_links(&self, user: UserId, gateway: GatewayId) {
-        let of_them = move |key: &LinkKey, _: &Arc<Link>| key.user == user && key.gateway == gateway;
-        if let Err(error) = self.links.invalidate_entries_if(of_them) {
-            tracing::error!(%error, "upstream sessions could not be dropped");
-        }
-    }
-
-    /// The headers that a tool's schema asks for, from the catalog that the caller sees.
-    async fn annotated(&self, caller: &Caller, gateway: &Gateway) -> Result<Arc<Annotations>, CallError> {
-        let owner = owner_of_catalog(caller, gateway);
-        let load = async {
-            let catalog =
-                self.storage.catalog(owner.0, owner.1).await.map_err(doorward_broker::BrokerError::from)?;
-            let tools = catalog.iter().flat_map(|catalog| catalog.of_kind(CatalogKind::Tool));
-            let wanted = tools.filter_map(|tool| match annotations(&tool.json) {
-                Ok(headers) if !headers.is_empty() => Some((tool.name.clone(), headers)),
-                _ => None,
-            });
-            Ok(Arc::new(wanted.collect::<Annotations>()))
-        };
-        self.annotations.try_get_with(owner, load).await.map_err(|error: Arc<CallError>| (*error).clone())
-    }
-}
-
-/// Whose catalog a caller sees at a gateway.
-pub(crate) fn owner_of_catalog(caller: &Caller, gateway: &Gateway) -> CatalogOwner {
-    match gateway.catalog_sharing {
-        CatalogSharing::PerUser => (gateway.id, Some(caller.user.id)),
-        CatalogSharing::Shared => (gateway.id, None),
     }
 }
 

@@ -4,7 +4,8 @@
 use super::answer::{CallError, ClientFacts};
 use super::body::{Whole, broken, read_whole};
 use super::exchange::Exchange;
-use super::link::{Era, Place, ServerFacts, server_facts};
+use super::handshake::server_facts;
+use super::link::{Era, Place, ServerFacts};
 use super::{Inner, wire};
 use crate::bridge::{error_code, upward};
 use crate::envelope::{Envelope, member, member_at};

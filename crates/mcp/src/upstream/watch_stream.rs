@@ -4,15 +4,15 @@
 use super::answer::CallError;
 use super::body::{self, BodyKind, EventReader};
 use super::exchange::{Aside, Exchange};
-use super::line::Ear;
+use super::keeper::Keeper;
 use super::link::Place;
-use super::watch::{Keeper, ListKind, Notice, State};
+use super::notice::{ListKind, Notice};
+use super::notice_source::{self, Source, acknowledged};
+use super::watch::State;
 use super::{Link, wire};
 use crate::bridge::upward;
-use crate::envelope::{Envelope, MessageKind, json_string, member, member_at, raw, text_member};
-use doorward_domain::Gateway;
+use crate::envelope::{Envelope, json_string, member_at, raw};
 use http::StatusCode;
-use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +20,6 @@ use tokio::time::{Instant, sleep_until};
 
 /// How long one step may take.
 const STEP_WITHIN: Duration = Duration::from_secs(30);
-
-/// A stream on which nothing at all comes for so long is opened anew.
-const SILENCE: Duration = Duration::from_secs(30 * 60);
 
 /// For so long an older stream is heard beside the new one.
 const LINGER: Duration = Duration::from_millis(100);
@@ -39,14 +36,6 @@ pub(super) struct Opened {
     refused: BTreeSet<String>,
     /// Ends the legacy session with it.
     _session: Option<OwnSession>,
-}
-
-/// Where notices come from.
-enum Source {
-    Nowhere,
-    Stream(EventReader),
-    /// The one stream that everything comes on (2024-11-05).
-    Line(Ear),
 }
 
 /// A legacy session that nobody shares.
@@ -225,6 +214,10 @@ impl Opened {
         Ok(())
     }
 
+    fn notice(&self, data: &[u8]) -> Option<Notice> {
+        notice_source::notice(data, self._session.as_ref().map(|session| &session.0))
+    }
+
     /// What the older stream said until the new one was acknowledged is heard as well.
     async fn linger(&mut self, mut old: EventReader, keeper: &Keeper) {
         let gateway = Arc::clone(&keeper.gateway);
@@ -245,60 +238,6 @@ impl Opened {
         }
         if !changed.is_empty() {
             keeper.tell_changed(changed).await;
-        }
-    }
-
-    fn notice(&self, data: &[u8]) -> Option<Notice> {
-        let message = Envelope::parse(data).ok()?;
-        if message.kind() == MessageKind::Request {
-            // Nobody's call is behind it, so nobody can be asked (2025-11-25: a server asks during a call).
-            if let (Some(session), Some(id), Some(method)) = (&self._session, message.id, message.method) {
-                session.0.send(wire::refusal(id, method));
-            }
-            return None;
-        }
-        let method = message.method?.strip_prefix("notifications/")?;
-        if method == "resources/updated" {
-            let params = message.params?;
-            let uri = text_member(params, "uri")?.into_owned();
-            return Some(Notice::Updated { uri, params: Arc::from(params.to_owned()) });
-        }
-        let list = method.strip_suffix("/list_changed")?;
-        ListKind::ALL.into_iter().find(|kind| kind.as_str() == list).map(Notice::Changed)
-    }
-}
-
-impl Source {
-    /// The next event; never one where there is no stream.
-    async fn next(&mut self, gateway: &Gateway) -> Result<Option<bytes::Bytes>, CallError> {
-        match self {
-            Self::Stream(reader) => reader.next_within(gateway, SILENCE).await,
-            Self::Line(ear) => Ok(ear.next().await),
-            Self::Nowhere => std::future::pending().await,
-        }
-    }
-}
-
-/// Waits for the acknowledgement, which comes first (2026-07-28, subscriptions). Gives the resources that are
-/// followed, where the upstream says.
-async fn acknowledged(
-    reader: &mut EventReader,
-    gateway: &Gateway,
-) -> Result<Option<BTreeSet<String>>, CallError> {
-    let ended = || body::broken(gateway, "it ended the stream before it acknowledged that we listen");
-    loop {
-        let data = reader.next(gateway).await?.ok_or_else(ended)?;
-        let Ok(message) = Envelope::parse(&data) else { continue };
-        match message.kind() {
-            MessageKind::Notification
-                if message.method == Some("notifications/subscriptions/acknowledged") =>
-            {
-                let filter = message.params.and_then(|params| member(params, "notifications"));
-                let uris = filter.and_then(|filter| member(filter, "resourceSubscriptions"));
-                return Ok(uris.and_then(|uris: &RawValue| serde_json::from_str(uris.get()).ok()));
-            }
-            MessageKind::Response => return Err(ended()),
-            MessageKind::Notification | MessageKind::Request => {}
         }
     }
 }
