@@ -45,6 +45,12 @@ pub(crate) enum ProtocolError {
     MediaType,
     #[error("the message is larger than {mib} MiB")]
     TooLarge { mib: u32 },
+    #[error(
+        "the MCP server's answer is larger than {mib} MiB, which is the most that goes into one message here"
+    )]
+    AnswerTooLarge { mib: usize },
+    #[error("the MCP server gave no answer")]
+    NoAnswer,
     #[error("the body of the request could not be read to its end")]
     Incomplete,
     #[error("the body of the request took too long to arrive")]
@@ -136,9 +142,12 @@ impl ProtocolError {
             Self::OpenUrl(_) | Self::TheirUrls { .. } => code::URL_ELICITATION_REQUIRED,
             Self::Declined(_) => AUTHORIZATION_DECLINED,
             Self::Call(CallError::Ended { .. }) => AUTHORIZATION_ENDED,
-            Self::Call(_) | Self::Broker(_) | Self::StateTooLarge { .. } | Self::Unanswered(_) => {
-                code::INTERNAL_ERROR
-            }
+            Self::Call(_)
+            | Self::Broker(_)
+            | Self::StateTooLarge { .. }
+            | Self::AnswerTooLarge { .. }
+            | Self::NoAnswer
+            | Self::Unanswered(_) => code::INTERNAL_ERROR,
             _ => code::INVALID_REQUEST,
         }
     }

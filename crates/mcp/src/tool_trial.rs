@@ -2,13 +2,12 @@
 //! grant, and a "must authorize" comes back to the page instead of being asked of a client.
 
 use crate::envelope::{json_string, raw};
-use crate::front::{Attempt, ClientRequest, Endpoint, Front, Method, Reply, attempt, object};
+use crate::front::{Attempt, ClientRequest, Endpoint, Front, Method, attempt, object};
 use crate::revision::{Revision, wire};
 use crate::upstream::ClientFacts;
 use bytes::Bytes;
 use doorward_broker::Caller;
 use doorward_domain::Gateway;
-use futures_util::StreamExt;
 use http::HeaderMap;
 use std::sync::Arc;
 
@@ -45,25 +44,19 @@ impl ToolTrial {
     /// Calls a tool of a gateway, by its own name, as the caller. `arguments` is a JSON object.
     pub async fn call(&self, caller: &Caller, gateway: &Arc<Gateway>, tool: &str, arguments: &str) -> Tried {
         let request = Arc::new(request(caller, gateway, tool, arguments));
-        match attempt(&self.front, &request, Method::CallTool).await {
-            Ok(Attempt::Done(reply)) => answered(reply).await,
-            Ok(Attempt::Needs(_)) => Tried::MustAuthorize,
-            Err(error) => {
+        let answered = match attempt(&self.front, &request, Method::CallTool).await {
+            Ok(Attempt::Done(reply)) => reply.response().await,
+            Ok(Attempt::Needs(_)) => return Tried::MustAuthorize,
+            Err(error) => Err(error),
+        };
+        answered.map_or_else(
+            |error| {
                 error.log("tools/call");
                 Tried::Failed(error.to_string())
-            }
-        }
+            },
+            Tried::Answered,
+        )
     }
-}
-
-/// The last message is the response; what comes before it are notifications, which a page cannot show.
-async fn answered(reply: Reply) -> Tried {
-    let mut messages = reply.into_stream();
-    let mut last = None;
-    while let Some(message) = messages.next().await {
-        last = Some(message);
-    }
-    last.map_or_else(|| Tried::Failed("the gateway gave no answer".to_owned()), Tried::Answered)
 }
 
 fn request(caller: &Caller, gateway: &Arc<Gateway>, tool: &str, arguments: &str) -> ClientRequest {

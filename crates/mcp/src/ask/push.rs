@@ -54,19 +54,21 @@ async fn settle_and_run(
     if matches!(settled, Ok(Settled::Granted)) {
         before.push(elicitation_complete(&ask.id.to_string()));
     }
-    let reply = match settled {
-        Ok(settled) => go_on(&front, &request, method, ask, settled).await,
-        Err(error) => Err(error),
+    let answered = async {
+        match go_on(&front, &request, method, ask, settled?).await? {
+            Reply::Stream(messages) => Ok(messages),
+            reply => reply.response().await.map(one),
+        }
     };
-    let answer = reply.map_or_else(
-        |error| {
-            error.log(&request.method);
-            let message = error.message(Some(&request.id), request.is_modern());
-            stream::once(std::future::ready(message.into())).boxed()
-        },
-        Reply::into_stream,
-    );
+    let answer = answered.await.unwrap_or_else(|error: ProtocolError| {
+        error.log(&request.method);
+        one(error.message(Some(&request.id), request.is_modern()).into())
+    });
     stream::iter(before).chain(answer).boxed()
+}
+
+fn one(message: Bytes) -> BoxStream<'static, Bytes> {
+    stream::once(std::future::ready(message)).boxed()
 }
 
 /// Answers the call by what the wait came to, if its client may still have an answer.

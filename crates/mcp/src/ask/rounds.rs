@@ -119,9 +119,8 @@ impl Rounds {
             }
             Ok(UpstreamAnswer::Stream(events)) => events,
             Ok(UpstreamAnswer::Passing(pieces)) => {
-                for message in Reply::Passing(pieces).into_stream().collect::<Vec<_>>().await {
-                    self.finish(message).await;
-                }
+                let response = Reply::Passing(pieces).response().await?;
+                self.finish(response).await;
                 return Ok(None);
             }
         };

@@ -29,17 +29,21 @@ pub(crate) enum Reply {
     },
     /// Messages, each in one line; the last one is the response.
     Stream(BoxStream<'static, Bytes>),
-    /// The bytes of one large message; an error breaks the connection off, because half of it has been sent.
+    /// The bytes of one message that has not come whole; an error breaks the connection off, because a part of it has
+    /// been sent.
     Passing(BoxStream<'static, Result<Bytes, CallError>>),
 }
 
 impl Reply {
-    /// The answer as messages, however it came.
-    pub(crate) fn into_stream(self) -> BoxStream<'static, Bytes> {
+    /// The response as one message, however it came. What came before it are notifications.
+    pub(crate) async fn response(self) -> Result<Bytes, ProtocolError> {
         match self {
-            Self::Message { body, .. } => stream::once(std::future::ready(body)).boxed(),
-            Self::Stream(messages) => messages,
-            Self::Passing(pieces) => stream::once(whole(pieces)).boxed(),
+            Self::Message { body, .. } => Ok(body),
+            Self::Stream(messages) => {
+                let last = messages.fold(None, |_, message| std::future::ready(Some(message))).await;
+                last.ok_or(ProtocolError::NoAnswer)
+            }
+            Self::Passing(pieces) => whole(pieces).await,
         }
     }
 
@@ -70,16 +74,17 @@ fn hold<T: Send + 'static>(items: BoxStream<'static, T>, held: impl Send + 'stat
     .boxed()
 }
 
-/// A large message as one piece, where it has to be one; empty where it breaks or is larger than any event.
-async fn whole(mut pieces: BoxStream<'static, Result<Bytes, CallError>>) -> Bytes {
+/// A message as one piece, where it has to be one.
+async fn whole(mut pieces: BoxStream<'static, Result<Bytes, CallError>>) -> Result<Bytes, ProtocolError> {
     let mut all = BytesMut::new();
     while let Some(piece) = pieces.next().await {
-        match piece {
-            Ok(piece) if all.len() + piece.len() <= LARGEST_EVENT => all.extend_from_slice(&piece),
-            _ => return Bytes::new(),
+        let piece = piece?;
+        if all.len() + piece.len() > LARGEST_EVENT {
+            return Err(ProtocolError::AnswerTooLarge { mib: LARGEST_EVENT >> 20 });
         }
+        all.extend_from_slice(&piece);
     }
-    all.freeze()
+    Ok(all.freeze())
 }
 
 /// A result of our own, in the client's era.

@@ -9,7 +9,6 @@ use crate::errors::ProtocolError;
 use crate::live_session::LiveSession;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::future::join_all;
 use http::StatusCode;
 use serde_json::value::RawValue;
@@ -54,10 +53,12 @@ async fn one(
     };
     let mut request = legacy_request(sender, session, (id, name), message.params);
     request.accept_sse = false;
-    let reply = match Box::pin(super::dispatch::answer(front, &Arc::new(request))).await {
-        Ok(reply) => reply,
-        Err(error) => return Some(error.message(Some(id), false)),
+    let answered = async {
+        let reply = Box::pin(super::dispatch::answer(front, &Arc::new(request))).await?;
+        reply.response().await
     };
-    let messages: Vec<Bytes> = reply.into_stream().collect().await;
-    String::from_utf8(messages.last()?.to_vec()).ok()
+    match answered.await {
+        Ok(response) => String::from_utf8(response.into()).ok(),
+        Err(error) => Some(error.message(Some(id), false)),
+    }
 }

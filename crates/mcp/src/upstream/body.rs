@@ -4,7 +4,7 @@
 use super::answer::CallError;
 use super::sse::{EVENT_LIMIT, SseParser};
 use crate::envelope::Envelope;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use doorward_domain::Gateway;
 use futures_util::FutureExt;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -68,41 +68,6 @@ pub(super) async fn read_json(
         Ok(Err(_)) => Err(broken_off(gateway)),
         Err(_) => Err(silent(gateway)),
     }
-}
-
-/// A JSON body that was read as far as it is kept.
-pub(super) enum JsonBody {
-    Whole(Bytes),
-    /// It is larger than that.
-    Large {
-        head: Bytes,
-        rest: Incoming,
-    },
-}
-
-/// Reads a JSON body up to a size.
-pub(super) async fn read_json_up_to(
-    gateway: &Gateway,
-    mut body: Incoming,
-    size: usize,
-    within: Duration,
-) -> Result<JsonBody, CallError> {
-    let mut head = BytesMut::new();
-    let reading = async {
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| broken_off(gateway))?;
-            if let Some(piece) = frame.data_ref() {
-                head.extend_from_slice(piece);
-            }
-            if head.len() > size {
-                return Ok::<bool, CallError>(true);
-            }
-        }
-        Ok(false)
-    };
-    let is_large = timeout(within, reading).await.map_err(|_| silent(gateway))??;
-    let head = head.freeze();
-    Ok(if is_large { JsonBody::Large { head, rest: body } } else { JsonBody::Whole(head) })
 }
 
 /// The events of one answer.

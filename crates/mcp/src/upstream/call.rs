@@ -1,11 +1,12 @@
 //! One request of a client, from its `params` to the upstream's answer.
 
 use super::answer::{CallError, ClientFacts, UpstreamAnswer, UpstreamCall};
-use super::body::{self, BodyKind, JsonBody};
+use super::body::{self, BodyKind};
 use super::exchange::Exchange;
 use super::line::{Asks, Ear};
 use super::link::Place;
 use super::parked::ParkedCall;
+use super::passing::Read;
 use super::reply::{self, Relay};
 use super::runs::Run;
 use super::trace::Trace;
@@ -27,9 +28,6 @@ const CALL_WITHIN: Duration = Duration::from_secs(300);
 
 /// The same for lists, which need no work.
 const LIST_WITHIN: Duration = Duration::from_secs(30);
-
-/// A JSON answer beyond this size, in bytes, is passed on as it comes.
-const KEPT: usize = 4 << 20;
 
 /// Methods of the protocol that are no plain calls; each would need what Doorward does not do yet, or
 /// answers itself.
@@ -315,9 +313,9 @@ async fn read_answer(
             Ok(Attempt::Answered(reply::go_on(relay, accept_sse).await?))
         }
         BodyKind::Json if status.is_success() && passing::may_pass(&waiting.method) => {
-            match body::read_json_up_to(&gateway, response.into_body(), KEPT, CALL_WITHIN).await? {
-                JsonBody::Large { head, rest } => Ok(Attempt::Answered(passing::pass(head, rest, waiting))),
-                JsonBody::Whole(bytes) => {
+            match passing::read(response.into_body(), &waiting).await? {
+                Read::Begun(beginning) => Ok(Attempt::Answered(beginning.pass(waiting))),
+                Read::Whole(bytes) => {
                     waiting.guard.armed = false;
                     read_message(link, status, &bytes, &waiting)
                 }

@@ -1,6 +1,6 @@
-//! A JSON answer that is too large to be kept: it is rewritten as it passes, so that memory stays what it was
-//! and a slow client slows its server. Only the response's `id`, and members of its result that belong to one
-//! era alone, are changed; every other byte passes as it came.
+//! A JSON answer that is not kept: it is rewritten as it passes, so that its client has the first bytes at once,
+//! memory stays what it was, and a slow client slows its server. Only the response's `id`, and members of its
+//! result that belong to one era alone, are changed; every other byte passes as it came.
 
 use bytes::{BufMut, BytesMut};
 
@@ -25,6 +25,10 @@ pub(super) struct Changes {
     pub(super) without: &'static [&'static str],
     /// Members of the result that are added where they are missing, as JSON text.
     pub(super) with: &'static [(&'static str, &'static str)],
+    /// A member of the result that is left out unless it is an object.
+    pub(super) object_or_nothing: Option<&'static str>,
+    /// Members that only a complete result has: no questions, no task.
+    pub(super) complete: &'static [&'static str],
 }
 
 /// Rewrites one response, piece by piece.
@@ -37,11 +41,14 @@ pub(super) struct Rewriter {
     /// How deep we are inside a value that is passed on as it is.
     depth: usize,
     string: Option<Escape>,
+    /// The name of the present member, and what stands between it and the value.
     name: Vec<u8>,
     /// What is done with the present value.
     value: Value,
-    id: Vec<u8>,
+    /// The present value, where it is looked at.
+    seen: Vec<u8>,
     has_id: bool,
+    is_complete: bool,
 }
 
 #[derive(Debug, Default)]
@@ -80,10 +87,16 @@ enum Escape {
 enum Value {
     Passed,
     LeftOut,
+    /// Passed if it is an object, else left out.
+    ObjectOrNothing,
     /// The id: what stood there is looked at.
     Replaced,
     /// The result: its members are looked at.
     Entered,
+    /// The type of the result, which has to be the one that passes; it is left out or passed.
+    Type {
+        passed: bool,
+    },
 }
 
 impl Rewriter {
@@ -96,9 +109,15 @@ impl Rewriter {
             string: None,
             name: Vec::new(),
             value: Value::Passed,
-            id: Vec::new(),
+            seen: Vec::new(),
             has_id: false,
+            is_complete: false,
         }
+    }
+
+    /// Whether what has been read can only be the beginning of a complete result.
+    pub(super) fn is_complete(&self) -> bool {
+        self.is_complete
     }
 
     /// Rewrites the next piece.
@@ -142,14 +161,15 @@ impl Rewriter {
                 self.phase = match (escape, byte) {
                     _ if self.name.len() > MAX_NAME => return Err(Malformed),
                     (Escape::No, b'\\') => Phase::Name(Escape::Yes),
-                    (Escape::No, b'"') => return self.named(out).map(|()| true),
+                    (Escape::No, b'"') => return self.named().map(|()| true),
                     _ => Phase::Name(Escape::No),
                 };
             }
             Phase::Colon => match byte {
-                b':' => self.put_name(&[byte], out),
-                _ if byte.is_ascii_whitespace() => self.put_name(&[byte], out),
-                _ => return Ok(self.begin(byte, out)),
+                _ if self.name.len() > MAX_NAME => return Err(Malformed),
+                b':' => self.name.push(byte),
+                _ if byte.is_ascii_whitespace() => self.name.push(byte),
+                _ => return self.begin(byte, out),
             },
             Phase::Plain => {
                 if matches!(byte, b',' | b'}') || byte.is_ascii_whitespace() {
@@ -182,59 +202,69 @@ impl Rewriter {
     }
 
     /// A member's name is whole: what is done with the member is decided.
-    fn named(&mut self, out: &mut BytesMut) -> Result<(), Malformed> {
+    fn named(&mut self) -> Result<(), Malformed> {
         let name: String = serde_json::from_slice(&self.name).map_err(|_| Malformed)?;
         let in_result = self.levels.len() == 2;
+        let without = in_result && self.changes.without.contains(&name.as_str());
         self.value = match name.as_str() {
             "id" if !in_result => Value::Replaced,
             "result" if !in_result => Value::Entered,
-            name if in_result && self.changes.without.contains(&name) => Value::LeftOut,
+            "resultType" if in_result => Value::Type { passed: !without },
+            name if in_result && self.changes.object_or_nothing == Some(name) => Value::ObjectOrNothing,
+            _ if without => Value::LeftOut,
             _ => Value::Passed,
         };
-        let level = self.levels.last_mut().ok_or(Malformed)?;
         if in_result {
+            self.is_complete |= self.changes.complete.contains(&name.as_str());
+            let level = self.levels.last_mut().ok_or(Malformed)?;
             level.found.extend(self.changes.with.iter().map(|(with, _)| *with).filter(|with| *with == name));
-        }
-        let held = std::mem::take(&mut level.held);
-        if self.value != Value::LeftOut {
-            // The comma before a member that is now the first goes with the members before it.
-            let is_first = level.members == 0;
-            out.extend(held.iter().copied().filter(|byte| !is_first || *byte != b','));
-            if !is_first && !held.contains(&b',') {
-                out.put_u8(b',');
-            }
-            level.members += 1;
-            out.put_slice(&self.name);
         }
         self.phase = Phase::Colon;
         Ok(())
     }
 
-    fn put_name(&self, bytes: &[u8], out: &mut BytesMut) {
-        if self.value != Value::LeftOut {
-            out.put_slice(bytes);
+    /// The member is passed on: its name, after what was held since the member before it.
+    fn put_name(&mut self, out: &mut BytesMut) -> Result<(), Malformed> {
+        let level = self.levels.last_mut().ok_or(Malformed)?;
+        let held = std::mem::take(&mut level.held);
+        // The comma before a member that is now the first goes with the members before it.
+        let is_first = level.members == 0;
+        out.extend(held.iter().copied().filter(|byte| !is_first || *byte != b','));
+        if !is_first && !held.contains(&b',') {
+            out.put_u8(b',');
         }
+        level.members += 1;
+        out.put_slice(&self.name);
+        Ok(())
     }
 
-    /// The first byte of a value.
-    fn begin(&mut self, byte: u8, out: &mut BytesMut) -> bool {
-        match (self.value, byte) {
-            (Value::Entered, b'{') => {
-                self.levels.push(Level::default());
-                self.phase = Phase::Between;
-                out.put_u8(byte);
-                return true;
+    /// The first byte of a value. Says whether it was taken.
+    fn begin(&mut self, byte: u8, out: &mut BytesMut) -> Result<bool, Malformed> {
+        self.value = match self.value {
+            Value::ObjectOrNothing if byte == b'{' => Value::Passed,
+            Value::ObjectOrNothing => Value::LeftOut,
+            Value::Entered if byte != b'{' => Value::Passed,
+            decided => decided,
+        };
+        self.seen.clear();
+        match self.value {
+            Value::LeftOut | Value::Type { passed: false } => {
+                self.levels.last_mut().ok_or(Malformed)?.held.clear();
             }
-            (Value::Entered, _) => self.value = Value::Passed,
-            (Value::Replaced, _) => {
-                out.put_slice(self.changes.client_id.as_bytes());
-                self.id.clear();
-            }
-            _ => {}
+            _ => self.put_name(out)?,
+        }
+        if self.value == Value::Entered {
+            self.levels.push(Level::default());
+            self.phase = Phase::Between;
+            out.put_u8(byte);
+            return Ok(true);
+        }
+        if self.value == Value::Replaced {
+            out.put_slice(self.changes.client_id.as_bytes());
         }
         self.phase = if matches!(byte, b'"' | b'{' | b'[') { Phase::Inside } else { Phase::Plain };
         (self.depth, self.string) = (0, None);
-        false
+        Ok(false)
     }
 
     /// How many bytes belong to the nested value or string that we are in; the phase changes at its end.
@@ -259,22 +289,26 @@ impl Rewriter {
     }
 
     fn put(&mut self, bytes: &[u8], out: &mut BytesMut) {
-        match self.value {
-            Value::Passed | Value::Entered => out.put_slice(bytes),
-            Value::LeftOut => {}
-            Value::Replaced => {
-                let room = MAX_NAME.saturating_sub(self.id.len()).min(bytes.len());
-                self.id.extend_from_slice(&bytes[..room]);
-            }
+        if matches!(self.value, Value::Replaced | Value::Type { .. }) {
+            let room = MAX_NAME.saturating_sub(self.seen.len()).min(bytes.len());
+            self.seen.extend_from_slice(&bytes[..room]);
+        }
+        if matches!(self.value, Value::Passed | Value::Type { passed: true }) {
+            out.put_slice(bytes);
         }
     }
 
     fn end_of_value(&mut self) -> Result<(), Malformed> {
-        if self.value == Value::Replaced {
-            self.has_id = self.id == self.changes.our_id.as_bytes();
-            if !self.has_id {
-                return Err(Malformed);
+        match self.value {
+            Value::Replaced => {
+                self.has_id = self.seen == self.changes.our_id.as_bytes();
+                if !self.has_id {
+                    return Err(Malformed);
+                }
             }
+            Value::Type { .. } if self.seen == b"\"complete\"" => self.is_complete = true,
+            Value::Type { .. } => return Err(Malformed),
+            _ => {}
         }
         self.value = Value::Passed;
         self.phase = Phase::Between;
@@ -313,7 +347,14 @@ mod tests {
         without: &'static [&'static str],
         with: &'static [(&'static str, &'static str)],
     ) -> Result<String, Malformed> {
-        let changes = Changes { our_id: "77".into(), client_id: "\"c\"".into(), without, with };
+        let changes = Changes {
+            our_id: "77".into(),
+            client_id: "\"c\"".into(),
+            without,
+            with,
+            object_or_nothing: Some("structuredContent").filter(|_| !without.is_empty()),
+            complete: &["content"],
+        };
         let mut rewriter = Rewriter::new(changes);
         let mut out = BytesMut::new();
         for piece in text.as_bytes().chunks(step) {
@@ -342,6 +383,16 @@ mod tests {
                 r#"{"id":"c","result":{}}"#,
             ),
             (
+                r#"{"id":77,"result":{"structuredContent" : [1,"}"],"a":1,"ttlMs":3}}"#,
+                r#"{"id":"c","result":{"structuredContent" : [1,"}"],"a":1,"ttlMs":3,"resultType":"complete"}}"#,
+                r#"{"id":"c","result":{"a":1}}"#,
+            ),
+            (
+                r#"{"id":77,"result":{"structuredContent":{"ttlMs":1},"resultType":"complete"}}"#,
+                r#"{"id":"c","result":{"structuredContent":{"ttlMs":1},"resultType":"complete","ttlMs":0}}"#,
+                r#"{"id":"c","result":{"structuredContent":{"ttlMs":1}}}"#,
+            ),
+            (
                 r#"{"id":77,"error":{"code":1,"ttlMs":2}}"#,
                 r#"{"id":"c","error":{"code":1,"ttlMs":2}}"#,
                 r#"{"id":"c","error":{"code":1,"ttlMs":2}}"#,
@@ -356,10 +407,39 @@ mod tests {
 
     #[test]
     fn what_is_no_response_of_ours_is_refused() {
-        for text in
-            ["[1]", "{\"id\":78,\"result\":{}}", "{\"result\":{}}", "{\"id\":77", "{\"id\":77}x", "\"", ""]
-        {
+        for text in [
+            "[1]",
+            "{\"id\":78,\"result\":{}}",
+            "{\"result\":{}}",
+            "{\"id\":77",
+            "{\"id\":77}x",
+            "\"",
+            "",
+            "{\"id\":77,\"result\":{\"content\":[],\"resultType\":\"input_required\"}}",
+            "{\"id\":77,\"result\":{\"resultType\":7}}",
+        ] {
             assert_eq!(rewritten(text, 3, &[], &[]), Err(Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_result_is_known_to_be_complete_by_what_only_complete_ones_have() {
+        for (text, is_complete) in [
+            ("{\"result\":{\"content\"", true),
+            ("{\"result\":{\"a\":{\"content\":1},\"resultType\":\"complete\",", true),
+            ("{\"content\":1,\"result\":{\"a\":{\"content\":1},\"b\":[\"content\"", false),
+            ("{\"error\":{\"content\":1}", false),
+        ] {
+            let mut rewriter = Rewriter::new(Changes {
+                our_id: "77".into(),
+                client_id: "1".into(),
+                without: &[],
+                with: &[],
+                object_or_nothing: None,
+                complete: &["content"],
+            });
+            rewriter.feed(text.as_bytes(), &mut BytesMut::new()).unwrap();
+            assert_eq!(rewriter.is_complete(), is_complete, "{text}");
         }
     }
 

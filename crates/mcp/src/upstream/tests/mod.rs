@@ -4,6 +4,7 @@ pub(crate) mod credentials;
 mod cuts;
 mod eras;
 pub(crate) mod fixture;
+mod passing;
 mod sessions;
 mod streams;
 
