@@ -1,6 +1,6 @@
 //! JSON objects as text: members are found, replaced, added and removed while every other byte stays.
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -42,7 +42,30 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
 /// One member of an object. Where the name stands there twice the last one counts, as for most readers.
 pub fn member<'a>(object: &'a RawValue, name: &str) -> Option<&'a RawValue> {
-    members(object.get())?.into_iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)
+    serde_json::Deserializer::from_str(object.get()).deserialize_map(Last(name)).ok().flatten()
+}
+
+/// Finds the last member of a name.
+struct Last<'n>(&'n str);
+
+impl<'de> Visitor<'de> for Last<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(Key(key)) = map.next_key()? {
+            if key == self.0 {
+                found = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
 }
 
 /// A member found by a path of names, e.g. `["_meta", "progressToken"]`.

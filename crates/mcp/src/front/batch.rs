@@ -51,7 +51,7 @@ async fn one(
         taken(front, sender, session, &message);
         return None;
     };
-    let mut request = legacy_request(sender, session, (id, name), message.params);
+    let mut request = legacy_request(sender.clone(), session, (id, name), message.params);
     request.accept_sse = false;
     let answered = async {
         let reply = Box::pin(super::dispatch::answer(front, &Arc::new(request))).await?;

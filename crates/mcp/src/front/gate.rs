@@ -16,13 +16,16 @@ pub(super) const METHODS: &str = "GET, POST, DELETE, OPTIONS";
 /// Which web pages and host names are ours, by the public URL.
 pub(super) struct Doors {
     public: Url,
+    /// The public host and port as most clients name them.
+    authority: String,
     /// On loopback every loopback name and port is the same machine's.
     loopback: bool,
 }
 
 impl Doors {
     pub(super) fn new(public: &Url) -> Self {
-        Self { loopback: is_loopback(public), public: public.clone() }
+        let authority = public[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
+        Self { loopback: is_loopback(public), public: public.clone(), authority }
     }
 
     /// Refuses foreign web pages (CSRF) and foreign host names (DNS rebinding). Gives the page's origin.
@@ -50,6 +53,9 @@ impl Doors {
 
     /// A rebound name is the attacker's own, so loopback names are safe: a proxy on this machine uses them.
     fn knows_host(&self, host: &str) -> bool {
+        if host == self.authority {
+            return true;
+        }
         let Ok(url) = Url::parse(&format!("http://{host}/")) else { return false };
         url.host() == self.public.host() || is_loopback(&url)
     }

@@ -27,6 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Where a message came from.
+#[derive(Clone)]
 pub(super) struct Sender {
     caller: Caller,
     endpoint: Endpoint,
@@ -142,7 +143,7 @@ async fn legacy_message(
     }
     let session = session_of(front, &sender.caller, &sender.endpoint, &sender.headers).await?;
     if let (MessageKind::Request, Some(id), Some(name)) = (message.kind(), message.id, message.method) {
-        let request = legacy_request(&sender, &session, (id, name), message.params);
+        let request = legacy_request(sender, &session, (id, name), message.params);
         return run_detached(front, &session, Arc::new(request)).await;
     }
     taken(front, &sender, &session, message);
@@ -151,7 +152,7 @@ async fn legacy_message(
 
 /// A request as its session knows who asks.
 pub(super) fn legacy_request(
-    sender: &Sender,
+    sender: Sender,
     session: &Arc<LiveSession>,
     named: (&RawValue, &str),
     params: Option<&RawValue>,
@@ -183,7 +184,7 @@ fn cancelled(session: &LiveSession, message: &Envelope<'_>) {
 
 impl Sender {
     fn request(
-        &self,
+        self,
         facts: ClientFacts,
         session: Option<Arc<LiveSession>>,
         (id, method): (&RawValue, &str),
@@ -191,11 +192,11 @@ impl Sender {
     ) -> ClientRequest {
         ClientRequest {
             accept_sse: accepts(&self.headers, "text/event-stream"),
-            caller: self.caller.clone(),
-            endpoint: self.endpoint.clone(),
+            caller: self.caller,
+            endpoint: self.endpoint,
             facts,
             session,
-            headers: self.headers.clone(),
+            headers: self.headers,
             id: id.to_owned(),
             method: method.to_owned(),
             params: params.map(RawValue::to_owned),

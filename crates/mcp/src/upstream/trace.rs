@@ -73,6 +73,11 @@ impl Trace {
         upstream_is_modern: bool,
     ) -> Option<Cow<'a, str>> {
         let text = params.as_deref().unwrap_or("{}");
+        // Most requests have no context, and need not be read for one. A name may be written with escapes.
+        let mentioned = |name| text.contains(name) || text.contains('\\');
+        if self.parts().iter().all(|(name, value)| value.is_none() && !mentioned(*name)) {
+            return params;
+        }
         let Ok(raw) = serde_json::from_str::<&RawValue>(text) else { return params };
         let meta = member(raw, "_meta");
         let had = |name: &str| meta.is_some_and(|meta| member(meta, name).is_some());

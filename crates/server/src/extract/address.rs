@@ -1,9 +1,7 @@
 //! Where a request comes from: the peer, or what a trusted proxy says of it. Nobody else's word counts.
 
 use crate::state::{AppState, Facts};
-use axum::extract::{FromRequestParts, Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::{FromRequestParts, Request};
 use http::request::Parts;
 use http::{Extensions, HeaderMap};
 use std::convert::Infallible;
@@ -63,21 +61,16 @@ impl ForwardedWatch {
     }
 }
 
-/// Watches every request for forwarding headers of strangers.
-pub(crate) async fn watch_forwarding(
-    State(state): State<AppState>,
-    request: Request,
-    next: Next,
-) -> Response {
+/// Notes a request of a stranger that has forwarding headers.
+pub(crate) fn watch_forwarding(request: &Request, facts: &Facts) {
     if FORWARDING.iter().any(|name| request.headers().contains_key(*name))
         && let Some(Peer(peer)) = request.extensions().get::<Peer>()
     {
         let peer = peer.ip().to_canonical();
-        if !state.facts.trusted_proxies.iter().any(|network| network.contains(&peer)) {
-            state.facts.forwarded.note(peer);
+        if !facts.trusted_proxies.iter().any(|network| network.contains(&peer)) {
+            facts.forwarded.note(peer);
         }
     }
-    next.run(request).await
 }
 
 impl FromRequestParts<AppState> for ClientAddress {
