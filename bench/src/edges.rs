@@ -1,6 +1,7 @@
 //! `doorward-bench edges`: clients and servers that misbehave, and what the calls of others and the memory of the
 //! process have of it. Each kind is held against the calls of the same person right before.
 
+use crate::first_byte::{self, Beginning};
 use crate::load::{self, Measured, Target};
 use crate::prepare::{AnyError, broker, gateway, prepare};
 use crate::{LISTEN, process, start, target, upstream};
@@ -90,6 +91,12 @@ pub async fn run() -> Result<(), AnyError> {
         row(edge, (&before, memory), (&during, process::resident_mib(gateway.pid())))?;
         drop(guests);
     }
+    say("\n| from the server to its client | p50 ms | p99 ms | bound |\n|---|---|---|---|\n")?;
+    for beginning in Beginning::ALL {
+        let times = first_byte::measure(beginning, &other).await?;
+        let of = |share: f64| times[(times.len() as f64 * share) as usize].as_secs_f64() * 1_000.0;
+        say(&format!("| {} | {:.2} | {:.2} | 50 |\n", beginning.name(), of(0.5), of(0.99)))?;
+    }
     gateway.stop();
     Ok(())
 }
@@ -155,9 +162,10 @@ async fn guest(mut stream: TcpStream, request: Option<String>, dawdles: bool) {
     }
 }
 
-fn call(token: &str, tool: &str) -> String {
+/// A call as text, by a client that wants every log line.
+pub fn call(token: &str, tool: &str) -> String {
     let body = format!(
-        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{{}},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{{}},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}},"io.modelcontextprotocol/logLevel":"debug"}}}}}}"#
     );
     format!(
         "POST /gateways/bad/mcp HTTP/1.1\r\nhost: localhost:14444\r\nauthorization: Bearer {token}\r\n\
@@ -186,7 +194,11 @@ async fn bad_upstream() -> std::io::Result<SocketAddr> {
 }
 
 async fn answer(mut request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
-    match request.headers().get("mcp-name").and_then(|name| name.to_str().ok()) {
+    let tool = request.headers().get("mcp-name").and_then(|name| name.to_str().ok());
+    if let Some(beginning) = Beginning::ALL.into_iter().find(|beginning| Some(beginning.tool()) == tool) {
+        return Ok(beginning.answer());
+    }
+    match tool {
         Some("hang") => std::future::pending().await,
         Some("pour") => {
             let mut response = Response::new(Pouring { left: POURED }.boxed());

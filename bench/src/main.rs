@@ -6,6 +6,7 @@
 mod cleanup;
 mod crowd;
 mod edges;
+mod first_byte;
 mod grants;
 mod load;
 mod prepare;
