@@ -88,11 +88,31 @@ if (selectAll && ticks.length) {
   addEventListener("pageshow", countSelected);
 }
 
+// Details beside a list: the list stays where it was; the focus goes to them, and afterwards back to their row.
+const details = document.querySelector("[data-details]");
+const close = details?.querySelector("[data-close]");
+const kept = JSON.parse(sessionStorage.getItem("list") ?? "null");
+sessionStorage.removeItem("list");
+const isListed = () => document.querySelector("[data-row]")?.checkVisibility();
+for (const link of document.querySelectorAll("[data-row], [data-close]")) {
+  link.addEventListener("click", () => {
+    const row = link.dataset.row ?? document.querySelector("[data-row][aria-current]")?.dataset.row;
+    const at = isListed() ? scrollY : kept?.at ?? 0;
+    sessionStorage.setItem("list", JSON.stringify({ path: location.pathname, row, at }));
+  });
+}
+if (kept?.path === location.pathname) {
+  if (isListed()) scrollTo(0, kept.at);
+  (details ?? document.querySelector(`[data-row="${kept.row}"]`))?.focus({ preventScroll: true });
+}
+
 // Keys for lists. Nothing happens while somebody types, or with a modifier held.
 const rows = [...document.querySelectorAll("table[data-rows] tbody tr")];
 const rowOf = (element) => rows.findIndex((row) => row.contains(element));
+const open = rows.findIndex((row) => row.querySelector("a.row-link[aria-current]"));
 const go = (step) => {
-  const now = rowOf(document.activeElement);
+  const focused = rowOf(document.activeElement);
+  const now = focused < 0 ? open : focused;
   const next = now < 0 ? (step > 0 ? 0 : rows.length - 1) : Math.min(Math.max(now + step, 0), rows.length - 1);
   const link = rows[next]?.querySelector("a.row-link");
   link?.focus();
@@ -103,12 +123,13 @@ const keys = {
   j: () => go(1),
   k: () => go(-1),
   x: () => rows[rowOf(document.activeElement)]?.querySelector("td.tick input")?.click(),
+  Escape: () => close.click(),
   "?": () => document.getElementById("keyboard")?.togglePopover(),
 };
 addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
   if (typing || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
-  if (!rows.length && event.key !== "/") return;
+  if (event.key === "Escape" ? !close || document.querySelector(":popover-open") : !rows.length && event.key !== "/") return;
   event.preventDefault();
   keys[event.key]();
 });

@@ -125,6 +125,21 @@ impl Browser {
         self.step(json!({ "do": "framed", "url": url })).await.as_str().unwrap_or_default().to_owned()
     }
 
+    /// Presses a key, e.g. `Escape`.
+    pub async fn press(&mut self, key: &str) {
+        self.step(json!({ "do": "press", "key": key })).await;
+    }
+
+    /// The name of what has the focus: its label, or its text.
+    pub async fn focused(&mut self) -> String {
+        self.step(json!({ "do": "focused" })).await.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Whether somebody sees what a selector means.
+    pub async fn sees(&mut self, selector: &str) -> bool {
+        self.step(json!({ "do": "sees", "selector": selector })).await == true
+    }
+
     /// Keeps a screenshot where `DOORWARD_SCREENSHOTS` names a folder.
     pub async fn picture(&mut self, name: &str) {
         self.step(json!({ "do": "picture", "name": name })).await;

@@ -4,10 +4,10 @@
 use crate::extract::{CheckedForm, SessionCaller};
 use crate::state::AppState;
 use crate::ui::error::PageError;
-use crate::ui::form::{Fields, Form};
+use crate::ui::form::{Asked, Fields, Form};
 use crate::ui::oauth_token::may_see;
 use crate::ui::oauth_tokens::named;
-use crate::ui::oauth_tokens_view::LIST;
+use crate::ui::oauth_tokens_view::{LIST, View};
 use crate::ui::page::{self, Frame, Here};
 use crate::ui::receipt::{Whose, also_ends, by_hand, told};
 use crate::ui::words::meant;
@@ -25,6 +25,9 @@ struct EndPage {
     frame: Frame,
     form: Form,
     id: String,
+    back: String,
+    /// The view that goes along, so that what is done leads back to it.
+    view: String,
     verb: &'static str,
     title: String,
     lines: Vec<String>,
@@ -78,12 +81,20 @@ pub(super) fn provider_end(fields: &Fields) -> ProviderEnd {
 }
 
 impl EndPage {
-    fn new(frame: Frame, form: Form, kind: BulkKind, grant: &ListedGrant, gateway: &Gateway) -> Self {
+    fn new(
+        frame: Frame,
+        form: Form,
+        kind: BulkKind,
+        from: &Fields,
+        grant: &ListedGrant,
+        gateway: &Gateway,
+    ) -> Self {
         let (name, email) = named(grant);
         let slug = &grant.gateway.slug;
         let who = if email.is_empty() { name.clone() } else { format!("{name} ({email})") };
         let settings = gateway.oauth();
         let id = grant.id.to_string();
+        let (back, view) = (View::back_to(from, grant.id, ""), from.raw("view").to_owned());
         match kind {
             BulkKind::Revoke => Self {
                 title: format!("Revoke {name} at {slug}?"),
@@ -100,6 +111,8 @@ impl EndPage {
                 frame,
                 form,
                 id,
+                back,
+                view,
             },
             BulkKind::Reauthorize => Self {
                 title: format!("Ask {name} to authorize {slug} again?"),
@@ -115,6 +128,8 @@ impl EndPage {
                 frame,
                 form,
                 id,
+                back,
+                view,
             },
         }
     }
@@ -125,11 +140,12 @@ async fn question(
     session: &SessionCaller,
     id: GrantId,
     kind: BulkKind,
+    from: &Fields,
     form: Form,
 ) -> Result<Response, PageError> {
     let details = state.broker.grant_details(&session.caller, id).await?;
     let (frame, status) = (Frame::new(state, session, Here::OAuthTokens), form.status);
-    Ok(page::with_status(status, &EndPage::new(frame, form, kind, &details.listed, &details.gateway)))
+    Ok(page::with_status(status, &EndPage::new(frame, form, kind, from, &details.listed, &details.gateway)))
 }
 
 /// `GET /ui/oauth-tokens/{id}/{verb}`
@@ -137,10 +153,11 @@ pub(super) async fn ask(
     State(state): State<AppState>,
     session: SessionCaller,
     Path((id, verb)): Path<(String, String)>,
+    Asked(asked): Asked,
 ) -> Result<Response, PageError> {
     may_see(&session.caller)?;
     session.caller.require(Permission::RevokeGrants)?;
-    question(&state, &session, crate::ui::id(&id)?, kind_of(&verb)?, Form::blank()).await
+    question(&state, &session, crate::ui::id(&id)?, kind_of(&verb)?, &asked, Form::blank()).await
 }
 
 /// `POST /ui/oauth-tokens/{id}/{verb}`
@@ -161,12 +178,12 @@ pub(super) async fn perform(
         }
         BulkKind::Reauthorize => {
             let asked = state.broker.require_authorization(caller, id, reason.as_deref()).await;
-            asked.map(|()| format!("{LIST}/{id}?note=asked-again"))
+            asked.map(|()| View::back_to(&typed, id, "asked-again"))
         }
     };
     match done {
         Ok(to) => Ok(Redirect::to(&to).into_response()),
-        Err(error) => question(&state, &session, id, kind, Form::refused(&typed, error)?).await,
+        Err(error) => question(&state, &session, id, kind, &typed, Form::refused(&typed, error)?).await,
     }
 }
 
@@ -182,7 +199,7 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
             settings.revocation_url = url.map(|path| settings.token_url.join(path).unwrap());
         }
         let frame = Frame::sample(Here::OAuthTokens);
-        EndPage::new(frame, form, kind, &samples::listed(), &gateway).render().unwrap()
+        EndPage::new(frame, form, kind, &Fields::default(), &samples::listed(), &gateway).render().unwrap()
     };
     let (narrow, wide) = (RevocationReach::ThisGrant, RevocationReach::AllAppsForUser);
     let problem = Form::blank().problem(http::StatusCode::BAD_REQUEST, "reason", "<script>no</script>");

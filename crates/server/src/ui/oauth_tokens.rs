@@ -5,18 +5,18 @@ use crate::state::AppState;
 use crate::ui::error::PageError;
 use crate::ui::form::Asked;
 use crate::ui::health::in_short;
-use crate::ui::oauth_tokens_view::{LIST, SORTS, View};
+use crate::ui::oauth_token_details::{TokenDetails, read};
+use crate::ui::oauth_tokens_toolbar::Toolbar;
+use crate::ui::oauth_tokens_view::{LIST, View};
 use crate::ui::page::{self, Frame, Here};
-use crate::ui::parts::{Badge, Choice, Icon, Moment, Tab, grouped, host_of};
-use crate::ui::words::word;
+use crate::ui::parts::{Badge, Icon, Moment, Tab, grouped, host_of};
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use doorward_broker::Caller;
 use doorward_domain::{
-    AccessTokenStatus, Gateway, GrantCounts, GrantSort, GrantSortColumn, Health, ListedGrant, OAuthSettings,
-    Permission, Timestamp,
+    Gateway, GrantCounts, GrantSort, GrantSortColumn, Health, ListedGrant, Permission, Timestamp,
 };
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The list.
@@ -31,6 +31,7 @@ struct OAuthTokensPage {
     filtered: bool,
     may_revoke: bool,
     rows: Vec<Row>,
+    beside: Option<Beside>,
     expires: Heading,
     last_used: Heading,
     /// Goes along with what is done to the selected, so that it leads back here.
@@ -41,6 +42,16 @@ struct OAuthTokensPage {
     next: Option<String>,
 }
 
+/// One of them closely, beside the list; on a narrow screen in its place.
+struct Beside {
+    /// None, where it has ended since.
+    token: Option<TokenDetails>,
+    /// Goes along with what is done to it.
+    view: String,
+    /// The list alone.
+    close: String,
+}
+
 /// How many there are of a health; also the filter for it.
 struct Count {
     href: String,
@@ -49,17 +60,6 @@ struct Count {
     label: &'static str,
     class: &'static str,
     icon: Option<Icon>,
-}
-
-struct Toolbar {
-    q: String,
-    /// Filters that are chosen elsewhere, and stay when this form is sent.
-    kept: Vec<(&'static str, String)>,
-    gateways: Vec<Choice>,
-    providers: Vec<Choice>,
-    statuses: Vec<Choice>,
-    sorts: Vec<Choice>,
-    export: String,
 }
 
 /// A filter that no drop-down shows.
@@ -77,6 +77,10 @@ struct Heading {
 
 struct Row {
     id: String,
+    /// The same view with its details beside.
+    href: String,
+    /// Whether its details are those that stand beside.
+    here: bool,
     name: String,
     email: String,
     slug: String,
@@ -95,11 +99,13 @@ struct Row {
 }
 
 impl Row {
-    fn new(grant: &ListedGrant, now: Timestamp) -> Self {
+    fn new(grant: &ListedGrant, view: &View, now: Timestamp) -> Self {
         let (name, email) = named(grant);
         let relative = |at: Option<Timestamp>| at.map(|at| Moment::relative(at, now));
         Self {
             id: grant.id.to_string(),
+            href: view.selecting(grant.id).href(),
+            here: view.selected == Some(grant.id),
             name,
             email,
             slug: grant.gateway.slug.clone(),
@@ -159,60 +165,6 @@ fn counts(counted: &GrantCounts, view: &View) -> Vec<Count> {
     std::iter::once(all).chain(Health::ALL.into_iter().map(of_health)).collect()
 }
 
-impl Toolbar {
-    fn new(view: &View, gateways: &[Arc<Gateway>]) -> Self {
-        let filter = &view.filter;
-        let kept = view.filter_parts().into_iter();
-        let kept = kept.filter(|(name, value)| matches!(*name, "user" | "health") && !value.is_empty());
-        Self {
-            q: filter.q.clone().unwrap_or_default(),
-            kept: kept.collect(),
-            gateways: gateway_choices(view, gateways),
-            providers: provider_choices(view, gateways),
-            statuses: status_choices(filter.access_token_status),
-            sorts: sort_choices(view),
-            export: view.export_href(),
-        }
-    }
-}
-
-/// The usual order needs no word in the URL.
-fn sort_choices(view: &View) -> Vec<Choice> {
-    let (chosen, usual) = (view.sort_word(), View::default().sort_word());
-    let value = |sort: &'static str| if sort == usual { "" } else { sort };
-    SORTS.map(|(sort, label)| Choice::new(value(sort), label, sort == chosen)).into()
-}
-
-fn gateway_choices(view: &View, gateways: &[Arc<Gateway>]) -> Vec<Choice> {
-    let chosen = view.filter.gateway;
-    let with_oauth = gateways.iter().filter(|gateway| gateway.oauth().is_some());
-    let choices = with_oauth.map(|gateway| {
-        Choice::new(gateway.id.to_string(), gateway.slug.as_str(), chosen == Some(gateway.id))
-    });
-    std::iter::once(Choice::any("All gateways", chosen.is_none())).chain(choices).collect()
-}
-
-fn provider_choices(view: &View, gateways: &[Arc<Gateway>]) -> Vec<Choice> {
-    let chosen = view.filter.provider.as_deref();
-    let mut providers: BTreeSet<String> =
-        gateways.iter().filter_map(|gateway| gateway.oauth()).map(OAuthSettings::issuer_key).collect();
-    providers.extend(chosen.map(str::to_owned));
-    let choices = providers
-        .iter()
-        .map(|provider| Choice::new(provider.as_str(), host_of(provider), chosen == Some(provider.as_str())));
-    std::iter::once(Choice::any("All providers", chosen.is_none())).chain(choices).collect()
-}
-
-fn status_choices(chosen: Option<AccessTokenStatus>) -> Vec<Choice> {
-    let choices = [
-        (AccessTokenStatus::Valid, "Access token valid"),
-        (AccessTokenStatus::ExpiringSoon, "Access token expiring soon"),
-        (AccessTokenStatus::Expired, "Access token expired"),
-    ];
-    let choices = choices.map(|(status, label)| Choice::new(word(status), label, chosen == Some(status)));
-    std::iter::once(Choice::any("Any access token", chosen.is_none())).chain(choices).collect()
-}
-
 fn heading(view: &View, column: GrantSortColumn, descending_first: bool) -> Heading {
     let here = view.sort.column == column;
     let descending = if here { !view.sort.descending } else { descending_first };
@@ -237,6 +189,7 @@ struct Found {
     gateways: Vec<Arc<Gateway>>,
     grants: Vec<ListedGrant>,
     next_cursor: Option<String>,
+    beside: Option<Beside>,
 }
 
 impl OAuthTokensPage {
@@ -249,16 +202,28 @@ impl OAuthTokensPage {
             chip: chip(view, &found.grants),
             filtered: !view.filter.is_empty(),
             may_revoke,
-            rows: found.grants.iter().map(|grant| Row::new(grant, now)).collect(),
+            rows: found.grants.iter().map(|grant| Row::new(grant, view, now)).collect(),
+            beside: found.beside,
             expires: heading(view, GrantSortColumn::ExpiresAt, false),
             last_used: heading(view, GrantSortColumn::LastUsedAt, true),
-            view: view.query(),
+            view: View { selected: None, ..view.clone() }.query(),
             revoke_all: view.many_href("revoke"),
             reauthorize_all: view.many_href("reauthorize"),
             first: view.first_href(),
             next: view.next_href(found.next_cursor),
         }
     }
+}
+
+/// The details that the view has open. That it has ended since is no reason to show no list.
+async fn beside(state: &AppState, caller: &Caller, view: &View) -> Result<Option<Beside>, PageError> {
+    let Some(id) = view.selected else { return Ok(None) };
+    let token = match read(state, caller, id).await {
+        Ok(token) => Some(token),
+        Err(error) if error == PageError::NOT_FOUND => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Some(Beside { token, view: view.query(), close: view.close_href() }))
 }
 
 /// `GET /ui/oauth-tokens`
@@ -275,7 +240,8 @@ pub(super) async fn show(
         state.broker.list_grants(caller, &view.filter, view.sort, &request)
     )?;
     let gateways = state.broker.gateways(caller).await?;
-    let found = Found { counted, gateways, grants: grants.items, next_cursor: grants.next_cursor };
+    let beside = beside(&state, caller, &view).await?;
+    let found = Found { counted, gateways, grants: grants.items, next_cursor: grants.next_cursor, beside };
     let frame = Frame::new(&state, &session, Here::OAuthTokens).noted(&asked);
     let (may_revoke, now) = (caller.may(Permission::RevokeGrants), state.broker.clock().now());
     Ok(page::page(&OAuthTokensPage::new(frame, &view, may_revoke, found, now)))
@@ -283,20 +249,31 @@ pub(super) async fn show(
 
 #[cfg(test)]
 pub(super) fn samples() -> Vec<(&'static str, String)> {
-    use crate::ui::samples;
+    use crate::ui::{oauth_token_details, samples};
     let page = |query: &str, grants: Vec<ListedGrant>, may_revoke| {
         let view = View::asked(&serde_urlencoded::from_str(query).unwrap());
         let gateways = samples::gateways().into_iter().map(Arc::new).collect();
         let counted = Arc::new(samples::grant_counts());
-        let found = Found { counted, gateways, grants, next_cursor: Some("n&xt".into()) };
+        let token = || oauth_token_details::sample(samples::failing_details(), may_revoke);
+        let beside = view.selected.map(|id| Beside {
+            token: grants.iter().any(|grant| grant.id == id).then(token),
+            view: view.query(),
+            close: view.close_href(),
+        });
+        let found = Found { counted, gateways, grants, next_cursor: Some("n&xt".into()), beside };
         let frame = Frame::sample(Here::OAuthTokens);
         OAuthTokensPage::new(frame, &view, may_revoke, found, samples::NOW).render().unwrap()
     };
+    let first = "q=a&cursor=x&selected=00000000-0000-0000-0000-000000000001";
+    let ended = "selected=0190f5d2-7c1e-7000-8000-000000000009";
     let user = "user=0190f5d2-7c1e-7000-8000-000000000001&cursor=x&health=valid&sort=-last_used_at";
     vec![
         ("oauth-tokens", page("", samples::listed_grants(), true)),
         ("oauth-tokens-filtered", page(user, samples::listed_grants(), true)),
         ("oauth-tokens-read-only", page("q=%22%3E%3Cscript%3Ealert(1)", samples::listed_grants(), false)),
+        ("oauth-tokens-details", page(first, samples::listed_grants(), true)),
+        ("oauth-tokens-details-read-only", page(first, samples::listed_grants(), false)),
+        ("oauth-tokens-details-ended", page(ended, samples::listed_grants(), true)),
         ("oauth-tokens-empty", page("", vec![], true)),
         ("oauth-tokens-no-match", page("q=nobody", vec![], true)),
     ]
@@ -316,6 +293,23 @@ mod tests {
             (again.href.as_str(), again.sorted),
             ("/ui/oauth-tokens?q=a&sort=last_used_at", "descending")
         );
+    }
+
+    #[test]
+    fn details_stand_beside_the_list_and_every_link_of_theirs_keeps_the_view() {
+        let pages = samples();
+        let page = |name: &str| &pages.iter().find(|(found, _)| *found == name).unwrap().1;
+        let (open, id) = (page("oauth-tokens-details"), "00000000-0000-0000-0000-000000000001");
+        assert_eq!(open.matches("aria-current=\"true\"").count(), 2, "all healths, and the row");
+        assert!(open.contains("href=\"/ui/oauth-tokens?q=a&#38;cursor=x\" aria-label=\"Close the details\""));
+        assert!(
+            open.contains(&format!("/{id}/revoke?view=q%3Da%26cursor%3Dx%26selected%3D{id}\"")),
+            "{open}"
+        );
+        assert!(open.contains("<title>H. Tanaka") && !open.contains("Tanaka <b>"));
+        assert!(!page("oauth-tokens-details-read-only").contains("Revoke…"));
+        assert!(page("oauth-tokens-details-ended").contains("not in force any more"));
+        assert!(!page("oauth-tokens").contains("data-details"));
     }
 
     #[test]

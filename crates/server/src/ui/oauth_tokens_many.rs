@@ -68,8 +68,7 @@ impl Meant {
         } else {
             GrantChoice::Ids(fields.all("id").map(crate::ui::id).collect::<Result<_, _>>()?)
         };
-        let view: Fields = serde_urlencoded::from_str(fields.raw("view")).unwrap_or_default();
-        Ok(Self { kind: kind_of(fields.text("do"))?, choice, back: View::asked(&view).href() })
+        Ok(Self { kind: kind_of(fields.text("do"))?, choice, back: View::carried(fields).href() })
     }
 
     /// What the form brings along, so that it means the same.

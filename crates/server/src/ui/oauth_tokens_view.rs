@@ -2,16 +2,17 @@
 
 use crate::ui::form::Fields;
 use crate::ui::words::{href, meant, query, word};
-use doorward_domain::{GrantFilter, GrantSort, GrantSortColumn, Health};
+use doorward_domain::{GrantFilter, GrantId, GrantSort, GrantSortColumn, Health};
 
 pub(super) const LIST: &str = "/ui/oauth-tokens";
 
-/// Filters, order, and which page.
+/// Filters, order, which page, and whose details stand beside it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct View {
     pub(super) filter: GrantFilter,
     pub(super) sort: GrantSort,
     pub(super) cursor: Option<String>,
+    pub(super) selected: Option<GrantId>,
 }
 
 /// Every order, as REST spells it, and what it says.
@@ -35,7 +36,28 @@ impl View {
             access_token_status: meant(asked.text("access_token_status")),
             q: asked.filled("q"),
         };
-        Self { filter, sort: sort_of(asked.text("sort")), cursor: asked.filled("cursor") }
+        Self {
+            filter,
+            sort: sort_of(asked.text("sort")),
+            cursor: asked.filled("cursor"),
+            selected: asked.text("selected").parse().ok(),
+        }
+    }
+
+    /// The view that a form or a link carries along, so that what it does leads back there.
+    pub(super) fn carried(fields: &Fields) -> Self {
+        let view: Fields = serde_urlencoded::from_str(fields.raw("view")).unwrap_or_default();
+        Self::asked(&view)
+    }
+
+    /// Where somebody came from who did something to one: its details beside the list, or on their own page.
+    pub(super) fn back_to(fields: &Fields, id: GrantId, note: &str) -> String {
+        let view = Self::carried(fields);
+        let beside = view.selected == Some(id);
+        let (path, mut parts) =
+            if beside { (LIST.to_owned(), view.parts()) } else { (format!("{LIST}/{id}"), Vec::new()) };
+        parts.push(("note", note.to_owned()));
+        href(&path, &parts)
     }
 
     /// The filter by the names that REST knows it by.
@@ -58,6 +80,7 @@ impl View {
             parts.push(("sort", self.sort_word()));
         }
         parts.push(("cursor", self.cursor.clone().unwrap_or_default()));
+        parts.push(("selected", self.selected.map(|id| id.to_string()).unwrap_or_default()));
         parts
     }
 
@@ -83,7 +106,17 @@ impl View {
 
     /// The first page of this view.
     fn first(&self) -> Self {
-        Self { cursor: None, ..self.clone() }
+        Self { cursor: None, selected: None, ..self.clone() }
+    }
+
+    /// The same view with the details of one beside it.
+    pub(super) fn selecting(&self, id: GrantId) -> Self {
+        Self { selected: Some(id), ..self.clone() }
+    }
+
+    /// The same view without details.
+    pub(super) fn close_href(&self) -> String {
+        Self { selected: None, ..self.clone() }.href()
     }
 
     /// Where the first page is, for those who are not on it.
@@ -93,7 +126,7 @@ impl View {
 
     /// Where the page at a cursor is.
     pub(super) fn next_href(&self, cursor: Option<String>) -> Option<String> {
-        cursor.map(|cursor| Self { cursor: Some(cursor), ..self.clone() }.href())
+        cursor.map(|cursor| Self { cursor: Some(cursor), ..self.first() }.href())
     }
 
     /// The same view with another part of the filter.
@@ -150,7 +183,8 @@ mod tests {
     #[test]
     fn the_whole_view_stands_in_the_url_and_comes_back_from_it() {
         let url = "q=alice&gateway=0190f5d2-7c1e-7000-8000-000000000001&provider=https%3A%2F%2Fgithub.com&\
-                   health=expiring_soon&access_token_status=expired&sort=-last_used_at&cursor=abc";
+                   health=expiring_soon&access_token_status=expired&sort=-last_used_at&cursor=abc&\
+                   selected=0190f5d2-7c1e-7000-8000-000000000002";
         let seen = view(url);
         assert_eq!(seen.href(), format!("{LIST}?{url}"));
         assert_eq!(view(&seen.query()), seen);
@@ -164,6 +198,19 @@ mod tests {
         let seen = view("health=boredom&user=me&sort=color&q=+");
         assert_eq!(seen, View::default());
         assert_eq!(seen.href(), LIST);
+    }
+
+    #[test]
+    fn details_open_beside_the_view_and_close_to_it_and_what_is_done_leads_back_to_them() {
+        let id: GrantId = "0190f5d2-7c1e-7000-8000-000000000002".parse().unwrap();
+        let open = view("q=a&cursor=c").selecting(id);
+        assert_eq!(open.href(), format!("{LIST}?q=a&cursor=c&selected={id}"));
+        assert_eq!(open.close_href(), format!("{LIST}?q=a&cursor=c"));
+        assert_eq!(open.with_health(None), format!("{LIST}?q=a"), "another filter closes them");
+        let sent = |view: String| serde_urlencoded::from_str(&query(&[("view", view)])).unwrap();
+        let back = View::back_to(&sent(open.query()), id, "refreshed");
+        assert_eq!(back, format!("{LIST}?q=a&cursor=c&selected={id}&note=refreshed"));
+        assert_eq!(View::back_to(&sent(String::new()), id, ""), format!("{LIST}/{id}"));
     }
 
     #[test]

@@ -113,6 +113,13 @@ async function framed(url) {
   return text;
 }
 
+// Runs in the page: what a screen reader says of where the focus is, about.
+function focused() {
+  const element = document.activeElement;
+  const label = document.getElementById(element.getAttribute("aria-labelledby"));
+  return element.ariaLabel ?? (label ?? element).textContent.trim();
+}
+
 async function picture(name) {
   if (!pictures) return;
   await page.evaluate(() => globalThis.scrollTo(0, 0));
@@ -130,6 +137,8 @@ async function run(step) {
     case "click": return page.click(step.selector);
     case "check": return page.check(step.selector);
     case "press": return page.keyboard.press(step.key);
+    case "focused": return page.evaluate(focused);
+    case "sees": return page.locator(step.selector).first().isVisible();
     case "expect": return page.getByText(step.text).first().waitFor();
     case "expect_url": return page.waitForURL((url) => String(url).startsWith(step.prefix));
     case "url": return page.url();

@@ -260,6 +260,7 @@ impl Stage {
             ("reset", setup),
             ("login", "/ui/login".into()),
             ("oauth-tokens", "/ui/oauth-tokens".into()),
+            ("oauth-tokens-details", format!("/ui/oauth-tokens?q=a&selected={grant}")),
             ("oauth-token", format!("/ui/oauth-tokens/{grant}")),
             ("oauth-token-revoke", format!("/ui/oauth-tokens/{grant}/revoke")),
             ("oauth-tokens-many", format!("/ui/oauth-tokens/many?do=revoke&id={grant}")),

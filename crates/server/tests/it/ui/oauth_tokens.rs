@@ -155,7 +155,18 @@ async fn s2_the_details_tell_all_but_the_value_of_the_token() {
     assert_eq!(refreshed.status, 303, "{refreshed:?}");
     let after = stage.page(refreshed.header("location")).await;
     assert!(after.contains("there is a fresh token") && after.contains("Refreshed by hand"), "{after}");
-    for page in [LIST, &path, &format!("{path}/revoke"), "/ui/oauth-tokens/ended"] {
+    let beside = format!("{LIST}?q=ali&selected={}", stage.grant(0));
+    let list = stage.page(&beside).await;
+    assert!(shown(&list) == ["alice@test.example"] && list.contains("Refreshed by hand"), "{list}");
+    let view = beside.split_once('?').unwrap().1;
+    let again = stage.browser.form(&format!("{path}/refresh"), &[("view", view)]).await;
+    assert_eq!(again.header("location"), format!("{beside}&note=refreshed"), "it leads back to the view");
+    let cancel =
+        stage.page(&format!("{path}/revoke?view={}", view.replace('=', "%3D").replace('&', "%26"))).await;
+    assert!(cancel.contains(&format!("href=\"{}\"", beside.replace('&', "&#38;"))), "{cancel}");
+    let gone = stage.page(&format!("{LIST}?selected=0190f5d2-7c1e-7000-8000-000000000001")).await;
+    assert!(gone.contains("not in force any more") && shown(&gone).len() == 2, "{gone}");
+    for page in [LIST, &path, &beside, &format!("{path}/revoke"), "/ui/oauth-tokens/ended"] {
         assert!(!stage.page(page).await.contains(CANARY), "{page}");
     }
     assert_eq!(stage.browser.get(&format!("{LIST}/0190f5d2-7c1e-7000-8000-000000000001")).await.status, 404);

@@ -40,10 +40,13 @@ async fn s1_to_s4_an_administrator_sees_looks_closer_revokes_one_and_then_many()
     browser.expect("alice@test.example").await;
     browser.expect("renews itself").await;
     look_closely(&mut browser, "story-s1").await;
-    browser.click(&format!("td a[href^='/ui/oauth-tokens/{grant}']")).await;
+    browser.click(&format!("a[data-row='{grant}']")).await;
     browser.expect("Authorized in the browser").await;
+    for words in ["Created", "Last used", "Scopes granted", "Access token", "openid", "notes"] {
+        assert!(browser.text().await.contains(words), "{words}: {}", browser.text().await);
+    }
     look_closely(&mut browser, "story-s2").await;
-    browser.click(&format!("a[href='/ui/oauth-tokens/{grant}/revoke']")).await;
+    browser.click(&format!("a[href^='/ui/oauth-tokens/{grant}/revoke']")).await;
     browser.expect("alice@test.example").await;
     look_closely(&mut browser, "story-s3").await;
     assert_eq!(call(&alice).await, "alice", "a question ends nothing");
@@ -61,6 +64,48 @@ async fn s1_to_s4_an_administrator_sees_looks_closer_revokes_one_and_then_many()
     look_closely(&mut browser, "story-s3-many").await;
     assert!(call(&bob).await.contains("is not connected"));
     assert_eq!(browser.leaks(&["canary-of-s1"]).await, Vec::<Value>::new());
+    assert_eq!(browser.problems().await, Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s2_the_details_open_beside_the_list_by_keys_alone_and_close_to_where_one_was() {
+    let app = TestApp::start().await;
+    let demo = app.demo().await;
+    app.register(&demo, "demo").await;
+    for name in ["alice", "bob"] {
+        let person = app.user(name).await;
+        app.connect(&person, "demo", &demo, name).await;
+    }
+    let mut browser = Browser::start().await;
+    sign_in(&app, &mut browser).await;
+    let list = format!("{}/ui/oauth-tokens?q=demo&sort=created_at", app.origin);
+    browser.size(1_440, 900).await;
+    browser.open(&list).await;
+    browser.press("j").await;
+    browser.press("j").await;
+    assert_eq!(browser.focused().await, "bob");
+    browser.press("Enter").await;
+    browser.expect_url(&format!("{list}&selected=")).await;
+    browser.expect("Authorized in the browser").await;
+    assert_eq!(browser.focused().await, "bob at demo", "a screen reader begins with the details");
+    assert!(browser.sees("a.row-link").await && browser.sees("[data-details]").await);
+    assert_eq!(browser.axe().await, Vec::<Value>::new());
+    browser.press("k").await;
+    assert_eq!(browser.focused().await, "alice", "the keys go on from the row that is open");
+    browser.press("Escape").await;
+    browser.expect_url(&list).await;
+    assert!(!browser.sees("[data-details]").await);
+    assert_eq!((browser.focused().await, browser.url().await), ("bob".to_owned(), list.clone()));
+
+    browser.press("Enter").await;
+    browser.expect_url(&format!("{list}&selected=")).await;
+    browser.size(400, 900).await;
+    assert!(!browser.sees("a.row-link").await, "where there is no room the details are the page");
+    assert!(browser.sees("[data-details] .actions a").await);
+    assert_eq!(browser.axe().await, Vec::<Value>::new());
+    browser.click(".crumb[data-close]").await;
+    browser.expect_url(&list).await;
+    assert!(browser.sees("a.row-link").await);
     assert_eq!(browser.problems().await, Vec::<Value>::new());
 }
 
