@@ -22,6 +22,12 @@ impl Timestamp {
         self.0
     }
 
+    /// The moment in an HTTP header (RFC 9110 §5.6.7), e.g. `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let moment = jiff::fmt::rfc2822::parse(text).ok()?;
+        Some(Self(moment.timestamp().as_millisecond()))
+    }
+
     /// The moment `duration` later; saturates instead of overflowing.
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(millis_of(duration)))
@@ -146,6 +152,13 @@ mod tests {
         for bad in ["", "today", "2026-01-31", "2026-01-31T12:00:00", "1800000000"] {
             assert_eq!(bad.parse::<Timestamp>(), Err(TimestampError), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_date_of_an_http_header_is_read() {
+        let read = Timestamp::from_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        assert_eq!(read.to_string(), "1994-11-06T08:49:37Z");
+        assert_eq!(Timestamp::from_http_date("yesterday"), None);
     }
 
     #[test]

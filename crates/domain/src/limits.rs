@@ -21,6 +21,8 @@ pub struct Limits {
     pub authorizations_per_user: u32,
     /// `DOORWARD_MESSAGE_MIB`: the largest message that an MCP client may send.
     pub message_mib: u32,
+    /// `DOORWARD_HEADER_KIB`: the largest head of a request.
+    pub header_kib: u32,
 }
 
 impl Default for Limits {
@@ -34,6 +36,7 @@ impl Default for Limits {
             sessions_per_user: 1_000,
             authorizations_per_user: 100,
             message_mib: 4,
+            header_kib: 64,
         }
     }
 }

@@ -4,6 +4,7 @@
 use crate::extract::Peer;
 use axum::Router;
 use axum::body::Body;
+use doorward_domain::Limits;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -17,9 +18,6 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
-
-/// The largest head of a request, in bytes.
-const MAX_HEADERS: usize = 64 << 10;
 
 /// How long a client may take to send its headers.
 const HEADERS_WITHIN: Duration = Duration::from_secs(15);
@@ -38,15 +36,36 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
 }
 
-/// Serves on one listener until `stop`, then lets answers finish for a while.
-pub fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> JoinHandle<()> {
-    serve_over(listener, None, router, stop)
+/// How requests come in.
+#[derive(Clone)]
+pub struct Ingress {
+    /// Over TLS, where there is an acceptor.
+    pub tls: Option<TlsAcceptor>,
+    /// The largest head of a request.
+    pub header_kib: u32,
 }
 
-/// As [`serve`], over TLS where there is an acceptor.
-pub fn serve_over(
+impl Default for Ingress {
+    fn default() -> Self {
+        Self { tls: None, header_kib: Limits::default().header_kib }
+    }
+}
+
+impl Ingress {
+    fn header_bytes(&self) -> u32 {
+        self.header_kib.saturating_mul(1_024)
+    }
+}
+
+/// Serves on one listener until `stop`, without TLS, then lets answers finish for a while.
+pub fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> JoinHandle<()> {
+    serve_with(listener, Ingress::default(), router, stop)
+}
+
+/// As [`serve`], as it is said.
+pub fn serve_with(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    ingress: Ingress,
     router: Router,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
@@ -59,7 +78,7 @@ pub fn serve_over(
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    connection(stream, peer, tls.clone(), router.clone(), connections.watcher());
+                    connection(stream, peer, ingress.clone(), router.clone(), connections.watcher());
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -75,28 +94,23 @@ pub fn serve_over(
     })
 }
 
-fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    tls: Option<TlsAcceptor>,
-    router: Router,
-    watcher: Watcher,
-) {
+fn connection(stream: TcpStream, peer: SocketAddr, ingress: Ingress, router: Router, watcher: Watcher) {
     // Answers are small and wait for nothing: without this, Nagle's algorithm would delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot switch off delays on a connection");
     }
     tokio::spawn(async move {
-        let Some(tls) = tls else { return requests(stream, peer, router, watcher).await };
+        let head = ingress.header_bytes();
+        let Some(tls) = ingress.tls else { return requests(stream, peer, head, router, watcher).await };
         match tokio::time::timeout(HEADERS_WITHIN, tls.accept(stream)).await {
-            Ok(Ok(stream)) => requests(stream, peer, router, watcher).await,
+            Ok(Ok(stream)) => requests(stream, peer, head, router, watcher).await,
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         }
     });
 }
 
-async fn requests<S>(stream: S, peer: SocketAddr, router: Router, watcher: Watcher)
+async fn requests<S>(stream: S, peer: SocketAddr, head: u32, router: Router, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -106,12 +120,13 @@ where
     });
     let mut builder = Builder::new(TokioExecutor::new());
     // Larger ones are answered with 431 (RFC 6585 §5).
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(MAX_HEADERS);
+    let buffer = usize::try_from(head).unwrap_or(usize::MAX);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(buffer);
     builder
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(Duration::from_secs(30))
-        .max_header_list_size(32 << 10);
+        .max_header_list_size(head);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "a connection broke");
@@ -124,14 +139,18 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test]
-    async fn trap_23_headers_of_sixteen_kilobytes_are_taken_and_of_sixty_four_refused() {
-        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let address = listener.local_addr().unwrap();
+    async fn trap_23_headers_of_sixteen_kilobytes_are_taken_and_more_than_the_setting_allows_refused() {
         let router =
             Router::new().fallback(|headers: http::HeaderMap| async move { headers.len().to_string() });
-        let _serving = serve(listener, router, CancellationToken::new());
         let params: String = (0..30).map(|n| format!("mcp-param-p{n}: value\r\n")).collect();
-        for (bytes, status) in [(16 << 10, "200"), (64 << 10, "431")] {
+        let usual = Ingress::default().header_kib;
+        for (header_kib, bytes, status) in
+            [(usual, 16 << 10, "200"), (usual, 64 << 10, "431"), (256, 64 << 10, "200"), (8, 16 << 10, "431")]
+        {
+            let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let ingress = Ingress { header_kib, ..Ingress::default() };
+            let _serving = serve_with(listener, ingress, router.clone(), CancellationToken::new());
             let bearer = "x".repeat(bytes);
             let head = format!(
                 "GET / HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {bearer}\r\n{params}connection: close\r\n\r\n"
@@ -141,7 +160,7 @@ mod tests {
             let _ = stream.write_all(head.as_bytes()).await;
             let mut answer = [0; 12];
             stream.read_exact(&mut answer).await.unwrap();
-            assert_eq!(std::str::from_utf8(&answer).unwrap(), format!("HTTP/1.1 {status}"));
+            assert_eq!(std::str::from_utf8(&answer).unwrap(), format!("HTTP/1.1 {status}"), "{header_kib}");
         }
     }
 

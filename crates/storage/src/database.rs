@@ -168,6 +168,15 @@ impl Database {
         }
     }
 
+    /// What the database's machine takes for the time; none where that machine is this one.
+    pub(crate) async fn clock(&self) -> Result<Option<i64>, StorageError> {
+        let Self::Postgres(pool) = self else { return Ok(None) };
+        let millis =
+            sqlx::query_scalar("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)");
+        let millis = millis.fetch_one(pool).await;
+        millis.map(Some).map_err(|source| StorageError::database("ask the database for the time", source))
+    }
+
     /// How text is compared byte by byte: by its locale, PostgreSQL would find no prefix in an index.
     pub(crate) fn by_bytes(&self) -> &'static str {
         match self {

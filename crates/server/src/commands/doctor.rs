@@ -8,15 +8,15 @@ use super::terminal::Out;
 use crate::app::{App, StartError};
 use crate::data_dir::DataDirError;
 use clap::Args;
-use doorward_broker::{Caller, CertificateEnd, CheckFinding, CheckVerdict, KeyStatus};
-use doorward_domain::{Gateway, GatewayAuthorization, PageRequest};
+use doorward_broker::{BrokerError, Caller, CertificateEnd, CheckFinding, CheckVerdict, KeyStatus};
+use doorward_domain::{Gateway, GatewayAuthorization, PageRequest, Timestamp};
 use doorward_storage::{AuditFilter, SchemaReport};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-/// So far may an event lie ahead of the clock before one of them is wrong: clocks of replicas differ a little.
+/// So far may another clock, or an event, be from ours before one of them is wrong: clocks differ a little.
 const AHEAD: Duration = Duration::from_secs(5 * 60);
 
 /// What was found.
@@ -78,10 +78,11 @@ async fn examine(app: &App, out: &Out) -> Result<(), CommandError> {
     findings.extend(proxy(app));
     findings.extend(doctor_reach::public_url(app).await);
     findings.extend(doctor_reach::forwarding(app));
+    findings.extend(replicas(app).await?);
     findings.extend(keys(app, &caller).await?);
     findings.extend(cleanup(app, &caller).await?);
     findings.extend(providers(app, &caller).await?);
-    findings.push(clock(app, &caller).await?);
+    findings.extend(clock(app, &caller).await?);
     say(&findings, out)
 }
 
@@ -240,15 +241,69 @@ fn certificate(app: &App, gateway: &Gateway) -> Option<Finding> {
     }
 }
 
-async fn clock(app: &App, caller: &Caller) -> Result<Finding, CommandError> {
+/// What is limited is counted in each process.
+async fn replicas(app: &App) -> Result<Option<Finding>, CommandError> {
+    // A command that looks by itself has the database open as well, and serves nobody.
+    let looking = u64::from(!app.is_serving());
+    let replicas = app
+        .storage()
+        .replicas()
+        .await
+        .map_err(BrokerError::Storage)?
+        .map_or(1, |open| open.saturating_sub(looking));
+    Ok((replicas > 1).then(|| {
+        Finding::Advice(format!(
+            "{replicas} processes share the database, and each counts calls, rates, streams and wrong passwords for itself: \
+             together they let up to {replicas} times the limits through"
+        ))
+    }))
+}
+
+/// Our clock beside the database's, where that is another machine's, and beside what has happened already.
+async fn clock(app: &App, caller: &Caller) -> Result<Vec<Finding>, CommandError> {
     let newest = PageRequest { limit: 1, cursor: None };
     let events = app.broker().audit_events(caller, &AuditFilter::default(), &newest).await?;
     let now = app.broker().clock().now();
-    Ok(match events.items.first() {
-        Some(event) if event.at > now.plus(AHEAD) => Finding::Wrong(format!(
+    let mut findings = Vec::new();
+    if let Some(event) = events.items.first().filter(|event| event.at > now.plus(AHEAD)) {
+        findings.push(Finding::Wrong(format!(
             "the clock says {now}, but something happened at {}: set the clock, or tokens end at the wrong time",
             event.at
-        )),
-        _ => Finding::Good("the clock is not behind what happened".to_owned()),
+        )));
+    }
+    let database = app.storage().database_clock().await.map_err(BrokerError::Storage)?;
+    findings.extend(database.and_then(|there| differs(now, there, "the database")));
+    if findings.is_empty() {
+        let compared =
+            if database.is_some() { "what happened and the database's clock" } else { "what happened" };
+        findings.push(Finding::Good(format!("the clock agrees with {compared}")));
+    }
+    Ok(findings)
+}
+
+/// A clock elsewhere that differs from ours by more than clocks do.
+pub(super) fn differs(here: Timestamp, there: Timestamp, whose: &str) -> Option<Finding> {
+    let apart = here.until(there).max(there.until(here));
+    (apart > AHEAD).then(|| {
+        Finding::Wrong(format!(
+            "the clock here says {here}, that of {whose} {there}: set the one that is wrong, or tokens end at the wrong time"
+        ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_that_are_minutes_apart_are_told_whichever_of_them_is_ahead() {
+        let at = |minutes: i64| Timestamp::from_millis(minutes * 60_000);
+        assert_eq!(differs(at(100), at(104), "the database"), None);
+        for there in [at(94), at(106)] {
+            let Some(Finding::Wrong(told)) = differs(at(100), there, "the database") else {
+                panic!("it is too far off: {there}")
+            };
+            assert!(told.contains(&there.to_string()) && told.contains("the database"), "{told}");
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! What the doctor sees from outside: whether the public URL leads here, and who writes forwarding headers.
 
-use super::doctor::Finding;
+use super::doctor::{Finding, differs};
 use crate::api::{CHALLENGE, PROOF, proof_of};
 use crate::app::App;
 use bytes::Bytes;
-use doorward_domain::Entropy;
+use doorward_domain::{Entropy, Timestamp};
 use doorward_outbound::{EgressPolicy, Outbound, OutboundRequest, OutboundResponse};
+use http::header::DATE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::time::Duration;
 
@@ -26,8 +27,22 @@ pub(super) async fn public_url(app: &App) -> Vec<Finding> {
         Err(why) => vec![Finding::Advice(format!(
             "{url} does not answer ({why}), and no server runs beside this command: ask again beside one"
         ))],
-        Ok(answer) => judged(app, &asked, &answer),
+        Ok(answer) => {
+            let mut findings = judged(app, &asked, &answer);
+            findings.extend(clock_in_front(app, &answer));
+            findings
+        }
     }
+}
+
+/// The answer says when it was sent (RFC 9110 §6.6.1). A proxy in front writes that itself, by its own clock.
+fn clock_in_front(app: &App, answer: &OutboundResponse) -> Option<Finding> {
+    let there = sent_at(&answer.headers)?;
+    differs(app.broker().clock().now(), there, "what answers at the public URL")
+}
+
+fn sent_at(headers: &HeaderMap) -> Option<Timestamp> {
+    Timestamp::from_http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
 async fn ask(app: &App, asked: &str) -> Result<OutboundResponse, String> {
@@ -98,4 +113,18 @@ pub(super) fn forwarding(app: &App) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_says_what_the_clock_in_front_takes_for_the_time() {
+        let dated = |date| HeaderMap::from_iter([(DATE, HeaderValue::from_static(date))]);
+        let read = sent_at(&dated("Fri, 27 Nov 2026 00:10:00 GMT")).map(|at| at.to_string());
+        assert_eq!(read.as_deref(), Some("2026-11-27T00:10:00Z"));
+        assert_eq!(sent_at(&dated("soon")), None);
+        assert_eq!(sent_at(&HeaderMap::new()), None);
+    }
 }

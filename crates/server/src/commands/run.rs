@@ -2,9 +2,11 @@
 
 use super::{CommandError, control};
 use crate::app::{App, StartError};
+use crate::listener::Ingress;
 use crate::settings::Settings;
 use crate::tls::Tls;
 use crate::{jobs, listener, metrics_listener};
+use doorward_broker::BrokerError;
 use std::io;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -51,12 +53,14 @@ pub(super) async fn until_stopped(app: &Arc<App>, listeners: Listeners) -> Resul
     tokio::spawn(metrics_listener::upkeep(handle.clone()));
     jobs::start(app, &stop);
     app.begins_to_serve();
+    tell_of_replicas(app).await?;
     let router = app.router();
     let mut serving =
         vec![listener::serve(listeners.metrics, metrics_listener::router(handle), stop.clone())];
     for public in listeners.public {
-        let acceptor = listeners.tls.as_ref().map(Tls::acceptor);
-        serving.push(listener::serve_over(public, acceptor, router.clone(), stop.clone()));
+        let tls = listeners.tls.as_ref().map(Tls::acceptor);
+        let ingress = Ingress { tls, header_kib: app.broker().policy().limits.header_kib };
+        serving.push(listener::serve_with(public, ingress, router.clone(), stop.clone()));
     }
     if let Some(tls) = listeners.tls {
         serving.push(tokio::spawn(tls.follow(stop.clone())));
@@ -73,6 +77,18 @@ pub(super) async fn until_stopped(app: &Arc<App>, listeners: Listeners) -> Resul
     }
     app.checkpoints().write_if_new(app.broker()).await?;
     Ok(app.close().await?)
+}
+
+/// What is limited is counted in each process: whoever runs several should know.
+async fn tell_of_replicas(app: &App) -> Result<(), CommandError> {
+    let replicas = app.storage().replicas().await.map_err(BrokerError::Storage)?.unwrap_or(1);
+    if replicas > 1 {
+        tracing::info!(
+            replicas,
+            "other processes share the database; each counts calls and rates for itself"
+        );
+    }
+    Ok(())
 }
 
 async fn told_to_stop([mut interrupt, mut terminate]: [Signal; 2]) {

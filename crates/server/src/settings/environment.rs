@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 const PREFIX: &str = "DOORWARD_";
 
 /// What begins with our prefix and is a setting.
-const KNOWN: [&str; 37] = [
+const KNOWN: [&str; 38] = [
     "DOORWARD_ADMIN_EMAIL",
     "DOORWARD_ADMIN_PASSWORD",
     "DOORWARD_ADMIN_PASSWORD_FILE",
@@ -23,6 +23,7 @@ const KNOWN: [&str; 37] = [
     "DOORWARD_CLIENT_METADATA_URL",
     "DOORWARD_DATA_DIR",
     "DOORWARD_FRESH_LOGIN_MINUTES",
+    "DOORWARD_HEADER_KIB",
     "DOORWARD_KEY_RING",
     "DOORWARD_KEY_RING_FILE",
     "DOORWARD_LISTEN",

@@ -1,7 +1,7 @@
 //! How much one person and one gateway may ask for, as it is given.
 
 use super::SettingError;
-use super::parse::whole;
+use super::parse::{whole, wrong};
 use clap::Args;
 use doorward_domain::Limits;
 
@@ -9,6 +9,8 @@ use doorward_domain::Limits;
 const AT_ONCE_MAX: u32 = 100_000;
 const PER_MINUTE_MAX: u32 = 1_000_000_000;
 const MIB_MAX: u32 = 64;
+/// A head of fewer KiB would have no room for cookies and a bearer token; more is no head.
+const HEADER_KIB: std::ops::RangeInclusive<u32> = 8..=1_024;
 
 /// Limits as text.
 #[derive(Debug, Clone, Default, Args)]
@@ -37,6 +39,9 @@ pub struct RawLimits {
     /// The largest message that an MCP client may send, in MiB [default: 4]
     #[arg(long, global = true, env = "DOORWARD_MESSAGE_MIB", value_name = "MIB")]
     pub message_mib: Option<String>,
+    /// The largest head of a request (its line and headers), in KiB [default: 64]
+    #[arg(long, global = true, env = "DOORWARD_HEADER_KIB", value_name = "KIB")]
+    pub header_kib: Option<String>,
 }
 
 impl RawLimits {
@@ -50,6 +55,7 @@ impl RawLimits {
             sessions_per_user,
             authorizations_per_user,
             message_mib,
+            header_kib,
         } = Limits::default();
         let of = |name, text: &Option<String>, max, default| {
             Ok(whole(name, text.as_deref(), max)?.unwrap_or(default))
@@ -98,7 +104,18 @@ impl RawLimits {
                 authorizations_per_user,
             )?,
             message_mib: of("DOORWARD_MESSAGE_MIB", &self.message_mib, MIB_MAX, message_mib)?,
+            header_kib: header_kib_of(self.header_kib.as_deref())?.unwrap_or(header_kib),
         })
+    }
+}
+
+fn header_kib_of(text: Option<&str>) -> Result<Option<u32>, SettingError> {
+    const NAME: &str = "DOORWARD_HEADER_KIB";
+    match whole(NAME, text, *HEADER_KIB.end())? {
+        Some(kib) if kib < *HEADER_KIB.start() => {
+            Err(wrong(NAME, format!("`{kib}` is too little: give {} at least", HEADER_KIB.start())))
+        }
+        kib => Ok(kib),
     }
 }
 
@@ -115,6 +132,12 @@ mod tests {
             let given = RawLimits { message_mib: Some(bad.into()), ..RawLimits::default() };
             let told = given.check().unwrap_err().to_string();
             assert!(told.starts_with("DOORWARD_MESSAGE_MIB: "), "{told}");
+        }
+        let head = |kib: &str| RawLimits { header_kib: Some(kib.into()), ..RawLimits::default() }.check();
+        assert_eq!(head("8").unwrap(), Limits { header_kib: 8, ..Limits::default() });
+        for bad in ["7", "1025", "64k"] {
+            let told = head(bad).unwrap_err().to_string();
+            assert!(told.starts_with("DOORWARD_HEADER_KIB: "), "{told}");
         }
     }
 }

@@ -17,7 +17,8 @@ async fn tls_serves_http_2_and_http_1_and_nothing_in_plain_text() {
     let listening = listener::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
     let address = listening.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let serving = listener::serve_over(listening, Some(tls.acceptor()), app.app.router(), stop.clone());
+    let ingress = listener::Ingress { tls: Some(tls.acceptor()), ..Default::default() };
+    let serving = listener::serve_with(listening, ingress, app.app.router(), stop.clone());
 
     let authority = std::fs::read(certificates.authority()).unwrap();
     let trusting = || reqwest::Client::builder().tls_certs_only([Certificate::from_pem(&authority).unwrap()]);

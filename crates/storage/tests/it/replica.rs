@@ -7,6 +7,7 @@ use doorward_domain::*;
 use doorward_storage::Storage;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r26_a_revoke_is_answered_when_every_replica_has_applied_it() {
@@ -33,9 +34,19 @@ async fn r26_a_revoke_is_answered_when_every_replica_has_applied_it() {
 async fn a_replica_that_leaves_is_waited_for_no_more() {
     let stage = Stage::postgres().await;
     let other = stage.open_again().await;
-    assert_eq!(stage.number("SELECT count(*) FROM replicas").await, 2);
+    assert_eq!(stage.storage.replicas().await.unwrap(), Some(2));
     other.close().await;
-    assert_eq!(stage.number("SELECT count(*) FROM replicas").await, 1);
+    assert_eq!(stage.storage.replicas().await.unwrap(), Some(1));
+}
+
+#[tokio::test]
+async fn a_database_on_another_machine_has_a_clock_of_its_own_and_can_be_shared() {
+    let there = Stage::postgres().await.storage.database_clock().await.unwrap().unwrap();
+    let here = Clock::System.now();
+    assert!(there.until(here).max(here.until(there)) < Duration::from_secs(60), "{there} {here}");
+    let alone = Stage::sqlite().await;
+    assert_eq!(alone.storage.database_clock().await.unwrap(), None);
+    assert_eq!(alone.storage.replicas().await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -36,7 +36,8 @@ async fn over_tls() -> (TestApp, String, CancellationToken, Certificates) {
     let tls = Tls::load(files).unwrap();
     let listening = listener::bind((Ipv4Addr::LOCALHOST, port).into()).await.unwrap();
     let stop = CancellationToken::new();
-    drop(listener::serve_over(listening, Some(tls.acceptor()), app.app.router(), stop.clone()));
+    let ingress = listener::Ingress { tls: Some(tls.acceptor()), ..Default::default() };
+    drop(listener::serve_with(listening, ingress, app.app.router(), stop.clone()));
     (app, origin, stop, certificates)
 }
 
