@@ -33,13 +33,14 @@ impl Broker {
         &self,
         caller: &Caller,
         emails: &[&str],
+        field: &str,
     ) -> Result<BTreeSet<UserId>, BrokerError> {
         caller.require(Permission::ManageUsers)?;
         let mut users = BTreeSet::new();
         for email in emails {
             let found = self.storage().user_by_email(email).await?;
             let user = found.ok_or_else(|| {
-                BrokerError::invalid("access.users", format!("nobody has the e-mail address {email}"))
+                BrokerError::invalid(field, format!("nobody has the e-mail address {email}"))
             })?;
             users.insert(user.id);
         }

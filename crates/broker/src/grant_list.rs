@@ -2,10 +2,11 @@
 
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
-    AuditEvent, EndedGrant, Gateway, Grant, GrantCounts, GrantFilter, GrantId, GrantSort, Health,
+    AuditEvent, EndedGrant, Gateway, GatewayId, Grant, GrantCounts, GrantFilter, GrantId, GrantSort, Health,
     ListedGrant, Page, PageRequest, Permission, Removal, Timestamp,
 };
 use doorward_storage::AuditFilter;
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -114,6 +115,12 @@ impl Broker {
     pub async fn grant_counts(&self, caller: &Caller) -> Result<Arc<GrantCounts>, BrokerError> {
         may_read(caller, &GrantFilter::default())?;
         self.shared_counts().await
+    }
+
+    /// Which gateways anybody is connected to.
+    pub async fn connected_gateways(&self, caller: &Caller) -> Result<BTreeSet<GatewayId>, BrokerError> {
+        caller.require(Permission::ReadGateways)?;
+        Ok(self.storage().gateways_with_grants().await?)
     }
 
     pub(crate) async fn shared_counts(&self) -> Result<Arc<GrantCounts>, BrokerError> {

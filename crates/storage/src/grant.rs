@@ -6,15 +6,29 @@ use crate::grant_row::{
     GrantName, GrantRow, change_of, grant_columns, grant_name_columns, owner_columns, state_columns,
 };
 use crate::grant_status::{Settled, settle};
-use crate::row::{NEVER, millis, text, word};
+use crate::row::{NEVER, RowName, millis, text, word};
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use doorward_domain::{
     Fingerprint, GatewayId, Grant, GrantId, GrantOwner, GrantState, NewAuditEvent, ReauthorizationReason,
     Timestamp, UserId,
 };
+use std::collections::BTreeSet;
 
 impl Storage {
+    /// Which gateways have a grant of anybody.
+    pub async fn gateways_with_grants(&self) -> Result<BTreeSet<GatewayId>, StorageError> {
+        let ids: Vec<String> = read!(
+            self,
+            "look which gateways have grants",
+            fetch_all,
+            sqlx::query_scalar(
+                "SELECT id FROM gateways WHERE EXISTS (SELECT 1 FROM grants WHERE grants.gateway_id = gateways.id)"
+            )
+        )?;
+        ids.iter().map(|id| RowName { table: "gateways", id }.parse("id", id)).collect()
+    }
+
     /// The grant with an id.
     pub async fn grant(&self, id: GrantId) -> Result<Option<Grant>, StorageError> {
         let row = read!(

@@ -135,6 +135,15 @@ impl Browser {
         self.step(json!({ "do": "focused" })).await.as_str().unwrap_or_default().to_owned()
     }
 
+    /// What a field holds.
+    pub async fn value(&mut self, selector: &str) -> String {
+        self.step(json!({ "do": "value", "selector": selector }))
+            .await
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
     /// Whether somebody sees what a selector means.
     pub async fn sees(&mut self, selector: &str) -> bool {
         self.step(json!({ "do": "sees", "selector": selector })).await == true

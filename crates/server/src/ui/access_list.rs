@@ -145,7 +145,7 @@ pub(super) async fn typed(
             let emails: Vec<&str> = emails.filter(|email| !email.is_empty()).collect();
             Ok(AccessList::Only {
                 groups: groups.map_err(|_| invalid("access.groups", "tick groups of the list"))?,
-                users: state.broker.people_by_email(caller, &emails).await?,
+                users: state.broker.people_by_email(caller, &emails, "access.users").await?,
             })
         }
         _ => Err(invalid("access", "choose one of them")),

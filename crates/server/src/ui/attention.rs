@@ -3,6 +3,7 @@
 use crate::state::AppState;
 use crate::ui::error::PageError;
 use crate::ui::parts::{Badge, Tone, distance};
+use crate::ui::plot::class_of;
 use askama::filters::HtmlSafe;
 use doorward_broker::Caller;
 use doorward_domain::{Gateway, GatewayAuthorization, GrantCounts, Health, Permission, Timestamp};
@@ -17,6 +18,11 @@ const HEALTHS: [Health; 6] = [
     Health::NeedsAuthorization,
     Health::Expired,
 ];
+
+/// Of two healths with one tone, one is drawn fainter.
+pub(super) fn is_faint(health: Health) -> bool {
+    health == Health::Expired
+}
 
 /// One thing to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,7 +167,7 @@ impl Display for Plot {
         for (health, count) in self.0 {
             let width = if total == 0 { 0.0 } else { count as f64 / total as f64 * 1_000.0 };
             if width > 0.0 {
-                let tone = Badge::health(health).tone.class();
+                let tone = class_of(Badge::health(health).tone, is_faint(health));
                 write!(f, r#"<rect class="{tone}" x="{x:.1}" y="0" width="{width:.1}" height="12"/>"#)?;
             }
             x += width;

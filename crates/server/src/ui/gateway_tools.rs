@@ -1,4 +1,5 @@
-//! Who may use single tools of a gateway: a list of its tools, and a page for each.
+//! What a gateway offers: its tools with who may use them, and a page for each; its prompts and resources as the
+//! reader sees them.
 
 use crate::extract::{CheckedForm, SessionCaller};
 use crate::state::AppState;
@@ -11,8 +12,10 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use doorward_broker::GatewayInput;
-use doorward_domain::{AccessList, Gateway};
+use doorward_domain::{AccessList, CatalogItem, CatalogKind, Gateway};
+use doorward_mcp::CatalogState;
 use http::StatusCode;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The list.
@@ -22,8 +25,62 @@ struct ToolsPage {
     frame: Frame,
     id: String,
     name: String,
+    slug: String,
     tools: Vec<Tool>,
+    rest: Rest,
 }
+
+/// Prompts and resources are each person's own: the reader sees what they see themselves.
+enum Rest {
+    Known(Vec<Section>),
+    MustAuthorize,
+    Unreachable(String),
+}
+
+struct Section {
+    id: &'static str,
+    title: &'static str,
+    nothing: &'static str,
+    items: Vec<Offered>,
+}
+
+struct Offered {
+    name: String,
+    description: String,
+}
+
+impl Rest {
+    fn of(state: &CatalogState) -> Self {
+        let catalog = match state {
+            CatalogState::Known(catalog) => catalog,
+            CatalogState::MustAuthorize => return Self::MustAuthorize,
+            CatalogState::Unreachable(error) => {
+                return Self::Unreachable(crate::ui::form::sentence(&error.to_string()));
+            }
+        };
+        let section = |(kind, id, title, nothing)| Section {
+            id,
+            title,
+            nothing,
+            items: catalog.of_kind(kind).map(Offered::new).collect(),
+        };
+        Self::Known(SECTIONS.map(section).into())
+    }
+}
+
+impl Offered {
+    fn new(item: &CatalogItem) -> Self {
+        let json: Value = serde_json::from_str(&item.json).unwrap_or_default();
+        let description = json["description"].as_str().unwrap_or_default().to_owned();
+        Self { name: item.name.clone(), description }
+    }
+}
+
+const SECTIONS: [(CatalogKind, &str, &str, &str); 3] = [
+    (CatalogKind::Prompt, "prompts", "Prompts", "It offers no prompts."),
+    (CatalogKind::Resource, "resources", "Resources", "It lists no resources."),
+    (CatalogKind::ResourceTemplate, "templates", "Resource templates", "It lists no templates."),
+];
 
 /// A tool, and whom it is for.
 struct Tool {
@@ -59,7 +116,9 @@ pub(super) async fn show(
     let tools = state.broker.known_tools(&session.caller, gateway.id).await?;
     let frame = Frame::new(&state, &session, Here::Gateways).noted(&asked);
     let tools = tools.iter().map(|tool| Tool::of(&gateway, tool)).collect();
-    let page = ToolsPage { frame, id, name: gateway.name.clone(), tools };
+    let rest = Rest::of(&state.catalogs.of(&session.caller, &gateway).await);
+    let (name, slug) = (gateway.name.clone(), gateway.slug.to_string());
+    let page = ToolsPage { frame, id, name, slug, tools, rest };
     Ok(page::with_status(StatusCode::OK, &page))
 }
 
@@ -127,14 +186,23 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
     let gateways = crate::ui::samples::gateways();
     let (gateway, frame) = (&gateways[0], || Frame::sample(page::Here::Gateways));
     let tool = |name: &str, access: &str| Tool { access: access.into(), ..Tool::of(gateway, name) };
-    let page = |tools| ToolsPage { frame: frame(), id: "1".into(), name: "GitHub <i>https".into(), tools };
+    let page = |tools, rest| {
+        let (id, name, slug) = ("1".into(), "GitHub <i>https".into(), "github-mcp".into());
+        ToolsPage { frame: frame(), id, name, slug, tools, rest }
+    };
+    let offered = |name: &str| Offered { name: name.into(), description: "Reads <b>admin".into() };
+    let sections = SECTIONS.map(|(kind, id, title, nothing)| {
+        let items = if kind == CatalogKind::Prompt { Vec::new() } else { vec![offered("repo://{owner}")] };
+        Section { id, title, nothing, items }
+    });
     let tools = vec![
         tool("create_issue", "2 groups and 3 people"),
         tool("delete & <b>all", "Nobody but administrators"),
         Tool::of(gateway, "search"),
     ];
     vec![
-        ("gateway-tools", page(tools).render().unwrap()),
-        ("gateway-tools-none", page(vec![]).render().unwrap()),
+        ("gateway-tools", page(tools, Rest::Known(sections.into())).render().unwrap()),
+        ("gateway-tools-none", page(vec![], Rest::MustAuthorize).render().unwrap()),
+        ("gateway-tools-away", page(vec![], Rest::Unreachable("<script>no".into())).render().unwrap()),
     ]
 }

@@ -107,12 +107,7 @@ async fn join(
     id: GroupId,
     email: &str,
 ) -> Result<(), BrokerError> {
-    let wrong = |problem: String| BrokerError::Invalid { field: "email".to_owned(), problem };
-    let found = match state.broker.people_by_email(&session.caller, &[email]).await {
-        Err(BrokerError::Invalid { problem, .. }) => return Err(wrong(problem)),
-        found => found?,
-    };
-    for user in found {
+    for user in state.broker.people_by_email(&session.caller, &[email], "email").await? {
         state.broker.join_group(&session.caller, id, user).await?;
     }
     Ok(())

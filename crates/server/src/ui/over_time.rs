@@ -1,6 +1,7 @@
 //! The plots of the overview: how grants fare over time, how refreshes end, and how much each gateway is used.
 
 use crate::state::AppState;
+use crate::ui::attention::is_faint;
 use crate::ui::error::PageError;
 use crate::ui::parts::{Badge, Tab, Tone};
 use crate::ui::plot::{Plot, Series};
@@ -45,9 +46,10 @@ impl OverTime {
         };
         let grants = grants.into_iter().map(|series| {
             let badge = Badge::health(series.of);
-            Series { tone: badge.tone, word: badge.word.to_owned(), counts: series.counts }
+            let (tone, faint) = (badge.tone, is_faint(series.of));
+            Series { tone, faint, word: badge.word.to_owned(), counts: series.counts }
         });
-        let count = |tone, word: &str, counts| Series { tone, word: word.to_owned(), counts };
+        let count = |tone, word: &str, counts| Series { tone, faint: false, word: word.to_owned(), counts };
         let refreshes =
             vec![count(Tone::Ok, "Refreshed", refreshed.counts), count(Tone::Bad, "Failed", failed.counts)];
         let calls = busiest(calls).into_iter().zip(CALL_IDS).map(|(series, id)| {

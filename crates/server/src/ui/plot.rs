@@ -14,11 +14,18 @@ const HEIGHT: f64 = 100.0;
 #[derive(Debug, Clone)]
 pub(super) struct Series {
     pub(super) tone: Tone,
+    /// Tells it from another of the same tone.
+    pub(super) faint: bool,
     pub(super) word: String,
     pub(super) counts: Vec<u64>,
 }
 
 impl Series {
+    /// The class that gives the colour.
+    pub(super) fn class(&self) -> String {
+        class_of(self.tone, self.faint)
+    }
+
     pub(super) fn total(&self) -> String {
         grouped(self.counts.iter().sum())
     }
@@ -27,6 +34,12 @@ impl Series {
     pub(super) fn last(&self) -> String {
         grouped(self.counts.last().copied().unwrap_or_default())
     }
+}
+
+/// The class of a colour, or of the fainter one beside it.
+pub(super) fn class_of(tone: Tone, faint: bool) -> String {
+    let faint = if faint { " faint" } else { "" };
+    format!("{}{faint}", tone.class())
 }
 
 /// Bars, one for each step of time, in which the rows stand on each other.
@@ -102,7 +115,7 @@ impl Display for Plot {
                 let height = count as f64 / top * HEIGHT;
                 y -= height;
                 if count > 0 {
-                    let (tone, x) = (series.tone.class(), at * STEP + 1);
+                    let (tone, x) = (series.class(), at * STEP + 1);
                     write!(
                         f,
                         r#"<rect class="{tone}" x="{x}" y="{y:.2}" width="{}" height="{height:.2}"/>"#,
@@ -128,8 +141,12 @@ mod tests {
     use doorward_domain::TallySpan;
 
     fn plot(first: &[u64], second: &[u64]) -> Plot {
-        let series =
-            |tone, word: &str, counts: &[u64]| Series { tone, word: word.into(), counts: counts.into() };
+        let series = |tone, word: &str, counts: &[u64]| Series {
+            tone,
+            faint: false,
+            word: word.into(),
+            counts: counts.into(),
+        };
         Plot {
             id: "x",
             title: "<Refreshes>".into(),

@@ -137,6 +137,7 @@ async function run(step) {
     case "click": return page.click(step.selector);
     case "check": return page.check(step.selector);
     case "press": return page.keyboard.press(step.key);
+    case "value": return page.inputValue(step.selector);
     case "focused": return page.evaluate(focused);
     case "sees": return page.locator(step.selector).first().isVisible();
     case "expect": return page.getByText(step.text).first().waitFor();

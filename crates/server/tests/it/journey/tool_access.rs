@@ -142,6 +142,7 @@ async fn who_may_use_a_tool_is_set_on_its_page() {
     tools(&bob, "/mcp").await;
     let shown = browser.get(&list).await.text;
     assert!(shown.contains("whoami") && shown.contains("Everyone who may use the gateway"), "{shown}");
+    assert!(shown.contains("Connect the gateway yourself"), "nobody sees another's resources: {shown}");
     let page = format!("{list}/access?tool=whoami");
     let version = crate::ui::hidden(&browser.get(&page).await.text, "version");
     let wrong = [("access", "listed"), ("access.users", "nobody@nowhere"), ("version", &*version)];

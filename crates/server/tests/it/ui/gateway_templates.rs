@@ -125,9 +125,13 @@ async fn s9_s10_choosing_a_provider_fills_the_form_in_a_browser_and_custom_leave
     browser.check("[name=authorization][value=oauth]").await;
     browser.select("[name='authorization.provider_template']", "github").await;
     browser.expect("Filled in for GitHub").await;
+    let url = "[name='authorization.authorization_url']";
+    let filled = (browser.value(url).await, browser.value("[name='authorization.token_url']").await);
+    assert_eq!(filled.0, "https://github.com/login/oauth/authorize");
+    assert_eq!(filled.1, "https://github.com/login/oauth/access_token");
     look_closely(&mut browser, "story-s9").await;
     browser.fill("[name='authorization.client_id']", "acme").await;
-    browser.fill("[name='authorization.client_secret']", "a-secret").await;
+    browser.fill("[name='authorization.client_secret']", "canary-of-s9-and-s10").await;
     browser.click("button[value=draft]").await;
     browser.expect("Address for clients").await;
 
@@ -136,10 +140,11 @@ async fn s9_s10_choosing_a_provider_fills_the_form_in_a_browser_and_custom_leave
     browser.check("[name=authorization][value=oauth]").await;
     browser.select("[name='authorization.provider_template']", "custom").await;
     browser.expect("Every field is yours to type").await;
+    assert_eq!(browser.value(url).await, "", "nothing is filled in");
     for (field, value) in [
         ("name", "Our own"),
         ("authorization.client_id", "acme"),
-        ("authorization.client_secret", "a-secret"),
+        ("authorization.client_secret", "canary-of-s9-and-s10"),
         ("authorization.authorization_url", "http://127.0.0.1:9/authorize"),
         ("authorization.token_url", "http://127.0.0.1:9/token"),
     ] {
@@ -149,5 +154,6 @@ async fn s9_s10_choosing_a_provider_fills_the_form_in_a_browser_and_custom_leave
     browser.click("button[value=draft]").await;
     browser.expect("Address for clients").await;
     assert!(browser.text().await.contains("Our own"));
+    assert_eq!(browser.leaks(&["canary-of-s9-and-s10"]).await, Vec::<Value>::new());
     assert_eq!(browser.problems().await, Vec::<Value>::new());
 }

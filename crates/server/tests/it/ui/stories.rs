@@ -75,6 +75,7 @@ async fn s2_the_details_open_beside_the_list_by_keys_alone_and_close_to_where_on
     for name in ["alice", "bob"] {
         let person = app.user(name).await;
         app.connect(&person, "demo", &demo, name).await;
+        app.clock.advance(Duration::from_secs(1));
     }
     let mut browser = Browser::start().await;
     sign_in(&app, &mut browser).await;
@@ -171,7 +172,7 @@ async fn s13_the_account_behind_a_token_is_shown_and_another_one_takes_its_place
     browser.expect("You connected it as alice").await;
     browser.open(&format!("{}/ui/oauth-tokens", app.origin)).await;
     browser.click("td a.row-link").await;
-    browser.expect("What is known of it").await;
+    browser.expect("Everything else").await;
     assert!(browser.text().await.contains("as alice"), "{}", browser.text().await);
 
     browser.open(&format!("{}/connect/demo", app.origin)).await;
@@ -191,7 +192,7 @@ async fn s13_the_account_behind_a_token_is_shown_and_another_one_takes_its_place
     assert_eq!(account().await, "bob");
     browser.open(&format!("{}/ui/oauth-tokens", app.origin)).await;
     browser.click("td a.row-link").await;
-    browser.expect("What is known of it").await;
+    browser.expect("Everything else").await;
     assert!(browser.text().await.contains("as bob"));
     // The provider's own answers hold its codes; ours hold none.
     let ours = format!(" in {}/", app.origin);
