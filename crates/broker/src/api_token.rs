@@ -3,7 +3,7 @@
 use crate::gateway_input::checked_name;
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::api_token::API_TOKEN_DEFAULT_DAYS;
-use doorward_domain::{ApiToken, ApiTokenId, ApiTokenPlain, Audience, GatewayId};
+use doorward_domain::{ApiToken, ApiTokenId, ApiTokenPlain, Audience, GatewayId, Timestamp};
 use std::time::Duration;
 
 /// A token to be made, as typed.
@@ -28,17 +28,15 @@ pub struct CreatedApiToken {
 const DAYS_MAX: u32 = 3_650;
 
 impl Broker {
-    /// Makes an API token for the caller. A token never makes a token that opens more than itself.
+    /// Makes an API token for the caller. A token never makes a token that opens more than itself,
+    /// or lives longer.
     pub async fn create_api_token(
         &self,
         caller: &Caller,
         new: NewApiToken,
     ) -> Result<CreatedApiToken, BrokerError> {
         let name = checked_name(&new.name)?;
-        let days = new.days.unwrap_or(API_TOKEN_DEFAULT_DAYS);
-        if !(1..=DAYS_MAX).contains(&days) {
-            return Err(BrokerError::invalid("days", "use 1 to 3650 days"));
-        }
+        let expires_at = self.checked_end_of_token(caller, new.days)?;
         if caller.audience().is_some_and(|own| new.audience > own) {
             return Err(BrokerError::invalid(
                 "audience",
@@ -60,7 +58,7 @@ impl Broker {
             audience: new.audience,
             gateways,
             created_at: now,
-            expires_at: now.plus(Duration::from_secs(u64::from(days) * 24 * 3_600)),
+            expires_at,
             last_used_at: None,
             ended_at: None,
         };
@@ -70,7 +68,9 @@ impl Broker {
             .concerning(caller.user.id)
             .detail("name", &token.name)
             .detail("audience", token.audience.as_str());
-        self.storage().insert_api_token(&token, event).await?;
+        if !self.storage().insert_api_token(&token, caller.user.version, event).await? {
+            return Err(BrokerError::VersionMismatch);
+        }
         Ok(CreatedApiToken { token, plain: made.plain })
     }
 
@@ -87,6 +87,24 @@ impl Broker {
         let event = caller.event("api_token.end").subject(id).concerning(caller.user.id);
         let ended = self.storage().end_api_token(id, caller.user.id, self.now(), event).await?;
         if ended { Ok(()) } else { Err(BrokerError::NotFound { what: "API token" }) }
+    }
+
+    /// A token makes none that outlives itself: else what leaked for a day would be good for years.
+    fn checked_end_of_token(&self, caller: &Caller, days: Option<u32>) -> Result<Timestamp, BrokerError> {
+        let own_end = caller.api_token().map(|own| own.expires_at);
+        let wanted = days.unwrap_or(API_TOKEN_DEFAULT_DAYS);
+        if !(1..=DAYS_MAX).contains(&wanted) {
+            return Err(BrokerError::invalid("days", "use 1 to 3650 days"));
+        }
+        let end = self.now().plus(Duration::from_secs(u64::from(wanted) * 24 * 3_600));
+        match own_end {
+            Some(own) if own < end && days.is_some() => Err(BrokerError::invalid(
+                "days",
+                "a token cannot make one that lives longer than itself: leave the days out, or sign in",
+            )),
+            Some(own) => Ok(end.min(own)),
+            None => Ok(end),
+        }
     }
 
     async fn checked_gateways(

@@ -1,5 +1,6 @@
 //! Where a person is signed in, and ending it: one's own, or somebody's by an administrator.
 
+use crate::role::require_reach;
 use crate::{Broker, BrokerError, Caller, Credential};
 use doorward_domain::{BrowserSession, BrowserSessionId, Permission, Timestamp, User, UserId};
 
@@ -60,7 +61,7 @@ impl Broker {
         self.end_session(caller, &session).await
     }
 
-    /// Ends anybody's login, at once.
+    /// Ends the login of anybody who holds no more than the caller, at once.
     pub async fn end_any_browser_session(
         &self,
         caller: &Caller,
@@ -68,6 +69,7 @@ impl Broker {
     ) -> Result<(), BrokerError> {
         caller.require(Permission::ManageUsers)?;
         let session = self.browser_session(caller, id).await?;
+        require_reach(caller, &self.user(caller, session.user_id).await?)?;
         self.end_session(caller, &session).await
     }
 

@@ -69,7 +69,7 @@ impl Broker {
             self.storage().record(caller.event("login.refused").concerning(user.id)).await?;
             return Err(BrokerError::invalid("password", "the password is wrong"));
         }
-        self.throttle.succeeded(&email, address.as_deref());
+        self.throttle.succeeded(&email, address.as_deref(), self.now());
         Ok(())
     }
 

@@ -114,7 +114,7 @@ impl Broker {
         if input.slug.as_deref().is_some_and(|slug| slug != before.slug.as_str()) {
             return Err(BrokerError::invalid("slug", "a slug never changes: create another gateway instead"));
         }
-        if input.changes_a_secret() {
+        if input.changes_a_secret() || input.leaves_a_secret_behind(&before) {
             self.require_fresh_login(caller)?;
         }
         let after = self.edited(&before, input).await?;

@@ -4,8 +4,9 @@
 use crate::BrokerError;
 use doorward_domain::gateway::PROTOCOL_PARAMETERS;
 use doorward_domain::{
-    AccessList, CatalogSharing, ClientCertificatePem, ClientSecret, EraChoice, GatewayId, GatewayState,
-    GrantType, HeaderSecret, OnChange, ProviderFacts, Slug, TokenEndpointAuth, may_be_told,
+    AccessList, CatalogSharing, ClientCertificatePem, ClientSecret, EraChoice, Gateway, GatewayAuthorization,
+    GatewayId, GatewayState, GrantType, HeaderSecret, OnChange, ProviderFacts, Slug, TokenEndpointAuth,
+    may_be_told,
 };
 use http::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
@@ -60,6 +61,23 @@ impl GatewayInput {
             Some(AuthorizationInput::OAuth(typed)) => typed.client_secret.is_an_edit(),
             Some(AuthorizationInput::Discover(typed)) => {
                 typed.client.as_ref().is_some_and(|client| client.client_secret.is_an_edit())
+            }
+        }
+    }
+}
+
+impl GatewayInput {
+    /// Whether a secret would go because the gateway is authorized in another way from then on.
+    pub(crate) fn leaves_a_secret_behind(&self, before: &Gateway) -> bool {
+        let Some(after) = &self.authorization else { return false };
+        match &before.authorization {
+            GatewayAuthorization::None => false,
+            GatewayAuthorization::StaticHeader(_) => {
+                !matches!(after, AuthorizationInput::StaticHeader { .. })
+            }
+            GatewayAuthorization::OAuth(settings) => {
+                let stays = matches!(after, AuthorizationInput::OAuth(_) | AuthorizationInput::Discover(_));
+                !stays && settings.registration.client_secret.is_some()
             }
         }
     }

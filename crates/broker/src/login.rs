@@ -63,7 +63,7 @@ impl Broker {
         let meant = found.as_ref().map(|user| user.id);
         match found.filter(|user| right && user.state == UserState::Active) {
             Some(user) => {
-                self.throttle.succeeded(email, address.as_deref());
+                self.throttle.succeeded(email, address.as_deref(), self.now());
                 self.after_the_password(user, address).await
             }
             None => {
@@ -123,22 +123,14 @@ impl Broker {
 
     /// Counts an attempt at a code; refused while this person or address must wait.
     pub(crate) fn begin_code(&self, user: &User, address: Option<&str>) -> Result<(), BrokerError> {
-        let now = self.now();
-        if let Some(retry_after) = self.throttle.wait_for_code(user.id, address, now) {
-            return Err(BrokerError::Throttled { retry_after });
-        }
-        self.throttle.attempted_code(user.id, address, now);
-        Ok(())
+        let admitted = self.throttle.admit_code(user.id, address, self.now());
+        admitted.map_err(|retry_after| BrokerError::Throttled { retry_after })
     }
 
     /// Counts an attempt at a password; refused while this account or address must wait.
     pub(crate) fn begin_attempt(&self, email: &str, address: Option<&str>) -> Result<(), BrokerError> {
-        let now = self.now();
-        if let Some(retry_after) = self.throttle.wait(email, address, now) {
-            return Err(BrokerError::Throttled { retry_after });
-        }
-        self.throttle.attempted(email, address, now);
-        Ok(())
+        let admitted = self.throttle.admit(email, address, self.now());
+        admitted.map_err(|retry_after| BrokerError::Throttled { retry_after })
     }
 
     /// It takes the same time for whoever has no password, or is not there.
@@ -181,7 +173,9 @@ impl Broker {
         };
         let event =
             NewAuditEvent::new(Actor::User(user.id), action).concerning(user.id).from_address(address);
-        self.storage().insert_browser_session(&row, event).await?;
+        if !self.storage().insert_browser_session(&row, user.version, event).await? {
+            return Err(BrokerError::conflict("", "your account has changed meanwhile: sign in again"));
+        }
         Ok(Login { session, user: Arc::new(user) })
     }
 

@@ -72,7 +72,11 @@ impl Broker {
         })?;
         let (codes, hashes) = self.recovery_codes();
         let event = caller.event("second_factor.set_up").concerning(factor.user_id);
-        if self.storage().confirm_second_factor(factor.user_id, step, &hashes, event).await? {
+        if self
+            .storage()
+            .confirm_second_factor(factor.user_id, factor.created_at, step, &hashes, event)
+            .await?
+        {
             return Ok(codes);
         }
         Err(nothing_begun())

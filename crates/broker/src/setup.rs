@@ -4,11 +4,9 @@ use crate::role::require_reach;
 use crate::user::{checked_email, checked_password};
 use crate::{Broker, BrokerError, Caller, Login, SignIn};
 use doorward_domain::setup_link::SETUP_LINK_LIFETIME;
-use doorward_domain::user::PasswordHash;
 use doorward_domain::{
     Actor, NewAuditEvent, Password, Permission, Role, SessionToken, SetupLink, User, UserId, UserState,
 };
-use doorward_storage::Updated;
 use doorward_vault::password;
 use secrecy::ExposeSecret;
 use url::Url;
@@ -29,7 +27,7 @@ impl Broker {
 
     /// A link that lets its bearer become the first administrator.
     pub async fn create_setup_link(&self) -> Result<Url, BrokerError> {
-        self.one_time_link("ui/setup", None, false).await
+        self.one_time_link("ui/setup", None, false).await?.ok_or(BrokerError::VersionMismatch)
     }
 
     /// A link that lets one person set a new password. Nobody else ever learns that password.
@@ -50,8 +48,8 @@ impl Broker {
             .subject(user.id)
             .concerning(user.id)
             .detail("removes_second_factor", removes_second_factor);
-        self.storage().record(event).await?;
-        self.one_time_link("ui/reset", Some(user.id), removes_second_factor).await
+        let made = self.one_time_link("ui/reset", Some((&user, event)), removes_second_factor).await?;
+        made.ok_or(BrokerError::VersionMismatch)
     }
 
     /// Whether a setup or reset link would work. Looking consumes nothing.
@@ -67,8 +65,9 @@ impl Broker {
         person: NewPerson,
         address: Option<String>,
     ) -> Result<Login, BrokerError> {
+        self.living_link(token).await?;
         let user = self.administrator(person).await?;
-        self.consume(token, None).await?;
+        self.consume(token).await?;
         let event = NewAuditEvent::new(Actor::User(user.id), "user.create")
             .subject(user.id)
             .concerning(user.id)
@@ -100,45 +99,18 @@ impl Broker {
         address: Option<String>,
     ) -> Result<SignIn, BrokerError> {
         checked_password("password", &new)?;
+        let link = self.living_link(token).await?;
+        let user_id = link.user_id.ok_or_else(spent)?;
         let hash = password::hash(&new, self.parts.entropy).await?;
-        let link = self.storage().setup_link(doorward_vault::hash_token(token)).await?;
-        let (user_id, removes_second_factor) =
-            link.and_then(|link| Some((link.user_id?, link.removes_second_factor))).ok_or_else(spent)?;
-        self.consume(token, Some(user_id)).await?;
-        if removes_second_factor {
-            let event = NewAuditEvent::new(Actor::User(user_id), "second_factor.remove")
-                .concerning(user_id)
-                .detail("by", "reset link")
-                .from_address(address.clone());
-            self.storage().remove_second_factor(user_id, event).await?;
-        }
-        let user = self.set_password(user_id, hash, address.clone()).await?;
-        self.after_the_password(user, address).await
-    }
-
-    async fn set_password(
-        &self,
-        user_id: UserId,
-        hash: PasswordHash,
-        address: Option<String>,
-    ) -> Result<User, BrokerError> {
-        let mut user = self.storage().user(user_id).await?.ok_or(BrokerError::NotFound { what: "person" })?;
-        user.password_hash = Some(hash);
-        user.updated_at = self.now();
         let event = NewAuditEvent::new(Actor::User(user_id), "user.password_reset")
             .subject(user_id)
             .concerning(user_id)
-            .from_address(address);
-        self.storage().end_browser_sessions_of(user_id, event.clone()).await?;
-        for token in self.storage().api_tokens_of(user_id).await? {
-            self.storage().end_api_token(token.id, user_id, self.now(), event.clone()).await?;
+            .from_address(address.clone());
+        if !self.storage().reset_password(&link, user_id, &hash, event).await? {
+            return Err(spent());
         }
-        match self.storage().update_user(&user, event).await? {
-            Updated::Yes => {
-                self.storage().user(user_id).await?.ok_or(BrokerError::NotFound { what: "person" })
-            }
-            Updated::VersionMismatch | Updated::Missing => Err(BrokerError::VersionMismatch),
-        }
+        let user = self.storage().user(user_id).await?.ok_or_else(spent)?;
+        self.after_the_password(user, address).await
     }
 
     async fn administrator(&self, person: NewPerson) -> Result<User, BrokerError> {
@@ -164,28 +136,44 @@ impl Broker {
         })
     }
 
+    /// None where the person has changed since they were read.
     async fn one_time_link(
         &self,
         path: &str,
-        user_id: Option<UserId>,
+        person: Option<(&User, NewAuditEvent)>,
         removes_second_factor: bool,
-    ) -> Result<Url, BrokerError> {
+    ) -> Result<Option<Url>, BrokerError> {
         let (token, hash) = self.new_token();
         let now = self.now();
-        let expires_at = now.plus(SETUP_LINK_LIFETIME);
-        let link = SetupLink { hash, user_id, removes_second_factor, created_at: now, expires_at };
-        self.storage().insert_setup_link(&link).await?;
+        let (user, event) = person.unzip();
+        let link = SetupLink {
+            hash,
+            user_id: user.map(|user| user.id),
+            removes_second_factor,
+            created_at: now,
+            expires_at: now.plus(SETUP_LINK_LIFETIME),
+        };
+        if !self.storage().insert_setup_link(&link, user.map(|user| user.version), event).await? {
+            return Ok(None);
+        }
         let mut url = self.page_url(path);
         // The link is the one secret that is meant to be shown; see "What is never true" in the docs.
         url.query_pairs_mut().append_pair("token", token.expose_secret());
-        Ok(url)
+        Ok(Some(url))
     }
 
-    async fn consume(&self, token: &SessionToken, user_id: Option<UserId>) -> Result<(), BrokerError> {
-        let hash = doorward_vault::hash_token(token);
-        let link = self.storage().setup_link(hash).await?;
-        link.filter(|link| link.user_id == user_id).ok_or_else(spent)?;
-        self.storage().consume_setup_link(hash, self.now()).await?.map(|_| ()).ok_or_else(spent)
+    /// Looked at before a password is hashed, so that nobody makes us work without one.
+    async fn living_link(&self, token: &SessionToken) -> Result<SetupLink, BrokerError> {
+        let link = self.storage().setup_link(doorward_vault::hash_token(token)).await?;
+        link.filter(|link| self.now() < link.expires_at).ok_or_else(spent)
+    }
+
+    /// Uses the first administrator's link up.
+    async fn consume(&self, token: &SessionToken) -> Result<(), BrokerError> {
+        self.living_link(token).await?.user_id.map_or(Ok(()), |_| Err(spent()))?;
+        let consumed =
+            self.storage().consume_setup_link(doorward_vault::hash_token(token), self.now()).await?;
+        consumed.map(|_| ()).ok_or_else(spent)
     }
 }
 

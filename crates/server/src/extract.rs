@@ -14,7 +14,7 @@ mod role_name;
 mod session;
 
 pub(crate) use address::{ClientAddress, ForwardedWatch, Peer, watch_forwarding};
-pub(crate) use api_caller::{AdminCaller, OwnCaller};
+pub(crate) use api_caller::{AdminCaller, OwnCaller, SignedInCaller};
 pub(crate) use form::{CheckedForm, FormGuard};
 pub(crate) use id::Id;
 pub(crate) use if_match::{IfMatch, etag};

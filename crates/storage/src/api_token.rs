@@ -4,6 +4,7 @@ use crate::error::StorageError;
 use crate::row::{RowName, json, millis, moment, text};
 use crate::storage::Storage;
 use crate::transaction::Tx;
+use crate::user::is_still;
 use doorward_domain::{ApiToken, ApiTokenId, Change, GatewayId, NewAuditEvent, Timestamp, TokenHash, UserId};
 
 macro_rules! columns {
@@ -48,9 +49,17 @@ impl ApiTokenRow {
 }
 
 impl Storage {
-    /// Keeps a new API token.
-    pub async fn insert_api_token(&self, token: &ApiToken, audit: NewAuditEvent) -> Result<(), StorageError> {
+    /// Keeps a new API token. False, and nothing kept, where the person is not the one of this `version` any more.
+    pub async fn insert_api_token(
+        &self,
+        token: &ApiToken,
+        version: i64,
+        audit: NewAuditEvent,
+    ) -> Result<bool, StorageError> {
         let mut tx = self.begin("keep an API token").await?;
+        if !is_still(&mut tx, token.user_id, version).await? {
+            return Ok(false);
+        }
         tx!(
             tx,
             execute,
@@ -72,7 +81,8 @@ impl Storage {
         )?;
         tx.change(Change::ApiToken(token.id));
         tx.audit(audit);
-        tx.commit().await
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// The token with this hash, ended ones included: the caller asks [`ApiToken::lives`].

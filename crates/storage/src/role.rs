@@ -99,7 +99,8 @@ impl Storage {
         rows.into_iter().map(RoleRow::into_role).collect()
     }
 
-    /// Changes what a role of this `version` may, and raises it. It is a change of everybody who has it.
+    /// Changes what a role of this `version` may, and raises it. It is a change of everybody who has it, and
+    /// ends the links that were made for them.
     pub async fn update_role(
         &self,
         stored: &StoredRole,
@@ -124,6 +125,13 @@ impl Storage {
         }
         let people: Vec<String> =
             tx!(tx, fetch_all, sqlx::query_scalar("SELECT id FROM users WHERE role = $1").bind(name))?;
+        // A link is made by somebody who reached as far as the person did then.
+        tx!(
+            tx,
+            execute,
+            sqlx::query("DELETE FROM setup_links WHERE user_id IN (SELECT id FROM users WHERE role = $1)")
+                .bind(name)
+        )?;
         for id in people {
             let row = RowName { table: "users", id: &id };
             tx.change(Change::User(row.parse("id", &id)?));

@@ -76,10 +76,11 @@ impl Storage {
         row.map(|row| row.into_factor(user)).transpose()
     }
 
-    /// From now on its codes are asked for. False where nothing is being set up.
+    /// From now on its codes are asked for. False where nothing is being set up, or another secret than this one.
     pub async fn confirm_second_factor(
         &self,
         user: UserId,
+        begun_at: Timestamp,
         step: i64,
         recovery: &[TokenHash],
         audit: NewAuditEvent,
@@ -89,10 +90,12 @@ impl Storage {
             tx,
             execute,
             sqlx::query(
-                "UPDATE second_factors SET confirmed = TRUE, last_step = $1 WHERE user_id = $2 AND NOT confirmed"
+                "UPDATE second_factors SET confirmed = TRUE, last_step = $1 \
+                 WHERE user_id = $2 AND NOT confirmed AND created_at = $3"
             )
             .bind(step)
             .bind(user.to_string())
+            .bind(begun_at.millis())
         )?;
         if confirmed == 0 {
             return Ok(false);
@@ -175,20 +178,23 @@ impl Storage {
         audit: NewAuditEvent,
     ) -> Result<bool, StorageError> {
         let mut tx = self.begin("remove a second factor").await?;
-        let removed = tx!(
-            tx,
-            execute,
-            sqlx::query("DELETE FROM second_factors WHERE user_id = $1").bind(user.to_string())
-        )?;
-        if removed == 0 {
+        if !remove_factor_of(&mut tx, user).await? {
             return Ok(false);
         }
-        replace_codes(&mut tx, user, &[]).await?;
         tx.change(Change::User(user));
         tx.audit(audit);
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// Removes a person's factor, confirmed or not, with its recovery codes; false when there was none.
+pub(crate) async fn remove_factor_of(tx: &mut Tx, user: UserId) -> Result<bool, StorageError> {
+    let user_id = user.to_string();
+    let removed =
+        tx!(tx, execute, sqlx::query("DELETE FROM second_factors WHERE user_id = $1").bind(user_id))?;
+    replace_codes(tx, user, &[]).await?;
+    Ok(removed > 0)
 }
 
 async fn replace_codes(tx: &mut Tx, user: UserId, hashes: &[TokenHash]) -> Result<(), StorageError> {

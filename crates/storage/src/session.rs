@@ -5,6 +5,7 @@ use crate::error::StorageError;
 use crate::row::{BY_HASH, RowName, text};
 use crate::storage::Storage;
 use crate::transaction::Tx;
+use crate::user::is_still;
 use doorward_domain::session::MCP_SESSION_IDLE;
 use doorward_domain::{
     BrowserSession, BrowserSessionId, McpSession, NewAuditEvent, Timestamp, TokenHash, UserId,
@@ -74,13 +75,18 @@ impl McpSessionRow {
 }
 
 impl Storage {
-    /// Keeps a login; logins that have ended are swept on the way.
+    /// Keeps a login; logins that have ended are swept on the way. False, and nothing kept, where the person is not
+    /// the one of this `version` any more, or may not sign in: what was shown for it may hold no longer.
     pub async fn insert_browser_session(
         &self,
         session: &BrowserSession,
+        version: i64,
         audit: NewAuditEvent,
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         let mut tx = self.begin("keep a login").await?;
+        if !is_still(&mut tx, session.user_id, version).await? {
+            return Ok(false);
+        }
         let now = tx.now().millis();
         tx!(tx, execute, sqlx::query("DELETE FROM browser_sessions WHERE expires_at <= $1").bind(now))?;
         tx!(
@@ -100,7 +106,8 @@ impl Storage {
             .bind(session.expires_at.millis())
         )?;
         tx.audit(audit);
-        tx.commit().await
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// A login. It may have ended: the caller compares `expires_at` and `last_seen_at`.
@@ -210,23 +217,6 @@ impl Storage {
         tx.audit(audit);
         tx.commit().await?;
         Ok(true)
-    }
-
-    /// Signs a person out everywhere; how many logins that were.
-    pub async fn end_browser_sessions_of(
-        &self,
-        user: UserId,
-        audit: NewAuditEvent,
-    ) -> Result<u64, StorageError> {
-        let mut tx = self.begin("end the logins of a person").await?;
-        let ended = tx!(
-            tx,
-            execute,
-            sqlx::query("DELETE FROM browser_sessions WHERE user_id = $1").bind(user.to_string())
-        )?;
-        tx.audit(audit);
-        tx.commit().await?;
-        Ok(ended)
     }
 
     /// Keeps an MCP session; sessions that nobody used for their idle time are swept on the way.

@@ -1,9 +1,15 @@
 //! One-time links: the first administrator's setup, or a password reset.
 
+use crate::api_token::end_api_tokens_of;
 use crate::error::StorageError;
 use crate::row::{BY_HASH, RowName};
+use crate::second_factor::remove_factor_of;
+use crate::session::end_sessions_of;
 use crate::storage::Storage;
-use doorward_domain::{SetupLink, Timestamp, TokenHash};
+use crate::transaction::Tx;
+use crate::user::is_still;
+use doorward_domain::user::PasswordHash;
+use doorward_domain::{Change, NewAuditEvent, SetupLink, Timestamp, TokenHash, UserId};
 
 #[derive(sqlx::FromRow)]
 struct SetupLinkRow {
@@ -27,9 +33,20 @@ impl SetupLinkRow {
 }
 
 impl Storage {
-    /// Keeps a link; links that have ended are swept on the way.
-    pub async fn insert_setup_link(&self, link: &SetupLink) -> Result<(), StorageError> {
+    /// Keeps a link; links that have ended are swept on the way. One for a person is for the person of this `version`:
+    /// false, and nothing kept, where they have changed since.
+    pub async fn insert_setup_link(
+        &self,
+        link: &SetupLink,
+        version: Option<i64>,
+        audit: Option<NewAuditEvent>,
+    ) -> Result<bool, StorageError> {
         let mut tx = self.begin("keep a setup link").await?;
+        if let (Some(user), Some(version)) = (link.user_id, version)
+            && !is_still(&mut tx, user, version).await?
+        {
+            return Ok(false);
+        }
         let now = tx.now().millis();
         tx!(tx, execute, sqlx::query("DELETE FROM setup_links WHERE expires_at <= $1").bind(now))?;
         tx!(
@@ -45,7 +62,11 @@ impl Storage {
             .bind(link.created_at.millis())
             .bind(link.expires_at.millis())
         )?;
-        tx.commit().await
+        if let Some(audit) = audit {
+            tx.audit(audit);
+        }
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Looks at a link without consuming it. It may have ended: the caller compares.
@@ -81,4 +102,57 @@ impl Storage {
         )?;
         row.map(|row| row.into_link(hash)).transpose()
     }
+
+    /// Uses a reset link up and sets its person's password; false where the link has been used or has ended. All that
+    /// the old password had opened ends in the same transaction, and so does every other link: a sign-in or a token
+    /// that is being made meanwhile finds another version of the person, and is not kept.
+    pub async fn reset_password(
+        &self,
+        link: &SetupLink,
+        user: UserId,
+        password: &PasswordHash,
+        audit: NewAuditEvent,
+    ) -> Result<bool, StorageError> {
+        let mut tx = self.begin("set a new password").await?;
+        let now = tx.now().millis();
+        let changed = tx!(
+            tx,
+            execute,
+            sqlx::query(
+                "UPDATE users SET password_hash = $1, updated_at = $2, version = version + 1 \
+                 WHERE id = $3 AND state = 'active'"
+            )
+            .bind(&password.0)
+            .bind(now)
+            .bind(user.to_string())
+        )?;
+        let used = tx!(
+            tx,
+            execute,
+            sqlx::query("DELETE FROM setup_links WHERE hash = $1 AND user_id = $2 AND expires_at > $3")
+                .bind(link.hash.0.as_slice())
+                .bind(user.to_string())
+                .bind(now)
+        )?;
+        if changed == 0 || used == 0 {
+            return Ok(false);
+        }
+        forget_links_of(&mut tx, user).await?;
+        end_sessions_of(&mut tx, user).await?;
+        end_api_tokens_of(&mut tx, user).await?;
+        if link.removes_second_factor && remove_factor_of(&mut tx, user).await? {
+            let removed = NewAuditEvent { action: "second_factor.remove", ..audit.clone() };
+            tx.audit(removed.detail("by", "reset link"));
+        }
+        tx.change(Change::User(user));
+        tx.audit(audit);
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+/// Ends every link for a person.
+pub(crate) async fn forget_links_of(tx: &mut Tx, user: UserId) -> Result<(), StorageError> {
+    tx!(tx, execute, sqlx::query("DELETE FROM setup_links WHERE user_id = $1").bind(user.to_string()))?;
+    Ok(())
 }

@@ -9,6 +9,7 @@ use crate::orphan::settle_orphans;
 use crate::role::{custom, is_there};
 use crate::row::{RowName, text, word};
 use crate::session::end_sessions_of;
+use crate::setup_link::forget_links_of;
 use crate::storage::Storage;
 use crate::transaction::Tx;
 use doorward_domain::user::PasswordHash;
@@ -178,8 +179,8 @@ impl Storage {
         Ok(count > 0)
     }
 
-    /// Changes a person whose `version` is the one that was read, and raises it. Disabling ends their grants,
-    /// pending authorizations, sessions and API tokens. An e-mail address that somebody else took
+    /// Changes a person whose `version` is the one that was read, and raises it. Links that were made for the person as
+    /// they were end. Disabling ends their grants, pending authorizations, sessions and API tokens. An e-mail address that somebody else took
     /// meanwhile counts as a version mismatch: look again and say who has it.
     pub async fn update_user(&self, user: &User, audit: NewAuditEvent) -> Result<Updated, StorageError> {
         let mut tx = self.begin("change a person").await?;
@@ -210,6 +211,7 @@ impl Storage {
             Err(error) if error.is_unique_violation() => return Ok(Updated::VersionMismatch),
             Err(error) => return Err(error),
         }
+        forget_links_of(&mut tx, user.id).await?;
         if user.state == UserState::Disabled {
             end_grants(&mut tx, GrantsOf::User(user.id), &End::with(EndCause::UserDisabled, &audit)).await?;
             end_sessions_of(&mut tx, user.id).await?;
@@ -261,6 +263,13 @@ pub(crate) async fn lock(tx: &mut Tx, id: UserId) -> Result<Option<LockedUser>, 
         )
         .bind(id.to_string())
     )
+}
+
+/// Whether a person may sign in, and is the one of a version. Their row stays locked, so that it holds until the end
+/// of the transaction.
+pub(crate) async fn is_still(tx: &mut Tx, id: UserId, version: i64) -> Result<bool, StorageError> {
+    let locked = lock(tx, id).await?;
+    Ok(locked.is_some_and(|user| user.version == version && user.state == word(UserState::Active)))
 }
 
 async fn insert(tx: &mut Tx, user: &User) -> Result<bool, StorageError> {

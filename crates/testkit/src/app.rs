@@ -156,8 +156,10 @@ impl TestApp {
     /// A fresh API token of a person.
     pub async fn api_token(&self, person: &Person, audience: Audience) -> String {
         let new = NewApiToken { name: "test".to_owned(), audience, gateways: None, days: None };
-        let made =
-            self.app.broker().create_api_token(&person.caller, new).await.expect("a token can be made");
+        // As they are now: their role may have changed.
+        let person = self.person(&person.email).await;
+        let made = self.app.broker().create_api_token(&person.caller, new).await;
+        let made = made.expect("a token can be made");
         made.plain.expose_secret().to_owned()
     }
 

@@ -92,6 +92,7 @@ async fn a_reset_link_ends_sessions_and_tokens_and_works_once() {
     let made = world.broker.create_api_token(&world.alice, new_token(Audience::Mcp)).await.unwrap();
     assert!(world.broker.caller_by_api_token(&made.plain, None).await.unwrap().is_some());
     let link = world.broker.create_reset_link(&world.admin, world.alice.user.id, false).await.unwrap();
+    let other = world.broker.create_reset_link(&world.admin, world.alice.user.id, true).await.unwrap();
     let token = token_of(&link);
     let short = world.broker.complete_reset(&token, Password::new("short"), None).await;
     assert!(matches!(short.unwrap_err(), BrokerError::Invalid { .. }));
@@ -99,7 +100,9 @@ async fn a_reset_link_ends_sessions_and_tokens_and_works_once() {
     let login = done(world.broker.complete_reset(&token, new.clone(), None).await.unwrap());
     assert!(world.broker.caller_by_session(&login.session, None).await.unwrap().is_some());
     assert!(world.broker.caller_by_api_token(&made.plain, None).await.unwrap().is_none());
-    assert!(world.broker.complete_reset(&token, new.clone(), None).await.is_err());
+    for spent in [&token, &token_of(&other)] {
+        assert!(world.broker.complete_reset(spent, new.clone(), None).await.is_err());
+    }
     assert!(world.broker.log_in("alice@example.com", &Password::new(PASSWORD), None).await.is_err());
     assert!(world.broker.log_in("alice@example.com", &new, None).await.is_ok());
     assert!(world.broker.create_reset_link(&world.alice, world.admin.user.id, false).await.is_err());

@@ -8,7 +8,7 @@ use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
 use doorward_broker::{NewUser, UserEdit};
-use doorward_domain::{Password, Role, User, UserId, UserState};
+use doorward_domain::{Role, User, UserId, UserState};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -24,9 +24,6 @@ pub(crate) struct NewUserBody {
     /// A built-in one, or the name of one in `/admin/roles`.
     #[serde(default = "an_ordinary_user")]
     role: String,
-    /// Leave it out and send the person a reset link instead.
-    #[schema(write_only)]
-    password: Option<String>,
 }
 
 fn an_ordinary_user() -> String {
@@ -81,7 +78,7 @@ pub(crate) async fn list(
     Ok(Json(Listed::of(users, Into::into)))
 }
 
-/// Creates a person.
+/// Creates a person. Nobody sets another person's password: hand them a reset link, by which they choose their own.
 #[utoipa::path(post, path = "/admin/users", tag = "administration", request_body = NewUserBody,
     responses((status = 201, body = UserView), (status = 400, body = Problem), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn create(
@@ -90,9 +87,8 @@ pub(crate) async fn create(
     _: QueryOf<NoQuery>,
     JsonBody(body): JsonBody<NewUserBody>,
 ) -> Result<(StatusCode, Tagged), ApiError> {
-    let password = body.password.map(Password::new);
     let role = state.broker.role_named(&caller, &body.role).await?;
-    let new = NewUser { email: body.email, name: body.name, role, password };
+    let new = NewUser { email: body.email, name: body.name, role, password: None };
     let user = state.broker.create_user(&caller, new).await?;
     Ok((StatusCode::CREATED, tagged(user)))
 }

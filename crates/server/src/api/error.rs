@@ -18,6 +18,8 @@ pub(crate) enum ApiError {
     Unauthenticated,
     /// The API token's audience is too narrow.
     WrongAudience { audience: Audience, need: Audience },
+    /// An API token where only somebody who has signed in will do.
+    SessionNeeded,
     /// A browser session without the CSRF token, or from a foreign page.
     Forged,
     /// The body or a parameter is wrong.
@@ -138,6 +140,10 @@ fn problem_of(error: ApiError) -> Problem {
                 audience.as_str(),
                 need.as_str()
             ),
+        ),
+        ApiError::SessionNeeded => Problem::new(
+            StatusCode::FORBIDDEN,
+            "no API token changes how its person signs in: do it in a browser session",
         ),
         ApiError::Forged => Problem::new(
             StatusCode::FORBIDDEN,

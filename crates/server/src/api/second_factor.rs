@@ -3,7 +3,7 @@
 
 use super::Problem;
 use super::error::ApiError;
-use crate::extract::{AdminCaller, JsonBody, OwnCaller};
+use crate::extract::{JsonBody, OwnCaller, SignedInCaller};
 use crate::reveal;
 use crate::state::AppState;
 use axum::Json;
@@ -70,7 +70,7 @@ pub(crate) async fn read(
     responses((status = 201, body = SecondFactorSetupView), (status = 401, body = Problem), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn begin(
     State(state): State<AppState>,
-    AdminCaller(caller): AdminCaller,
+    SignedInCaller(caller): SignedInCaller,
 ) -> Result<(StatusCode, Json<SecondFactorSetupView>), ApiError> {
     let setup = state.broker.begin_second_factor(&caller).await?;
     let secret = reveal::totp_secret(&setup.secret).to_owned();
@@ -82,7 +82,7 @@ pub(crate) async fn begin(
     responses((status = 200, body = RecoveryCodesView), (status = 400, body = Problem), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn confirm(
     State(state): State<AppState>,
-    AdminCaller(caller): AdminCaller,
+    SignedInCaller(caller): SignedInCaller,
     JsonBody(body): JsonBody<CodeBody>,
 ) -> Result<Json<RecoveryCodesView>, ApiError> {
     Ok(Json(state.broker.confirm_second_factor(&caller, &body.code).await?.into()))
@@ -93,7 +93,7 @@ pub(crate) async fn confirm(
     responses((status = 200, body = RecoveryCodesView), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn renew_codes(
     State(state): State<AppState>,
-    AdminCaller(caller): AdminCaller,
+    SignedInCaller(caller): SignedInCaller,
 ) -> Result<Json<RecoveryCodesView>, ApiError> {
     Ok(Json(state.broker.renew_recovery_codes(&caller).await?.into()))
 }
@@ -103,7 +103,7 @@ pub(crate) async fn renew_codes(
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn remove(
     State(state): State<AppState>,
-    AdminCaller(caller): AdminCaller,
+    SignedInCaller(caller): SignedInCaller,
 ) -> Result<StatusCode, ApiError> {
     state.broker.remove_second_factor(&caller).await?;
     Ok(StatusCode::NO_CONTENT)

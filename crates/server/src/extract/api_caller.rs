@@ -21,6 +21,22 @@ pub(crate) struct OwnCaller(pub(crate) Caller);
 #[derive(Debug, Clone)]
 pub(crate) struct AdminCaller(pub(crate) Caller);
 
+/// For how a person signs in: browser sessions alone. What an API token changed of it would outlive the token.
+#[derive(Debug, Clone)]
+pub(crate) struct SignedInCaller(pub(crate) Caller);
+
+impl FromRequestParts<AppState> for SignedInCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let caller = caller(parts, state).await?;
+        match caller.audience() {
+            Some(_) => Err(ApiError::SessionNeeded),
+            None => Ok(Self(caller)),
+        }
+    }
+}
+
 impl FromRequestParts<AppState> for OwnCaller {
     type Rejection = ApiError;
 

@@ -19,9 +19,9 @@ async fn a_new_epoch_ends_what_lets_in_and_doubts_what_may_be_spent(stage: &Stag
     single.tokens.refresh_token = None;
     let _ = storage.store_authorized_grant(&single, event("grant.authorize")).await.unwrap();
     let token = api_token(ada.id);
-    storage.insert_api_token(&token, event("api_token.create")).await.unwrap();
+    storage.insert_api_token(&token, 1, event("api_token.create")).await.unwrap();
     let session = browser_session(ada.id);
-    storage.insert_browser_session(&session, event("login")).await.unwrap();
+    storage.insert_browser_session(&session, 1, event("login")).await.unwrap();
     storage
         .acquire_lease("refresh/1", "somebody", std::time::Duration::from_secs(9), &mut Default::default())
         .await

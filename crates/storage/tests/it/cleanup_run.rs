@@ -86,9 +86,9 @@ async fn what_was_left_behind_is_counted_and_swept_a_few_rows_at_a_time(stage: &
     let ada = stored_user(storage, "ada@example.com").await;
     let hub = stored_gateway(storage, "hub").await;
     let token = api_token(ada.id);
-    storage.insert_api_token(&token, event("api_token.create")).await.unwrap();
+    storage.insert_api_token(&token, 1, event("api_token.create")).await.unwrap();
     storage.insert_mcp_session(&mcp_session(&token)).await.unwrap();
-    storage.insert_browser_session(&browser_session(ada.id), event("login")).await.unwrap();
+    storage.insert_browser_session(&browser_session(ada.id), 1, event("login")).await.unwrap();
     let link = SetupLink {
         hash: hash(),
         user_id: None,
@@ -96,7 +96,7 @@ async fn what_was_left_behind_is_counted_and_swept_a_few_rows_at_a_time(stage: &
         created_at: NOW,
         expires_at: later(3_600),
     };
-    storage.insert_setup_link(&link).await.unwrap();
+    storage.insert_setup_link(&link, None, None).await.unwrap();
     let request = authorization_request(ada.id, &hub);
     storage.insert_authorization_request(&request, event("grant.begin")).await.unwrap();
     storage.upsert_connect_request(&connect_request(ada.id, hub.id, "editor")).await.unwrap();

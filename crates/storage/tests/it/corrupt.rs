@@ -21,7 +21,7 @@ async fn spoilt_people_and_tokens_are_named(stage: &Stage) {
     let storage = &stage.storage;
     let ada = stored_user(storage, "ada@example.com").await;
     let token = api_token(ada.id);
-    storage.insert_api_token(&token, event("api_token.create")).await.unwrap();
+    storage.insert_api_token(&token, 1, event("api_token.create")).await.unwrap();
     let (ada_id, token_id) = (ada.id.to_string(), token.id.to_string());
 
     for (column, value) in [("role", "'SPOILT'"), ("state", "'SPOILT'")] {

@@ -27,7 +27,7 @@ async fn a_method_returns_after_the_listeners_have_heard(stage: &Stage) {
     let asked = storage.upsert_connect_request(&connect_request(ada.id, hub.id, "editor")).await.unwrap();
     let grant = stored_grant(storage, &ada, &hub).await;
     let token = api_token(ada.id);
-    storage.insert_api_token(&token, event("api_token.create")).await.unwrap();
+    storage.insert_api_token(&token, 1, event("api_token.create")).await.unwrap();
     let service = doorward_domain::Grant { ..crate::samples::grant(GrantOwner::Service, &hub) };
     let _ = storage.store_authorized_grant(&service, event("grant.authorize")).await.unwrap();
     storage.end_grants(&[service.id], &revoked()).await.unwrap();

@@ -28,8 +28,16 @@ async fn a_factor_asks_for_nothing_until_it_is_confirmed_and_is_replaced_until_t
     assert!(!storage.user(ada.id).await.unwrap().unwrap().has_second_factor);
     assert!(!storage.use_second_factor_step(ada.id, 9).await.unwrap(), "it is not confirmed");
     let codes = [hash(), hash()];
-    assert!(storage.confirm_second_factor(ada.id, 7, &codes, event("second_factor.set_up")).await.unwrap());
-    assert!(!storage.confirm_second_factor(ada.id, 8, &codes, event("second_factor.set_up")).await.unwrap());
+    let earlier = doorward_domain::Timestamp::from_millis(NOW.millis() - 1);
+    let mistaken =
+        storage.confirm_second_factor(ada.id, earlier, 7, &codes, event("second_factor.set_up")).await;
+    assert!(!mistaken.unwrap(), "it was another secret whose code was shown");
+    assert!(
+        storage.confirm_second_factor(ada.id, NOW, 7, &codes, event("second_factor.set_up")).await.unwrap()
+    );
+    assert!(
+        !storage.confirm_second_factor(ada.id, NOW, 8, &codes, event("second_factor.set_up")).await.unwrap()
+    );
     assert!(!storage.begin_second_factor(&first, event("second_factor.begin")).await.unwrap());
     let kept = storage.second_factor(ada.id).await.unwrap().unwrap();
     assert_eq!(kept, SecondFactor { last_step: 7, confirmed: true, ..other });
@@ -46,7 +54,7 @@ async fn a_step_and_a_recovery_code_are_used_once(stage: &Stage) {
     let bob = stored_user(storage, "bob@example.com").await;
     storage.begin_second_factor(&factor(ada.id), event("x")).await.unwrap();
     let codes = [hash(), hash()];
-    storage.confirm_second_factor(ada.id, 7, &codes, event("x")).await.unwrap();
+    storage.confirm_second_factor(ada.id, NOW, 7, &codes, event("x")).await.unwrap();
     for (step, fits) in [(7, false), (6, false), (9, true), (9, false), (8, false), (10, true)] {
         assert_eq!(storage.use_second_factor_step(ada.id, step).await.unwrap(), fits, "{step}");
     }

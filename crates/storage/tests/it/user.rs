@@ -59,9 +59,9 @@ async fn disabling_ends_all_that_lets_a_person_in(stage: &Stage) {
     let hub = stored_gateway(storage, "hub").await;
     let grant = stored_grant(storage, &ada, &hub).await;
     let token = api_token(ada.id);
-    storage.insert_api_token(&token, event("api_token.create")).await.unwrap();
+    storage.insert_api_token(&token, 1, event("api_token.create")).await.unwrap();
     let (login, session) = (browser_session(ada.id), mcp_session(&token));
-    storage.insert_browser_session(&login, event("login")).await.unwrap();
+    storage.insert_browser_session(&login, 1, event("login")).await.unwrap();
     storage.insert_mcp_session(&session).await.unwrap();
     let pending = authorization_request(ada.id, &hub);
     storage.insert_authorization_request(&pending, event("authorization.begin")).await.unwrap();
@@ -84,7 +84,7 @@ async fn deleting_a_person_keeps_a_record_of_their_grants(stage: &Stage) {
     let hub = stored_gateway(storage, "hub").await;
     stored_grant(storage, &ada, &hub).await;
     let token = api_token(ada.id);
-    storage.insert_api_token(&token, event("api_token.create")).await.unwrap();
+    storage.insert_api_token(&token, 1, event("api_token.create")).await.unwrap();
     storage.insert_mcp_session(&mcp_session(&token)).await.unwrap();
 
     let stale = storage.delete_user(ada.id, Some(7), event("user.delete")).await.unwrap();

@@ -136,7 +136,8 @@ impl Door {
             ended_at: None,
         };
         let audit = NewAuditEvent::new(Actor::System, "api_token.create");
-        self.house.storage.insert_api_token(&token, audit).await.unwrap();
+        let user = self.house.storage.user(caller.user.id).await.unwrap().unwrap();
+        assert!(self.house.storage.insert_api_token(&token, user.version, audit).await.unwrap());
         plain
     }
 

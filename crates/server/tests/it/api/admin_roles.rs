@@ -106,6 +106,18 @@ async fn who_manages_people_gives_nothing_that_they_lack_and_reaches_nobody_migh
         assert_eq!(hers.put(&path, &json!({"state": "disabled"})).await.status, 403);
         assert_eq!(hers.delete(&path).await.status, 403);
     }
+    // What was made for somebody as they were is worth nothing when they are more.
+    let link = hers.post(&format!("/admin/users/{}/reset-link", bob.id), &json!({})).await;
+    let link = link.json["url"].as_str().unwrap().replace(&app.origin, "");
+    assert!(app.anonymous().get(&link).await.text.contains("name=\"password\""), "it works");
+    assert_eq!(give(&admin, &bob, "administrator").await.status, 200);
+    let spent = app.anonymous().get(&link).await;
+    assert!(!spent.text.contains("name=\"password\""), "it would make her an administrator: {spent:?}");
+    assert_eq!(give(&admin, &bob, "user").await.status, 200);
+    let root = app.browser(app.administrator()).await;
+    let session = root.get("/sessions").await.json["items"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(hers.delete(&format!("/admin/sessions/{session}")).await.status, 403, "nor throws them out");
+    assert_eq!(root.get("/me").await.status, 200);
     assert_eq!(make(&hers, "desk-reader", &["use_gateways", "read_users"]).await.status, 201);
     assert_eq!(give(&hers, &bob, "desk-reader").await.status, 200);
     let own = json!({"permissions": ["use_gateways", "read_users"]});

@@ -40,6 +40,15 @@ async fn a_token_makes_none_that_opens_more_and_nobody_ends_anothers() {
     let alice = app.client(&app.user("alice").await, Audience::Own).await;
     let more = alice.post("/api-tokens", &json!({"name": "more", "audience": "admin"})).await;
     assert_eq!((more.status, more.problem().0), (400, Some("audience")));
+    let longer = alice.post("/api-tokens", &json!({"name": "longer", "days": 91})).await;
+    assert_eq!((longer.status, longer.problem().0), (400, Some("days")), "nor one that outlives it");
+    app.clock.advance(Duration::from_secs(80 * 24 * 3_600));
+    let as_long = alice.post("/api-tokens", &json!({"name": "as long", "audience": "self"})).await;
+    let child = app.anonymous().with_bearer(as_long.json["value"].as_str().unwrap());
+    assert_eq!(child.get("/me").await.status, 200);
+    app.clock.advance(Duration::from_secs(10 * 24 * 3_600));
+    assert_eq!((alice.get("/me").await.status, child.get("/me").await.status), (401, 401));
+    let alice = app.client(&app.user("al").await, Audience::Own).await;
     let theirs = alice.get("/api-tokens").await;
     let path = format!("/api-tokens/{}", theirs.json["items"][0]["id"].as_str().unwrap());
     assert_eq!(app.admin_client().await.delete(&path).await.status, 404);

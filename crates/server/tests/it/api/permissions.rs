@@ -16,8 +16,16 @@ const NOBODYS_ID: &str = "0190f5d2-7c1e-7000-8000-000000000001";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Need {
     /// None: anyone.
-    audience: Option<Audience>,
+    opens: Option<Opens>,
     permission: Option<Permission>,
+}
+
+/// What opens a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opens {
+    /// A browser session, and API tokens of this audience or a wider one.
+    Audience(Audience),
+    Session,
 }
 
 /// What a caller shows.
@@ -31,11 +39,11 @@ enum Shown {
 impl Need {
     /// The status that refuses a caller; none where they are let through.
     fn refuses(self, role: &Role, shown: Shown) -> Option<u16> {
-        let audience = self.audience?;
-        let opens = match shown {
-            Shown::Nothing => return Some(401),
-            Shown::Token(token) => token >= audience,
-            Shown::Session => true,
+        let opens = match (shown, self.opens?) {
+            (Shown::Nothing, _) => return Some(401),
+            (Shown::Token(token), Opens::Audience(audience)) => token >= audience,
+            (Shown::Token(_), Opens::Session) => false,
+            (Shown::Session, _) => true,
         };
         let may = self.permission.is_none_or(|permission| role.may(permission));
         (!(opens && may)).then_some(403)
@@ -59,15 +67,15 @@ fn permission(text: &str) -> Option<Permission> {
 }
 
 fn needs() -> BTreeMap<String, Need> {
-    let audience = |text: &str| match text {
+    let opens = |text: &str| match text {
         "anyone" => None,
-        "self" => Some(Audience::Own),
-        "admin" => Some(Audience::Admin),
+        "self" => Some(Opens::Audience(Audience::Own)),
+        "admin" => Some(Opens::Audience(Audience::Admin)),
+        "session" => Some(Opens::Session),
         other => panic!("no audience {other}"),
     };
-    let need = |row: Vec<String>| {
-        (row[0].clone(), Need { audience: audience(&row[1]), permission: permission(&row[2]) })
-    };
+    let need =
+        |row: Vec<String>| (row[0].clone(), Need { opens: opens(&row[1]), permission: permission(&row[2]) });
     table("REST").into_iter().map(need).collect()
 }
 

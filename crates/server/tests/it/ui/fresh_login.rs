@@ -72,6 +72,7 @@ async fn each_thing_that_wants_a_fresh_login_is_refused_without_and_an_admin_tok
         (Method::POST, "/admin/users".into(), json!({"email": "o@test.example", "role": "operator"})),
         (Method::POST, "/admin/oauth/tokens/revoke".into(), revoke),
         (Method::POST, "/admin/keys/k1/retire".into(), json!({})),
+        (Method::PUT, format!("/gateways/{}", gateway.id), json!({"authorization": {"type": "none"}})),
         (Method::POST, "/api-tokens".into(), json!({"name": "x", "audience": "admin"})),
     ];
     for (method, path, body) in &orders {

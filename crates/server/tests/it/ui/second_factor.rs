@@ -180,12 +180,16 @@ async fn only_a_reset_link_that_says_so_removes_the_second_step_of_somebody_else
 }
 
 #[tokio::test]
-async fn rest_does_the_same_for_who_may_and_a_new_key_seals_the_secret() {
+async fn rest_does_the_same_for_who_has_signed_in_and_a_new_key_seals_the_secret() {
     let app = TestApp::start().await;
     let alice = app.user("alice").await;
-    let client = app.client(&alice, doorward_domain::Audience::Admin).await;
+    let client = app.browser(&alice).await;
     let narrow = app.client(&alice, doorward_domain::Audience::Own).await;
-    assert_eq!(narrow.post("/second-factor", &json!({})).await.status, 403);
+    let token = app.client(&alice, doorward_domain::Audience::Admin).await;
+    for stolen in [&narrow, &token] {
+        assert_eq!(stolen.post("/second-factor", &json!({})).await.status, 403);
+        assert_eq!(stolen.delete("/second-factor").await.status, 403, "it would take the second step away");
+    }
     let begun = client.post("/second-factor", &json!({})).await;
     assert_eq!(begun.status, 201, "{begun:?}");
     let secret = TotpSecret::new(begun.json["secret"].as_str().unwrap());
