@@ -67,7 +67,7 @@ impl Beginning {
             *SENT.lock().expect("nobody panics with it") = Some(Instant::now());
             Ok(Frame::data(Bytes::from(text)))
         });
-        let mut response = Response::new(StreamBody::new(first.chain(stream::pending())).boxed());
+        let mut response = Response::new(BodyExt::boxed(StreamBody::new(first.chain(stream::pending()))));
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         response
     }
