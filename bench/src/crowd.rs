@@ -96,6 +96,7 @@ pub async fn make_gateways(broker: &Broker, caller: &Caller) -> Result<(), AnyEr
         let settings = OAuthInput {
             grant_type: None,
             identity_provider: None,
+            audience: None,
             assertion_kid: None,
             authorization_url: format!("{provider}/authorize"),
             token_url: format!("{provider}/token"),

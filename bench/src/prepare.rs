@@ -78,6 +78,7 @@ pub fn gateway(server: &AuthorizationServer, upstream: &str, slug: &str) -> Gate
     let settings = OAuthInput {
         grant_type: None,
         identity_provider: None,
+        audience: None,
         assertion_kid: None,
         authorization_url: server.authorization_url().to_string(),
         token_url: server.token_url().to_string(),

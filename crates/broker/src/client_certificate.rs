@@ -79,14 +79,14 @@ impl Broker {
                 kept => Ok(kept.clone()),
             },
             Edit::Set(typed) => {
-                let identity = checked(&typed)?;
+                let identity = self.typed_identity(&typed)?;
                 let pem = format!("{}\n{}\n", typed.certificate.trim(), typed.key.expose_secret().trim());
                 let pem = ClientCertificatePem::new(pem);
                 Ok(Some(ClientCertificate {
                     sealed: self.parts.vault.seal(&Place::client_certificate(after.id), &pem),
                     fingerprint,
                     subject: identity.subject().to_owned(),
-                    ends_at: self.checked_end(&identity)?,
+                    ends_at: Timestamp::from_millis(identity.ends_at()),
                 }))
             }
         }
@@ -102,13 +102,18 @@ impl Broker {
         }
     }
 
-    fn checked_end(&self, identity: &ClientIdentity) -> Result<Timestamp, BrokerError> {
+    /// A certificate as typed, with its key; it is shown to nobody yet.
+    pub(crate) fn typed_identity(
+        &self,
+        typed: &ClientCertificateInput,
+    ) -> Result<ClientIdentity, BrokerError> {
+        let identity = checked(typed)?;
         let ends_at = Timestamp::from_millis(identity.ends_at());
         if ends_at <= self.now() {
             let problem = format!("the certificate ended at {ends_at}: give one that is valid");
             return Err(BrokerError::invalid(format!("{FIELD}.certificate"), problem));
         }
-        Ok(ends_at)
+        Ok(identity)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Client registrations: typed by an administrator, or made by the authorization server. A secret is
 //! sealed with what it was given for, and asked for again where that changes.
 
-use crate::gateway_input::{checked_client_secret, checked_scopes_at, checked_text};
+use crate::gateway_discovery::{Asking, discovered_by};
+use crate::gateway_input::{checked_audience, checked_client_secret, checked_scopes_at, checked_text};
 use crate::issuer_change::OFFLINE_ACCESS;
 use crate::{Broker, BrokerError, ClientInput, DiscoverInput, Edit};
 use doorward_domain::{
@@ -23,6 +24,17 @@ impl Broker {
     ) -> Result<ClientRegistration, BrokerError> {
         let client_id = typed.client_id.clone();
         let same_client = kept.filter(|kept| kept.issuer == issuer && kept.client_id == client_id);
+        // RFC 7591 §3.2.1: the client is one of the server that made it, and of no other.
+        if let Some(made) = kept.filter(|kept| {
+            kept.kind == RegistrationKind::Dynamic && kept.client_id == client_id && kept.issuer != issuer
+        }) && !matches!(typed.client_secret, Edit::Set(_))
+        {
+            let problem = format!(
+                "{} made this client: give one that {issuer} knows, or ask the server and leave the client out",
+                made.issuer
+            );
+            return Err(BrokerError::invalid("authorization.client_id", problem));
+        }
         let id = kept.map_or_else(|| self.parts.entropy.id(self.now()), |kept| kept.id);
         let client_secret = match &typed.client_secret {
             Edit::Set(secret) => {
@@ -76,12 +88,12 @@ impl Broker {
     /// What the upstream says of itself, with the client that was typed, or else one that is made there.
     pub(crate) async fn discovered(
         &self,
-        url: &Url,
-        name: &str,
+        asking: &Asking,
+        (url, name): (&Url, &str),
         typed: &DiscoverInput,
         before: Option<&GatewayAuthorization>,
     ) -> Result<GatewayAuthorization, BrokerError> {
-        let Discovery::OAuth(found) = self.discover_upstream(url).await? else {
+        let Discovery::OAuth(found) = discovered_by(asking, url).await? else {
             return match typed.client {
                 None => Ok(GatewayAuthorization::None),
                 Some(_) => Err(BrokerError::invalid(
@@ -98,16 +110,18 @@ impl Broker {
                 };
                 self.registration_at(url, &found, typed, kept)?
             }
-            None => self.new_registration(url, &found, name).await?,
+            None => self.new_registration(asking, url, &found, name).await?,
         };
         check_grant_type(typed.grant_type, &registration)?;
         let identity_provider =
             self.checked_identity_provider(typed.grant_type, typed.identity_provider).await?;
         let scope_ceiling = typed.scope_ceiling.as_deref().unwrap_or_default();
         let scope_ceiling = checked_scopes_at("authorization.scope_ceiling", scope_ceiling)?;
+        let audience = checked_audience(typed.audience.as_deref())?;
         let settings = settings_of(*found, registration, typed.grant_type);
         Ok(GatewayAuthorization::OAuth(Box::new(OAuthSettings {
             identity_provider,
+            audience,
             scope_ceiling,
             ..settings
         })))
@@ -142,6 +156,7 @@ impl Broker {
     /// else a client that it makes for us (RFC 7591).
     pub(crate) async fn new_registration(
         &self,
+        asking: &Asking,
         url: &Url,
         found: &Discovered,
         name: &str,
@@ -168,8 +183,7 @@ impl Broker {
             ));
         };
         let client_name = format!("Doorward ({name})");
-        let registered = self
-            .parts
+        let registered = asking
             .oauth
             .register(
                 registration_url,
@@ -234,6 +248,7 @@ fn settings_of(found: Discovered, registration: ClientRegistration, grant_type: 
         issuer: Some(found.issuer),
         iss_promised: found.iss_promised,
         resource: found.resource,
+        audience: None,
         scopes,
         scope_ceiling: Vec::new(),
         refused_scopes: Vec::new(),

@@ -30,27 +30,74 @@ pub struct Deposit {
     pub scopes: Option<Vec<String>>,
 }
 
+/// A gateway where tokens can be deposited, for a form.
+#[derive(Debug, Clone)]
+pub struct DepositPlace {
+    pub id: GatewayId,
+    pub name: String,
+    /// Others exchange ID tokens of it.
+    pub exchanges_id_tokens: bool,
+}
+
+/// Said of whoever cannot be deposited for, known or not.
+const NOT_FOR_THEM: &str = "must be an active person who may use the gateway";
+
 impl Broker {
+    /// Whether the caller may deposit anything, before a form asks for it.
+    pub fn check_deposits(&self, caller: &Caller) -> Result<(), BrokerError> {
+        caller.require(Permission::DepositGrants)?;
+        self.deposited_state().map(drop)
+    }
+
+    /// Whether a page offers to deposit.
+    pub fn offers_deposits(&self, caller: &Caller) -> bool {
+        self.check_deposits(caller).is_ok()
+    }
+
+    /// Where the caller can deposit.
+    pub async fn deposit_places(&self, caller: &Caller) -> Result<Vec<DepositPlace>, BrokerError> {
+        caller.require(Permission::DepositGrants)?;
+        let directory = self.directory().await?;
+        let gateways = self.gateways(caller).await?;
+        let place = |gateway: &Arc<Gateway>| DepositPlace {
+            id: gateway.id,
+            name: gateway.name.clone(),
+            exchanges_id_tokens: directory.is_identity_provider(gateway.id),
+        };
+        Ok(gateways.iter().filter(|gateway| depositable(gateway).is_ok()).map(place).collect())
+    }
+
+    /// The person behind an e-mail address, as a page takes it.
+    pub async fn person_to_deposit_for(&self, caller: &Caller, email: &str) -> Result<UserId, BrokerError> {
+        caller.require(Permission::DepositGrants)?;
+        let found = self.storage().user_by_email(email).await?;
+        found.map(|user| user.id).ok_or_else(|| BrokerError::invalid("user_id", NOT_FOR_THEM))
+    }
+
+    /// The state that a deposit begins in.
+    fn deposited_state(&self) -> Result<GrantState, BrokerError> {
+        match self.policy().deposit {
+            DepositPolicy::Off => {
+                let problem = "deposits are off: set OAUTH_TOKEN_DEPOSIT to ask (or trust) to allow them";
+                Err(BrokerError::conflict("oauth_token_deposit", problem))
+            }
+            DepositPolicy::Ask => Ok(GrantState::NeedsAuthorization(ReauthorizationReason::Deposited)),
+            DepositPolicy::Trust => Ok(GrantState::Active),
+        }
+    }
+
     /// Stores tokens for somebody. Gives the grant's id.
     pub async fn deposit(&self, caller: &Caller, deposit: Deposit) -> Result<GrantId, BrokerError> {
         caller.require(Permission::DepositGrants)?;
         self.require_fresh_login(caller)?;
-        let state = match self.policy().deposit {
-            DepositPolicy::Off => {
-                let problem = "deposits are off: set OAUTH_TOKEN_DEPOSIT to ask (or trust) to allow them";
-                return Err(BrokerError::conflict("oauth_token_deposit", problem));
-            }
-            DepositPolicy::Ask => GrantState::NeedsAuthorization(ReauthorizationReason::Deposited),
-            DepositPolicy::Trust => GrantState::Active,
-        };
+        let state = self.deposited_state()?;
         let gateway = self.gateway(caller, deposit.gateway_id).await.map_err(|error| match error {
             BrokerError::NotFound { .. } => BrokerError::invalid("gateway_id", "there is no such gateway"),
             other => other,
         })?;
         let settings = depositable(&gateway)?;
         if !self.may_use(deposit.user_id, gateway.id).await? {
-            let problem = "must be an active person who may use the gateway";
-            return Err(BrokerError::invalid("user_id", problem));
+            return Err(BrokerError::invalid("user_id", NOT_FOR_THEM));
         }
         self.check_tokens(&deposit)?;
         if deposit.id_token.is_some() && !self.directory().await?.is_identity_provider(gateway.id) {

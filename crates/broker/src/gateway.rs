@@ -3,18 +3,20 @@
 use crate::checked_facts::Places;
 use crate::client_registration::{check_grant_type, kept_secret};
 use crate::gateway_input::{
-    checked_authorize_params, checked_authorize_query, checked_header_name, checked_header_value,
-    checked_identifier, checked_name, checked_optional_url, checked_revocation_place, checked_scopes,
-    checked_scopes_at, checked_slug, checked_text, checked_url, slug_from_name,
+    checked_audience, checked_authorize_params, checked_authorize_query, checked_header_name,
+    checked_header_value, checked_identifier, checked_name, checked_optional_url, checked_revocation_place,
+    checked_scopes, checked_scopes_at, checked_slug, checked_text, checked_url, slug_from_name,
 };
 use crate::tool_access;
-use crate::{AuthorizationInput, Broker, BrokerError, Caller, ClientInput, Edit, GatewayInput, OAuthInput};
+use crate::{
+    AuthorizationInput, Broker, BrokerError, Caller, ClientCertificateInput, ClientInput, Edit, GatewayInput,
+    OAuthInput,
+};
 use doorward_domain::gateway::issuer_key;
 use doorward_domain::{
     CatalogSharing, Fingerprint, Gateway, GatewayAuthorization, GatewayId, GatewayState, GrantType,
     HeaderSecret, NewAuditEvent, OAuthSettings, Permission, ReauthorizationReason, StaticHeader,
 };
-use doorward_oauth::{Discovered, Discovery};
 use doorward_storage::{Inserted, Updated};
 use doorward_vault::Place;
 use std::sync::Arc;
@@ -28,29 +30,16 @@ pub struct UpdatedGateway {
     pub must_reauthorize: u64,
 }
 
-/// What an upstream says of itself, for a form.
-#[derive(Debug)]
-pub enum DiscoveredGateway {
-    /// It answers without authorization.
-    Open,
-    /// It wants OAuth; with `can_register`, no client id has to be typed.
-    OAuth { settings: Box<Discovered>, can_register: bool },
+/// The gateway that is being made or edited.
+struct Whereabouts<'a> {
+    id: GatewayId,
+    url: &'a Url,
+    name: &'a str,
+    /// Without it, a server may not even say what it wants.
+    client_certificate: &'a Edit<ClientCertificateInput>,
 }
 
 impl Broker {
-    /// Asks an upstream what it says of itself.
-    pub async fn discover(&self, caller: &Caller, url: &str) -> Result<DiscoveredGateway, BrokerError> {
-        caller.require(Permission::ManageGateways)?;
-        let url = self.checked_upstream(url)?;
-        Ok(match self.discover_upstream(&url).await? {
-            Discovery::NotNeeded => DiscoveredGateway::Open,
-            Discovery::OAuth(settings) => {
-                let can_register = settings.registration_url.is_some();
-                DiscoveredGateway::OAuth { settings, can_register }
-            }
-        })
-    }
-
     /// Registers an upstream. A new gateway is a draft for administrators, unless it says otherwise.
     pub async fn create_gateway(
         &self,
@@ -70,7 +59,8 @@ impl Broker {
         let now = self.now();
         let id = self.parts.entropy.id(now);
         let typed = input.authorization.unwrap_or(AuthorizationInput::Discover(Box::default()));
-        let authorization = self.authorization(id, &url, &name, typed, None).await?;
+        let at = Whereabouts { id, url: &url, name: &name, client_certificate: &input.client_certificate };
+        let authorization = self.authorization(&at, typed, None).await?;
         let mut gateway = Gateway {
             id,
             slug,
@@ -181,9 +171,13 @@ impl Broker {
         after.updated_at = self.now();
         match input.authorization {
             Some(typed) => {
-                after.authorization = self
-                    .authorization(after.id, &after.url, &after.name, typed, Some(&before.authorization))
-                    .await?;
+                let at = Whereabouts {
+                    id: after.id,
+                    url: &after.url,
+                    name: &after.name,
+                    client_certificate: &input.client_certificate,
+                };
+                after.authorization = self.authorization(&at, typed, Some(before)).await?;
             }
             None => rebind(&mut after)?,
         }
@@ -194,21 +188,23 @@ impl Broker {
     /// Turns what was typed into settings with sealed secrets.
     async fn authorization(
         &self,
-        id: GatewayId,
-        url: &Url,
-        name: &str,
+        at: &Whereabouts<'_>,
         typed: AuthorizationInput,
-        before: Option<&GatewayAuthorization>,
+        gateway: Option<&Gateway>,
     ) -> Result<GatewayAuthorization, BrokerError> {
+        let before = gateway.map(|gateway| &gateway.authorization);
         let authorization = match typed {
             AuthorizationInput::None => GatewayAuthorization::None,
-            AuthorizationInput::Discover(typed) => self.discovered(url, name, &typed, before).await?,
-            AuthorizationInput::StaticHeader { name, value } => {
-                self.static_header(id, url, &name, value, before)?
+            AuthorizationInput::Discover(typed) => {
+                let asking = self.asking(at.url, gateway, at.client_certificate)?;
+                self.discovered(&asking, (at.url, at.name), &typed, before).await?
             }
-            AuthorizationInput::OAuth(typed) => self.typed_oauth(url, &typed, before).await?,
+            AuthorizationInput::StaticHeader { name, value } => {
+                self.static_header(at.id, at.url, &name, value, before)?
+            }
+            AuthorizationInput::OAuth(typed) => self.typed_oauth(at.url, &typed, before).await?,
         };
-        self.check_reliance(id, &authorization).await?;
+        self.check_reliance(at.id, &authorization).await?;
         Ok(authorization)
     }
 
@@ -297,6 +293,7 @@ impl Broker {
             issuer,
             iss_promised,
             resource,
+            audience: checked_audience(typed.audience.as_deref())?,
             scopes: checked_scopes(&typed.scopes)?,
             scope_ceiling: match &typed.scope_ceiling {
                 Some(typed) => checked_scopes_at("authorization.scope_ceiling", typed)?,
@@ -329,17 +326,7 @@ impl Broker {
         Ok(Some(url))
     }
 
-    pub(crate) async fn discover_upstream(&self, url: &Url) -> Result<Discovery, BrokerError> {
-        self.parts.oauth.discover(url).await.map_err(|error| BrokerError::invalid("url", error.to_string()))
-    }
-
-    /// The same, whatever was kept of its metadata.
-    pub(crate) async fn discover_upstream_anew(&self, url: &Url) -> Result<Discovery, BrokerError> {
-        let found = self.parts.oauth.anew().discover(url).await;
-        found.map_err(|error| BrokerError::invalid("url", error.to_string()))
-    }
-
-    fn checked_upstream(&self, text: &str) -> Result<Url, BrokerError> {
+    pub(crate) fn checked_upstream(&self, text: &str) -> Result<Url, BrokerError> {
         self.checked_outbound("url", text)
     }
 

@@ -3,7 +3,8 @@
 //! request that nobody sees, and shows the token endpoint a refresh token that never was one.
 
 use crate::client_certificate::CertificateEnd;
-use crate::metadata_check::differs;
+use crate::gateway_discovery::Asking;
+use crate::metadata_check::{check_revisions, differs};
 use crate::{Broker, BrokerError, Caller};
 use doorward_domain::{
     Gateway, GatewayAuthorization, GatewayId, GrantType, OAuthSettings, Permission, PkceVerifier,
@@ -68,8 +69,18 @@ impl Broker {
         caller.require(Permission::ManageGateways)?;
         let gateway = self.gateway(caller, id).await?;
         let mut check = GatewayCheck { findings: Vec::new() };
-        let discovery = self.check_upstream(&gateway, &mut check).await;
-        self.check_revisions(&gateway.url, &mut check).await;
+        let discovery = match self.asking_for(&gateway) {
+            Ok(asking) => {
+                self.check_certificate(&gateway, &mut check);
+                let discovery = check_upstream(&asking.anew(), &gateway, &mut check).await;
+                check_revisions(&asking, &gateway.url, &mut check).await;
+                discovery
+            }
+            Err(error) => {
+                check.wrong("client_certificate", format!("{error}."));
+                None
+            }
+        };
         if let Some(settings) = gateway.oauth() {
             match &discovery {
                 Some(Discovery::OAuth(found)) => compare(settings, found, &mut check),
@@ -92,46 +103,6 @@ impl Broker {
         let event = caller.event("gateway.check").subject(id).detail("passes", check.passes());
         self.storage().record(event.detail("slug", &gateway.slug)).await?;
         Ok(check)
-    }
-
-    /// Whether the MCP server answers, and what it wants.
-    async fn check_upstream(&self, gateway: &Gateway, check: &mut GatewayCheck) -> Option<Discovery> {
-        let identity = match self.client_identity(gateway) {
-            Ok(identity) => identity,
-            Err(error) => {
-                check.wrong("client_certificate", format!("{error}."));
-                return None;
-            }
-        };
-        self.check_certificate(gateway, check);
-        let found = match self.parts.oauth.showing(identity).anew().discover(&gateway.url).await {
-            Ok(found) => found,
-            Err(error) if gateway.oauth().is_some() => {
-                check.advice("mcp_server", format!("{error}. With a token it may answer otherwise."));
-                return None;
-            }
-            Err(error) => {
-                check.wrong("mcp_server", format!("{error}."));
-                return None;
-            }
-        };
-        match (&found, &gateway.authorization) {
-            (Discovery::NotNeeded, GatewayAuthorization::None) => {
-                check.good("mcp_server", "The MCP server answers without authorization, as the gateway expects.");
-            }
-            (Discovery::NotNeeded, _) => check.advice(
-                "mcp_server",
-                "The MCP server answers its first request without authorization; perhaps it asks for it later.",
-            ),
-            (Discovery::OAuth(found), GatewayAuthorization::None) => check.wrong(
-                "mcp_server",
-                format!("The MCP server wants OAuth of {}: choose how people are authorized.", found.issuer),
-            ),
-            (Discovery::OAuth(_), _) => {
-                check.good("mcp_server", "The MCP server answers and asks for authorization.");
-            }
-        }
-        Some(found)
     }
 
     /// Whether the authorization endpoint knows the client and the redirect URI.
@@ -206,6 +177,39 @@ impl Broker {
             Ok(_) => check.wrong(subject, "The token endpoint gave a token for nothing: do not trust it."),
         }
     }
+}
+
+/// Whether the MCP server answers, and what it wants.
+async fn check_upstream(asking: &Asking, gateway: &Gateway, check: &mut GatewayCheck) -> Option<Discovery> {
+    let found = match asking.oauth.discover(&gateway.url).await {
+        Ok(found) => found,
+        Err(error) if gateway.oauth().is_some() => {
+            let told = asking.told(&error);
+            check.advice("mcp_server", format!("{told}. With a token it may answer otherwise."));
+            return None;
+        }
+        Err(error) => {
+            check.wrong("mcp_server", format!("{}.", asking.told(&error)));
+            return None;
+        }
+    };
+    match (&found, &gateway.authorization) {
+        (Discovery::NotNeeded, GatewayAuthorization::None) => {
+            check.good("mcp_server", "The MCP server answers without authorization, as the gateway expects.");
+        }
+        (Discovery::NotNeeded, _) => check.advice(
+            "mcp_server",
+            "The MCP server answers its first request without authorization; perhaps it asks for it later.",
+        ),
+        (Discovery::OAuth(found), GatewayAuthorization::None) => check.wrong(
+            "mcp_server",
+            format!("The MCP server wants OAuth of {}: choose how people are authorized.", found.issuer),
+        ),
+        (Discovery::OAuth(_), _) => {
+            check.good("mcp_server", "The MCP server answers and asks for authorization.");
+        }
+    }
+    Some(found)
 }
 
 fn client_remedy(code: &str, settings: &OAuthSettings) -> String {

@@ -111,6 +111,8 @@ pub struct DiscoverInput {
     pub grant_type: GrantType,
     /// Where users have what is exchanged, with a grant type that exchanges.
     pub identity_provider: Option<GatewayId>,
+    /// What the authorization server calls the service; told to it where nobody consents.
+    pub audience: Option<String>,
     /// What the upstream may ask for beyond the scopes that discovery says; none: nothing.
     pub scope_ceiling: Option<Vec<String>>,
     /// A client that was registered by hand; none: Doorward registers itself.
@@ -144,6 +146,8 @@ pub struct OAuthInput {
     pub keep_alive: Option<bool>,
     pub issuer: Option<String>,
     pub resource: Option<String>,
+    /// What the authorization server calls the service; told to it where nobody consents.
+    pub audience: Option<String>,
     pub scopes: Vec<String>,
     /// What the upstream may ask for beyond them; none: as it was.
     pub scope_ceiling: Option<Vec<String>>,
@@ -269,6 +273,11 @@ pub(crate) fn checked_identifier(field: &str, text: Option<&str>) -> Result<Opti
     let Some(text) = text else { return Ok(None) };
     checked_url(field, text)?;
     Ok(Some(text.trim().to_owned()))
+}
+
+/// RFC 8693 §2.1: a logical name, which only the authorization server can judge.
+pub(crate) fn checked_audience(text: Option<&str>) -> Result<Option<String>, BrokerError> {
+    text.map(|text| checked_text("authorization.audience", text.trim())).transpose()
 }
 
 pub(crate) fn checked_text(field: &str, text: &str) -> Result<String, BrokerError> {

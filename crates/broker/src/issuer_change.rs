@@ -3,6 +3,7 @@
 //! administrators are shown that it happened. A client that an administrator registered is never replaced: that its
 //! server is no longer the one that the upstream names is the setup doctor's to say.
 
+use crate::gateway_discovery::discovered_by;
 use crate::{Broker, BrokerError};
 use doorward_domain::{
     Actor, Gateway, GatewayAuthorization, GatewayId, NewAuditEvent, OAuthSettings, ReauthorizationReason,
@@ -53,11 +54,12 @@ impl Broker {
         if settings.registration.kind == RegistrationKind::PreRegistered {
             return Ok(());
         }
-        let Discovery::OAuth(found) = self.discover_upstream_anew(&before.url).await? else { return Ok(()) };
+        let asking = self.asking_for(&before)?.anew();
+        let Discovery::OAuth(found) = discovered_by(&asking, &before.url).await? else { return Ok(()) };
         if found.issuer == issuer {
             return Ok(());
         }
-        let registration = self.new_registration(&before.url, &found, &before.name).await?;
+        let registration = self.new_registration(&asking, &before.url, &found, &before.name).await?;
         let event = changed_event(&before, &issuer, &found);
         let moved = OAuthSettings {
             authorization_url: Some(found.authorization_url),

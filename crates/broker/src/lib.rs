@@ -42,6 +42,7 @@ mod exchanged_grant;
 mod fresh_login;
 mod gateway;
 mod gateway_check;
+mod gateway_discovery;
 mod gateway_input;
 mod grant;
 mod grant_list;
@@ -99,10 +100,11 @@ pub use client_certificate::CertificateEnd;
 pub use client_metadata::CLIENT_METADATA_PATH;
 pub use connect::{ConnectAsk, ConnectLink, ConnectPage};
 pub use connection::{Connection, ConnectionStatus};
-pub use deposit::Deposit;
+pub use deposit::{Deposit, DepositPlace};
 pub use error::BrokerError;
-pub use gateway::{DiscoveredGateway, UpdatedGateway};
+pub use gateway::UpdatedGateway;
 pub use gateway_check::{CheckFinding, CheckVerdict, GatewayCheck};
+pub use gateway_discovery::{AskedUpstream, DiscoveredGateway};
 pub use gateway_input::{
     AuthorizationInput, ClientCertificateInput, ClientInput, DiscoverInput, Edit, GatewayInput, OAuthInput,
     TemplateChoice,

@@ -2,46 +2,13 @@
 
 use crate::Broker;
 use crate::gateway_check::{GatewayCheck, check_method, check_scopes};
+use crate::gateway_discovery::Asking;
 use doorward_domain::OAuthSettings;
 use doorward_oauth::discovery::Spoken;
 use doorward_oauth::{Metadata, TemplateOAuth};
 use url::Url;
 
 impl Broker {
-    /// Which revisions of the protocol the MCP server speaks.
-    pub(crate) async fn check_revisions(&self, upstream: &Url, check: &mut GatewayCheck) {
-        let subject = "protocol";
-        match self.parts.oauth.spoken(upstream).await {
-            Ok(Spoken::Listed { revisions }) => {
-                check.good(
-                    subject,
-                    format!("The MCP server speaks {} of the protocol.", revisions.join(", ")),
-                );
-            }
-            Ok(Spoken::Sessions { revision }) => {
-                let revision = revision.unwrap_or_else(|| "a revision that it does not name".to_owned());
-                check.good(
-                    subject,
-                    format!("The MCP server speaks the protocol of sessions ({revision}); clients of either era reach it."),
-                );
-            }
-            Ok(Spoken::NotSaid) => check.advice(
-                subject,
-                "Which revisions of the protocol the MCP server speaks shows with the first token.",
-            ),
-            Ok(Spoken::Foreign { revisions }) => check.wrong(
-                subject,
-                format!(
-                    "The MCP server speaks only {} of the protocol, which Doorward does not know.",
-                    revisions.join(", ")
-                ),
-            ),
-            Err(error) => {
-                check.advice(subject, format!("Which revisions the MCP server speaks is open: {error}."));
-            }
-        }
-    }
-
     /// The metadata of the issuer, for gateways whose MCP server names none.
     pub(crate) async fn check_metadata(&self, settings: &OAuthSettings, check: &mut GatewayCheck) {
         let Some(issuer) = settings.issuer.as_deref() else {
@@ -92,6 +59,37 @@ impl Broker {
         let used = settings.template.as_ref()?;
         let filled = self.parts.templates.get(&used.id)?.fill(&used.inputs).ok()?;
         Some(filled.oauth)
+    }
+}
+
+/// Which revisions of the protocol the MCP server speaks.
+pub(crate) async fn check_revisions(asking: &Asking, upstream: &Url, check: &mut GatewayCheck) {
+    let subject = "protocol";
+    match asking.oauth.spoken(upstream).await {
+        Ok(Spoken::Listed { revisions }) => {
+            check.good(subject, format!("The MCP server speaks {} of the protocol.", revisions.join(", ")));
+        }
+        Ok(Spoken::Sessions { revision }) => {
+            let revision = revision.unwrap_or_else(|| "a revision that it does not name".to_owned());
+            check.good(
+                subject,
+                format!("The MCP server speaks the protocol of sessions ({revision}); clients of either era reach it."),
+            );
+        }
+        Ok(Spoken::NotSaid) => check.advice(
+            subject,
+            "Which revisions of the protocol the MCP server speaks shows with the first token.",
+        ),
+        Ok(Spoken::Foreign { revisions }) => check.wrong(
+            subject,
+            format!(
+                "The MCP server speaks only {} of the protocol, which Doorward does not know.",
+                revisions.join(", ")
+            ),
+        ),
+        Err(error) => {
+            check.advice(subject, format!("Which revisions the MCP server speaks is open: {error}."));
+        }
     }
 }
 

@@ -70,6 +70,7 @@ impl Broker {
             token_url: filled(&typed.token_url),
             revocation_url: typed.revocation_url.as_ref().map(filled),
             issuer: typed.issuer.as_ref().map(filled),
+            audience: typed.audience.as_ref().map(filled),
             scopes: typed.scopes.iter().map(filled).collect(),
             authorize_params: typed
                 .authorize_params
@@ -105,6 +106,7 @@ fn refuse_open_placeholders(typed: &OAuthInput) -> Result<(), BrokerError> {
         ("authorization.token_url", Some(&typed.token_url)),
         ("authorization.revocation_url", typed.revocation_url.as_ref()),
         ("authorization.issuer", typed.issuer.as_ref()),
+        ("authorization.audience", typed.audience.as_ref()),
     ];
     let params = typed.authorize_params.values().map(|value| ("authorization.authorize_params", Some(value)));
     for (field, text) in texts.into_iter().chain(params) {

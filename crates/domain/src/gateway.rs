@@ -134,6 +134,12 @@ pub enum GrantType {
 }
 
 impl GrantType {
+    /// Whether token requests may name an audience: by RFC 8693 §2.1, and as some authorization servers want it of a
+    /// client that is authorized itself. In the ID-JAG profile the audience is the server's issuer.
+    pub const fn takes_audience(self) -> bool {
+        matches!(self, Self::ClientCredentials | Self::TokenExchange)
+    }
+
     /// Whether tokens are got in exchange for what a user has at an identity provider.
     pub const fn is_exchange(self) -> bool {
         matches!(self, Self::TokenExchange | Self::IdentityAssertion)
@@ -167,6 +173,8 @@ pub struct OAuthSettings {
     pub iss_promised: bool,
     /// RFC 8707 resource indicator, sent byte for byte; none where the server refuses it.
     pub resource: Option<String>,
+    /// What the authorization server calls the service that tokens are for (RFC 8693 §2.1), where nobody consents.
+    pub audience: Option<String>,
     /// The scopes that are asked for.
     pub scopes: Vec<String>,
     /// What the upstream may ask for beyond these; [`ANY_SCOPE`] for anything.
@@ -331,6 +339,11 @@ impl OAuthSettings {
     /// The `resource` of an authorization request or of a code's redemption (RFC 8707 §2).
     pub fn sent_resource(&self) -> Option<&str> {
         self.resource.as_deref().filter(|_| self.facts.send_resource != SendResource::Never)
+    }
+
+    /// The `audience` of a token request without a consent; by default there is none.
+    pub fn sent_audience(&self) -> Option<&str> {
+        self.audience.as_deref().filter(|_| self.grant_type.takes_audience())
     }
 
     /// The `resource` of a refresh: it may be left out (RFC 8707 §2.2), and is where it could be refused.

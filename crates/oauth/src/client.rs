@@ -80,6 +80,7 @@ pub(crate) mod samples {
         OAuthSettings {
             grant_type: Default::default(),
             identity_provider: None,
+            audience: None,
             authorization_url: Some(format!("{base}/authorize").parse().unwrap()),
             token_url: format!("{base}/token").parse().unwrap(),
             revocation_url: None,

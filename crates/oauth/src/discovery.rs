@@ -84,6 +84,20 @@ pub enum DiscoveryError {
     Incomplete { issuer: String, field: &'static str },
 }
 
+impl DiscoveryError {
+    /// Whether the MCP server may have turned us away because it was shown no client certificate: it ends the TLS
+    /// handshake with an alert that says so, or answers by HTTP as nginx (400) and others (403, 495, 496) do.
+    pub fn may_want_a_certificate(&self) -> bool {
+        match self {
+            Self::Unreachable(OutboundError::Unreachable { why, .. } | OutboundError::Broken { why, .. }) => {
+                why.to_ascii_lowercase().contains("alert")
+            }
+            Self::NoMcpServer { status } => matches!(status, 400 | 403 | 495 | 496),
+            _ => false,
+        }
+    }
+}
+
 impl OAuthClient {
     /// Asks an upstream what it needs.
     pub async fn discover(&self, upstream: &Url) -> Result<Discovery, DiscoveryError> {
@@ -103,19 +117,23 @@ impl OAuthClient {
         if let Some(url) = &server.registration_url {
             self.check_url(url)?;
         }
+        let dpop = server.can_bind && (challenge.dpop || resource.wants_bound_tokens);
         Ok(Discovery::OAuth(Box::new(Discovered {
-            issuer: server.issuer,
-            authorization_url: server.authorization_url,
-            token_url: server.token_url,
-            registration_url: server.registration_url,
-            revocation_url: server.revocation_url,
             resource: Some(resource.resource),
             scopes,
-            iss_promised: server.iss_promised,
-            token_endpoint_auth_methods: server.token_endpoint_auth_methods,
-            client_id_metadata_document_supported: server.client_id_metadata_document_supported,
-            dpop: server.can_bind && (challenge.dpop || resource.wants_bound_tokens),
+            dpop,
+            ..Discovered::of(server)
         })))
+    }
+
+    /// What an issuer says of itself, for an upstream that names no authorization server. Which resource and scopes are
+    /// wanted, nobody says.
+    pub async fn discover_issuer(&self, issuer: &str) -> Result<Discovered, DiscoveryError> {
+        let server = self.authorization_server(issuer).await?;
+        for url in [&server.authorization_url, &server.token_url] {
+            self.check_url(url)?;
+        }
+        Ok(Discovered::of(server))
     }
 
     /// What an authorization server says of itself, without an MCP server that names it. An issuer whose tenant is
@@ -128,6 +146,25 @@ impl OAuthClient {
     /// its tenant open, as Microsoft's does; PKCE need not be announced there.
     pub async fn metadata_at(&self, place: &str, issuer: &str) -> Result<Metadata, DiscoveryError> {
         self.open_metadata(place, issuer).await.map(Metadata::of)
+    }
+}
+
+impl Discovered {
+    /// The server's own part.
+    fn of(server: server::AuthorizationServer) -> Self {
+        Self {
+            issuer: server.issuer,
+            authorization_url: server.authorization_url,
+            token_url: server.token_url,
+            registration_url: server.registration_url,
+            revocation_url: server.revocation_url,
+            resource: None,
+            scopes: Vec::new(),
+            iss_promised: server.iss_promised,
+            token_endpoint_auth_methods: server.token_endpoint_auth_methods,
+            client_id_metadata_document_supported: server.client_id_metadata_document_supported,
+            dpop: false,
+        }
     }
 }
 

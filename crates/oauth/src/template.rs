@@ -66,6 +66,8 @@ pub struct TemplateOAuth {
     pub issuer: Option<String>,
     /// The metadata's address, where the provider has such a document (OpenID Connect Discovery, RFC 8414).
     pub discovery_url: Option<String>,
+    /// Of token requests, with the grant types that take one.
+    pub audience: Option<String>,
     pub scopes: Vec<String>,
     pub authorize_params: BTreeMap<String, String>,
     pub token_endpoint_auth: Option<TokenEndpointAuth>,

@@ -94,6 +94,8 @@ impl OAuthClient {
         if !scope.is_empty() {
             parameters.push(("scope", &scope));
         }
+        // Not in RFC 6749, but Auth0 and its like give no token without one.
+        parameters.extend(settings.sent_audience().map(|audience| ("audience", audience)));
         parameters.extend(settings.sent_resource().map(|resource| ("resource", resource)));
         let tokens = self.token_request(settings, &settings.token_url, client, parameters, now).await?;
         Ok(TokenSet { refresh_token: None, id_token: None, ..tokens })
@@ -123,6 +125,8 @@ impl OAuthClient {
         if !scope.is_empty() {
             parameters.push(("scope", &scope));
         }
+        // RFC 8693 §2.1: the service by the name that the server has for it, where `resource` says its address.
+        parameters.extend(settings.sent_audience().map(|audience| ("audience", audience)));
         parameters.extend(settings.sent_resource().map(|resource| ("resource", resource)));
         let answer = self.token_request(settings, &settings.token_url, client, parameters, now).await;
         answer.map_err(TokenError::of_one_user)

@@ -20,6 +20,7 @@ mod connect;
 mod connect_client;
 mod connections;
 mod deposit;
+mod deposit_new;
 mod disconnect;
 mod error;
 mod form;
@@ -182,6 +183,7 @@ fn access() -> Router<AppState> {
 fn authorizations() -> Router<AppState> {
     Router::new()
         .route("/ui/oauth-tokens", get(oauth_tokens::show))
+        .route("/ui/oauth-tokens/deposit", get(deposit_new::show).post(deposit_new::create))
         .route("/ui/oauth-tokens/many", get(oauth_tokens_many::ask).post(oauth_tokens_many::perform))
         .route("/ui/oauth-tokens/jobs/{id}", get(oauth_tokens_job::show))
         .route("/ui/oauth-tokens/ended", get(oauth_tokens_ended::show))

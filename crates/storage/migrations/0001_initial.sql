@@ -168,6 +168,7 @@ CREATE TABLE gateways (
     issuer TEXT,
     iss_promised BOOLEAN NOT NULL,
     resource TEXT,
+    audience TEXT,                        -- of token requests without a consent
     scopes TEXT NOT NULL,                 -- JSON list
     authorize_params TEXT NOT NULL,       -- JSON object
     facts TEXT NOT NULL,                  -- JSON: how the authorization server differs from the book

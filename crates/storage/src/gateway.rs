@@ -348,7 +348,7 @@ async fn put_oauth(tx: &mut Tx, id: GatewayId, oauth: Option<&OAuthSettings>) ->
         sqlx::query(
             "UPDATE gateways SET authorization_url = $1, token_url = $2, revocation_url = $3, issuer = $4, \
              iss_promised = $5, resource = $6, scopes = $7, authorize_params = $8, \
-             client_registration_id = $9, scope_ceiling = $10, refused_scopes = '[]', former_issuer = $11, grant_type = $12, identity_provider_id = $13 WHERE id = $14"
+             client_registration_id = $9, scope_ceiling = $10, refused_scopes = '[]', former_issuer = $11, grant_type = $12, identity_provider_id = $13, audience = $14 WHERE id = $15"
         )
         .bind(oauth.and_then(|settings| settings.authorization_url.as_ref()).map(Url::as_str))
         .bind(oauth.map(|settings| settings.token_url.as_str()))
@@ -363,6 +363,7 @@ async fn put_oauth(tx: &mut Tx, id: GatewayId, oauth: Option<&OAuthSettings>) ->
         .bind(oauth.and_then(|settings| settings.former_issuer.as_deref()).map(text))
         .bind(word(oauth.map_or(GrantType::default(), |settings| settings.grant_type)))
         .bind(oauth.and_then(|settings| settings.identity_provider).map(|id| id.to_string()))
+        .bind(oauth.and_then(|settings| settings.audience.as_deref()).map(text))
         .bind(id.to_string())
     )
     .map(drop)

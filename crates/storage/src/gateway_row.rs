@@ -42,6 +42,7 @@ pub(crate) struct GatewayRow {
     issuer: Option<String>,
     iss_promised: bool,
     resource: Option<String>,
+    audience: Option<String>,
     scopes: String,
     authorize_params: String,
     scope_ceiling: String,
@@ -70,7 +71,7 @@ macro_rules! select_gateways {
              g.static_header_name, g.static_header, g.static_header_key_id, g.static_header_fingerprint, \
              g.client_certificate, g.client_certificate_key_id, g.client_certificate_fingerprint, \
              g.client_certificate_subject, g.client_certificate_ends_at, \
-             g.grant_type, g.identity_provider_id, g.authorization_url, g.token_url, g.revocation_url, g.issuer, g.iss_promised, g.resource, \
+             g.grant_type, g.identity_provider_id, g.authorization_url, g.token_url, g.revocation_url, g.issuer, g.iss_promised, g.resource, g.audience, \
              g.scopes, g.authorize_params, g.scope_ceiling, g.refused_scopes, g.facts, g.provider_template, g.keep_alive, \
              g.registration_problem, g.registration_problem_since, g.former_issuer, g.created_at, g.updated_at, g.version, ",
             $crate::client_registration::registration_columns!(),
@@ -157,6 +158,7 @@ impl GatewayRow {
             issuer: self.issuer,
             iss_promised: self.iss_promised,
             resource: self.resource,
+            audience: self.audience,
             scopes: row.json("scopes", &self.scopes)?,
             authorize_params: row.json("authorize_params", &self.authorize_params)?,
             scope_ceiling: row.json("scope_ceiling", &self.scope_ceiling)?,

@@ -14,7 +14,17 @@ pub async fn start_reading_documents(doorward: &str) -> Provider {
 
 /// Starts it; access tokens live for `access_token_seconds`.
 pub async fn start(redirect_uri: &Url, access_token_seconds: u64) -> Provider {
+    start_for_audience(redirect_uri, access_token_seconds, None).await
+}
+
+/// Starts it; a token exchange has to name this audience, or none at all.
+pub async fn start_for_audience(
+    redirect_uri: &Url,
+    access_token_seconds: u64,
+    audience: Option<&str>,
+) -> Provider {
     let options = json!({
+        "exchange_audience": audience,
         "client_id": CLIENT_ID,
         "client_secret": CLIENT_SECRET,
         "redirect_uris": [redirect_uri],

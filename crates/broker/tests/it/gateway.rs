@@ -2,7 +2,7 @@
 
 use crate::world::{World, bearer};
 use doorward_broker::{
-    Access, AuthorizationInput, BrokerError, DiscoveredGateway, Edit, GatewayInput, OAuthInput,
+    Access, AskedUpstream, AuthorizationInput, BrokerError, DiscoveredGateway, Edit, GatewayInput, OAuthInput,
 };
 use doorward_domain::{
     ClientSecret, GatewayAuthorization, GatewayState, HeaderSecret, RegistrationKind, TokenEndpointAuth,
@@ -46,7 +46,7 @@ async fn a_user_may_change_nothing() {
         world.broker.create_gateway(alice, world.gateway_input("mine")).await.map(drop).unwrap_err(),
         world.broker.update_gateway(alice, id, None, GatewayInput::default()).await.map(drop).unwrap_err(),
         world.broker.delete_gateway(alice, id, None).await.unwrap_err(),
-        world.broker.discover(alice, "https://a.example").await.map(drop).unwrap_err(),
+        world.broker.discover(alice, asked("https://a.example")).await.map(drop).unwrap_err(),
     ];
     for error in forbidden {
         assert_eq!(error.to_string(), "this needs the permission 'manage_gateways'");
@@ -57,7 +57,7 @@ async fn a_user_may_change_nothing() {
 async fn discovery_fills_everything_and_registers_a_client() {
     let world = World::start().await;
     let url = world.demo.mcp_server.url().to_string();
-    let found = world.broker.discover(&world.admin, &url).await.unwrap();
+    let found = world.broker.discover(&world.admin, asked(&url)).await.unwrap();
     assert!(matches!(found, DiscoveredGateway::OAuth { can_register: true, .. }));
     let input = GatewayInput { url: Some(url), name: Some("Demo Server".into()), ..Default::default() };
     let gateway = world.broker.create_gateway(&world.admin, input).await.unwrap();
@@ -199,8 +199,12 @@ async fn bad_input_names_its_field() {
     let gateway = world.broker.gateway_by_slug(&world.admin, "demo").await.unwrap();
     let error = world.broker.update_gateway(&world.admin, gateway.id, None, slug).await.unwrap_err();
     assert_eq!(field(&error), "slug");
-    let refused = world.broker.discover(&world.admin, "http://127.0.0.1:9/mcp").await.unwrap_err();
+    let refused = world.broker.discover(&world.admin, asked("http://127.0.0.1:9/mcp")).await.unwrap_err();
     assert_eq!(field(&refused), "url");
+}
+
+fn asked(url: &str) -> AskedUpstream {
+    AskedUpstream { url: url.to_owned(), ..AskedUpstream::default() }
 }
 
 fn oauth_base(world: &World, input: OAuthInput) -> GatewayInput {

@@ -8,7 +8,7 @@ use doorward_broker::{
 };
 use doorward_demo::{Revoking, Rotation, VENDOR_CLIENT, Vendor, VendorProfile, vendor_profile};
 use doorward_domain::{
-    AuthorizationCode, ClientSecret, EndedGrant, Gateway, GatewayState, Grant, GrantOwner, Policy,
+    AuthorizationCode, ClientSecret, EndedGrant, Gateway, GatewayState, Grant, GrantOwner, GrantType, Policy,
     ProviderEnd, ProviderFacts, Receipt, StateToken,
 };
 use doorward_oauth::{FilledTemplate, ProviderTemplate, ProviderTemplates};
@@ -94,6 +94,7 @@ impl Stage {
         OAuthInput {
             grant_type: None,
             identity_provider: None,
+            audience: oauth.audience,
             assertion_kid: None,
             authorization_url: oauth.authorization_url.unwrap(),
             token_url: oauth.token_url.unwrap(),
@@ -145,11 +146,25 @@ impl Stage {
 
     /// Somebody's way to the vendor and back.
     pub async fn finish_as(&self, caller: &Caller, began: BeganAuthorization) -> Result<Finished, String> {
+        let query = self.answered(&began).await?;
+        self.come_back(caller, began, query).await
+    }
+
+    /// What the vendor sends the browser back with.
+    async fn answered(&self, began: &BeganAuthorization) -> Result<HashMap<String, String>, String> {
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let answer = client.get(began.redirect.clone()).send().await.unwrap();
         let location = answer.headers().get("location").ok_or("the vendor sends nobody back")?;
         let location: Url = location.to_str().unwrap().parse().unwrap();
-        let mut query: HashMap<String, String> = location.query_pairs().into_owned().collect();
+        Ok(location.query_pairs().into_owned().collect())
+    }
+
+    async fn come_back(
+        &self,
+        caller: &Caller,
+        began: BeganAuthorization,
+        mut query: HashMap<String, String>,
+    ) -> Result<Finished, String> {
         let callback = Callback {
             state: query.remove("state").map(StateToken::new),
             code: query.remove("code").map(AuthorizationCode::new),
@@ -196,7 +211,21 @@ impl Stage {
         self.call(&gateway, "after a second consent").await?;
         let again = self.grant(&gateway).await;
         must(again.tokens.refresh_token.is_some() == grant.tokens.refresh_token.is_some(), "second consent")?;
-        self.check_end(&gateway).await
+        self.check_end(&gateway).await?;
+        self.check_issuer(&gateway).await
+    }
+
+    /// Where the template names an issuer, an answer of another is not taken (RFC 9207 §2.4).
+    async fn check_issuer(&self, gateway: &Gateway) -> Result<(), String> {
+        if self.template.oauth.issuer.is_none() {
+            return Ok(());
+        }
+        let began =
+            self.broker.begin_authorization(&self.world.alice, gateway.slug.as_str(), None).await.unwrap();
+        let mut query = self.answered(&began).await?;
+        query.insert("iss".to_owned(), "https://another.example".to_owned());
+        let finished = self.come_back(&self.world.alice, began, query).await?;
+        must(!matches!(finished, Finished::Connected { .. }), "an answer of another issuer was taken")
     }
 
     async fn check_consent(&self, gateway: &Arc<Gateway>, grant: &Grant) -> Result<(), String> {
@@ -270,6 +299,19 @@ impl Stage {
             input.authorize_params.remove(name);
             lacking.push((name.clone(), input));
         }
+        let lacks = |name: &str, change: &dyn Fn(&mut OAuthInput)| {
+            let mut input = self.input(whole.clone());
+            change(&mut input);
+            (name.to_owned(), input)
+        };
+        lacking.push(lacks("authorization_url", &|input| input.authorization_url.clear()));
+        lacking.push(lacks("token_url", &|input| input.token_url.clear()));
+        if whole.oauth.revocation_url.is_some() {
+            lacking.push(lacks("revocation_url", &|input| input.revocation_url = None));
+        }
+        if whole.oauth.issuer.is_some() {
+            lacking.push(lacks("issuer", &|input| input.issuer = None));
+        }
         if whole.oauth.token_endpoint_auth == Some(doorward_domain::TokenEndpointAuth::Basic) {
             let input = OAuthInput { token_endpoint_auth: None, ..self.input(whole.clone()) };
             lacking.push(("token_endpoint_auth".to_owned(), input));
@@ -320,6 +362,23 @@ async fn the_template_of_atlassian_holds_and_none_of_its_values_can_be_spared() 
 #[tokio::test]
 async fn the_template_of_auth0_holds_and_none_of_its_values_can_be_spared() {
     holds("auth0").await;
+}
+
+#[tokio::test]
+async fn the_template_of_auth0_states_the_audience_without_which_a_gateway_itself_gets_no_token() {
+    let stage = Stage::of("auth0").await;
+    let itself = |audience: Option<String>| OAuthInput {
+        grant_type: Some(GrantType::ClientCredentials),
+        audience,
+        ..stage.input(stage.filled())
+    };
+    let stated = stage.filled().oauth.audience;
+    assert!(stated.is_some());
+    let gateway = stage.gateway("itself", itself(stated)).await.unwrap();
+    stage.call(&gateway, "with the audience").await.unwrap();
+    let gateway = stage.gateway("nameless", itself(None)).await.unwrap();
+    let refused = stage.broker.access(&stage.world.alice, &gateway).await;
+    assert!(!matches!(refused, Ok(Access::Header(_))), "{refused:?}");
 }
 
 #[tokio::test]

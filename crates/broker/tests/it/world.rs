@@ -220,6 +220,7 @@ impl World {
         OAuthInput {
             grant_type: None,
             identity_provider: None,
+            audience: None,
             assertion_kid: None,
             authorization_url: server.authorization_url().to_string(),
             token_url: server.token_url().to_string(),

@@ -137,6 +137,7 @@ pub(super) fn token(vendor: &Shared, asked: &Asked) -> Answer {
         "authorization_code" if refused => return profile.refused(400, "invalid_target"),
         "authorization_code" if asked.uri.path() == profile.token => redeem(vendor, &pairs),
         "refresh_token" if at_refresh => refresh(vendor, &pairs, refused),
+        "client_credentials" if !refused => of_the_client(vendor, &pairs),
         _ => return profile.refused(400, "unsupported_grant_type"),
     };
     let lost = vendor.with(|inner| {
@@ -158,6 +159,30 @@ fn redeem(vendor: &Shared, pairs: &Pairs) -> Answer {
     }
     let offline = grant.offline && vendor.profile.rotation != Rotation::NoRefreshTokens;
     hand_out(vendor, number, &grant, offline, true)
+}
+
+/// A token for the client itself (RFC 6749 §4.4); like Auth0, none without a word on which API it is for.
+fn of_the_client(vendor: &Shared, pairs: &Pairs) -> Answer {
+    if vendor.profile.api_wants.is_some_and(|name| !pairs.contains_key(name)) {
+        return vendor.profile.refused(403, "access_denied");
+    }
+    let found = vendor.with(|inner| {
+        let code = format!("code-{}", Entropy.token());
+        let grant = Grant {
+            account: inner.account.clone(),
+            scopes: Vec::new(),
+            challenge: String::new(),
+            offline: false,
+            renews_until: None,
+            opens_api: true,
+        };
+        inner.book.consent(code.clone(), grant);
+        inner.book.take_code(&code)
+    });
+    match found {
+        Some((number, grant)) => hand_out(vendor, number, &grant, false, true),
+        None => vendor.profile.refused(400, "invalid_grant"),
+    }
 }
 
 fn refresh(vendor: &Shared, pairs: &Pairs, refused: bool) -> Answer {

@@ -49,8 +49,14 @@ impl OAuthClient {
         if session.is_some() {
             self.end_session(upstream, headers).await;
         }
-        let wants_token = second.status() == StatusCode::UNAUTHORIZED;
-        Ok(wants_token.then(|| challenge::read(second.headers())))
+        match second.status() {
+            StatusCode::UNAUTHORIZED => Ok(Some(challenge::read(second.headers()))),
+            // A page of a web server before it, such as nginx's for want of a client certificate: no MCP server spoke.
+            status if !legacy && !status.is_success() && is_page(second.headers()) => {
+                Err(DiscoveryError::NoMcpServer { status: status.as_u16() })
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Only status and headers matter; an event stream's body might never end.
@@ -73,4 +79,9 @@ impl OAuthClient {
             OutboundRequest { method: Method::DELETE, url: upstream.clone(), headers, body: Bytes::new() };
         drop(self.outbound.stream_within(request, PROBE_TIME).await);
     }
+}
+
+fn is_page(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("text/html"))
 }

@@ -3,7 +3,7 @@ use crate::client::samples::{client, serve, url};
 use axum::Json;
 use axum::Router;
 use axum::http::{StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -141,6 +141,17 @@ async fn an_open_server_needs_nothing_and_a_missing_one_is_said() {
         discover("http://127.0.0.1:9", "/mcp").await.unwrap_err(),
         DiscoveryError::Unreachable(_)
     ));
+}
+
+#[tokio::test]
+async fn a_page_of_a_web_server_is_no_open_mcp_server() {
+    let page = (StatusCode::BAD_REQUEST, Html("<h1>No required SSL certificate was sent</h1>"));
+    let router = Router::new().fallback(move || async move { page });
+    let base = serve(router).await;
+    let error = discover(&base, "/mcp").await.unwrap_err();
+    assert!(matches!(error, DiscoveryError::NoMcpServer { status: 400 }), "{error}");
+    assert!(error.may_want_a_certificate());
+    assert!(!DiscoveryError::NoMcpServer { status: 404 }.may_want_a_certificate());
 }
 
 #[tokio::test]

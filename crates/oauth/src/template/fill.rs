@@ -82,6 +82,7 @@ impl ProviderTemplate {
             revocation_url: self.oauth.revocation_url.as_ref().map(text),
             issuer: self.oauth.issuer.as_ref().map(text),
             discovery_url: self.oauth.discovery_url.as_ref().map(text),
+            audience: self.oauth.audience.as_ref().map(text),
             scopes: self.oauth.scopes.iter().map(text).collect(),
             authorize_params: self
                 .oauth
@@ -101,8 +102,9 @@ const FILLED_LATER: [&str; 2] = ["tenantid", "client_id"];
 
 /// A placeholder that nothing was given for.
 fn open_placeholder(oauth: &TemplateOAuth) -> Option<String> {
-    let urls = [&oauth.authorization_url, &oauth.token_url, &oauth.revocation_url, &oauth.issuer];
-    let mut all = urls.into_iter().flatten().chain(&oauth.scopes).chain(oauth.authorize_params.values());
+    let texts =
+        [&oauth.authorization_url, &oauth.token_url, &oauth.revocation_url, &oauth.issuer, &oauth.audience];
+    let mut all = texts.into_iter().flatten().chain(&oauth.scopes).chain(oauth.authorize_params.values());
     all.find_map(|text| open_in(text))
 }
 

@@ -85,6 +85,35 @@ fn a_shipped_template_is_https_sends_tokens_to_no_stranger_and_says_how_sure_it_
     }
 }
 
+/// The names of a type's fields, as it tells them to whoever writes another.
+fn fields<T: serde::de::DeserializeOwned>() -> Vec<String> {
+    let unknown = serde_json::from_str::<T>(r#"{"no such field": 1}"#).err().expect("it knows its fields");
+    let told = unknown.to_string();
+    let (_, expected) = told.split_once("expected").expect("they are told");
+    expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_field_of_a_template_stands_in_its_documentation() {
+    let documentation = include_str!("../../../../docs/providers.md");
+    let all = [
+        fields::<ProviderTemplate>(),
+        fields::<TemplateOAuth>(),
+        fields::<TemplateInput>(),
+        fields::<Source>(),
+        fields::<doorward_domain::ProviderFacts>(),
+        fields::<doorward_domain::Whoami>(),
+    ]
+    .concat();
+    assert!(all.len() > 40, "{all:?}");
+    let stands = |field: &String| {
+        let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+        documentation.split(word).any(|found| found == field)
+    };
+    let missing: Vec<&String> = all.iter().filter(|field| !stands(field)).collect();
+    assert_eq!(missing, Vec::<&String>::new());
+}
+
 #[test]
 fn a_template_is_filled_whole_or_not_at_all() {
     let template = ProviderTemplate::parse("acme.toml", ACME).unwrap();

@@ -42,6 +42,8 @@ pub(crate) struct ProviderTemplateView {
     issuer: Option<String>,
     /// Where the provider's own metadata stands.
     discovery_url: Option<String>,
+    /// Of token requests, with the grant types that take one.
+    audience: Option<String>,
     scopes: Vec<String>,
     authorize_params: BTreeMap<String, String>,
     #[schema(value_type = Option<super::gateway_body::TokenEndpointAuthName>)]
@@ -93,6 +95,7 @@ impl ProviderTemplateView {
             revocation_url: oauth.revocation_url,
             issuer: oauth.issuer,
             discovery_url: oauth.discovery_url,
+            audience: oauth.audience,
             scopes: oauth.scopes,
             authorize_params: oauth.authorize_params,
             token_endpoint_auth: oauth.token_endpoint_auth,

@@ -2,20 +2,34 @@
 
 use super::Problem;
 use super::error::ApiError;
+use super::gateway_body::{ClientCertificateBody, certificate_of};
 use crate::extract::{AdminCaller, JsonBody};
 use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
-use doorward_broker::DiscoveredGateway;
+use doorward_broker::{AskedUpstream, DiscoveredGateway};
+use doorward_domain::GatewayId;
+use doorward_oauth::Discovered;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 
 /// Which MCP server to ask.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DiscoverBody {
     url: String,
+    /// The gateway whose server it is: its client certificate is shown, where it was given for. Left out for a new one.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    gateway_id: Option<GatewayId>,
+    /// Asked instead where the MCP server wants authorization and names no authorization server (RFC 8414, OpenID
+    /// Connect Discovery).
+    issuer: Option<String>,
+    /// For a server that lets nobody in without a client certificate: what is shown to it, and to nobody else.
+    /// Write-only, and not stored. Left out, it is the gateway's own; `null` for none.
+    #[serde(default, deserialize_with = "certificate_of")]
+    #[schema(value_type = Option<ClientCertificateBody>, write_only)]
+    client_certificate: Option<Option<ClientCertificateBody>>,
 }
 
 /// What it says.
@@ -51,19 +65,33 @@ pub(crate) async fn discover(
     AdminCaller(caller): AdminCaller,
     JsonBody(body): JsonBody<DiscoverBody>,
 ) -> Result<Json<DiscoveredView>, ApiError> {
-    Ok(Json(match state.broker.discover(&caller, &body.url).await? {
+    let asked = AskedUpstream {
+        url: body.url,
+        gateway: body.gateway_id,
+        issuer: body.issuer,
+        client_certificate: ClientCertificateBody::edit(body.client_certificate),
+    };
+    let oauth = |settings: Box<Discovered>, can_register| DiscoveredView {
+        authorization: "oauth",
+        settings: Some(DiscoveredSettings::new(*settings, can_register)),
+    };
+    Ok(Json(match state.broker.discover(&caller, asked).await? {
         DiscoveredGateway::Open => DiscoveredView { authorization: "none", settings: None },
-        DiscoveredGateway::OAuth { settings, can_register } => DiscoveredView {
-            authorization: "oauth",
-            settings: Some(DiscoveredSettings {
-                issuer: settings.issuer,
-                authorization_url: settings.authorization_url,
-                token_url: settings.token_url,
-                revocation_url: settings.revocation_url,
-                resource: settings.resource,
-                scopes: settings.scopes,
-                can_register,
-            }),
-        },
+        DiscoveredGateway::OAuth { settings, can_register } => oauth(settings, can_register),
+        DiscoveredGateway::ByIssuer(settings) => oauth(settings, false),
     }))
+}
+
+impl DiscoveredSettings {
+    fn new(settings: Discovered, can_register: bool) -> Self {
+        Self {
+            issuer: settings.issuer,
+            authorization_url: settings.authorization_url,
+            token_url: settings.token_url,
+            revocation_url: settings.revocation_url,
+            resource: settings.resource,
+            scopes: settings.scopes,
+            can_register,
+        }
+    }
 }

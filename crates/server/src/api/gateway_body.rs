@@ -65,7 +65,7 @@ pub(crate) struct ClientCertificateBody {
 }
 
 impl ClientCertificateBody {
-    fn edit(given: Option<Option<Self>>) -> Edit<ClientCertificateInput> {
+    pub(super) fn edit(given: Option<Option<Self>>) -> Edit<ClientCertificateInput> {
         match given {
             None => Edit::Keep,
             Some(None) => Edit::Clear,
@@ -120,6 +120,11 @@ pub(crate) struct AuthorizationBody {
     issuer: Option<Option<String>>,
     /// `oauth`: the RFC 8707 resource indicator, sent byte for byte.
     resource: Option<String>,
+    /// `oauth`, `discover`: what the authorization server calls the service that tokens are for (RFC 8693 §2.1). It is
+    /// sent with `token_exchange` and `client_credentials`. Left out, it is the template's, or none; `null` for none.
+    #[serde(default, deserialize_with = "edit_of")]
+    #[schema(value_type = Option<String>)]
+    audience: Option<Option<String>>,
     /// `oauth`: the scopes to ask for.
     scopes: Option<Vec<String>>,
     /// `oauth`, `discover`: what the MCP server may ask for beyond `scopes`, by 403 `insufficient_scope`; `["*"]` for
@@ -245,7 +250,7 @@ fn edit_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<S
 }
 
 /// As [`edit_of`].
-fn certificate_of<'de, D: Deserializer<'de>>(
+pub(super) fn certificate_of<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<ClientCertificateBody>>, D::Error> {
     Option::<ClientCertificateBody>::deserialize(deserializer).map(Some)
@@ -296,6 +301,7 @@ impl AuthorizationBody {
             AuthorizationType::Discover => AuthorizationInput::Discover(Box::new(DiscoverInput {
                 grant_type: self.grant_type.unwrap_or_default(),
                 identity_provider: self.identity_provider,
+                audience: self.audience.clone().flatten(),
                 scope_ceiling: self.scope_ceiling.clone(),
                 client: self.client()?,
             })),
@@ -328,6 +334,7 @@ impl AuthorizationBody {
             keep_alive: self.keep_alive,
             issuer: self.issuer.unwrap_or(theirs.issuer),
             resource: self.resource,
+            audience: self.audience.unwrap_or(theirs.audience),
             scopes: self.scopes.unwrap_or(theirs.scopes),
             scope_ceiling: self.scope_ceiling,
             authorize_params: self.authorize_params.unwrap_or(theirs.authorize_params),
@@ -340,7 +347,11 @@ impl AuthorizationBody {
 
     /// A client that was registered by hand; none where nothing of one is given.
     fn client(self) -> Result<Option<ClientInput>, ApiError> {
-        if self.client_id.is_none() && self.client_secret.is_none() && self.token_endpoint_auth.is_none() {
+        let nothing = self.client_id.is_none()
+            && self.client_secret.is_none()
+            && self.token_endpoint_auth.is_none()
+            && self.assertion_kid.is_none();
+        if nothing {
             return Ok(None);
         }
         Ok(Some(ClientInput {
@@ -391,6 +402,7 @@ impl AuthorizationBody {
             ("grant_type", self.grant_type.is_some()),
             ("identity_provider", self.identity_provider.is_some()),
             ("scope_ceiling", self.scope_ceiling.is_some()),
+            ("audience", self.audience.is_some()),
         ];
         let foreign = match self.kind {
             AuthorizationType::Oauth => &header[..],
@@ -413,85 +425,5 @@ fn needed(name: &str, value: Option<String>) -> Result<String, ApiError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use doorward_domain::ProviderFacts;
-
-    fn read(body: &str) -> Result<GatewayInput, ApiError> {
-        let github = |choice: &TemplateChoice| {
-            let templates = doorward_oauth::ProviderTemplates::shipped();
-            Ok(templates.get(&choice.id).unwrap().fill(&choice.inputs).unwrap())
-        };
-        serde_json::from_str::<GatewayBody>(body).unwrap().input(github)
-    }
-
-    fn refused(body: &str) -> String {
-        let Err(ApiError::BadInput { field: Some(field), .. }) = read(body) else {
-            panic!("{body} is refused")
-        };
-        field
-    }
-
-    #[test]
-    fn a_secret_is_kept_cleared_or_set() {
-        let secret = |member: &str| {
-            let body = format!(
-                r#"{{"authorization":{{"type":"oauth","authorization_url":"a","token_url":"t","client_id":"c"{member}}}}}"#
-            );
-            match read(&body).unwrap().authorization {
-                Some(AuthorizationInput::OAuth(oauth)) => oauth.client_secret,
-                _ => panic!("oauth is read as oauth"),
-            }
-        };
-        assert!(matches!(secret(""), Edit::Keep));
-        assert!(matches!(secret(r#","client_secret":null"#), Edit::Clear));
-        assert!(matches!(secret(r#","client_secret":"s""#), Edit::Set(_)));
-    }
-
-    #[test]
-    fn s9_a_template_fills_what_is_left_out_and_nothing_else() {
-        let with = |more: &str| {
-            let body = format!(
-                r#"{{"authorization":{{"type":"oauth","provider_template":"github","client_id":"c"{more}}}}}"#
-            );
-            match read(&body).unwrap().authorization {
-                Some(AuthorizationInput::OAuth(oauth)) => *oauth,
-                _ => panic!("oauth is read as oauth"),
-            }
-        };
-        let plain = with("");
-        assert_eq!(plain.authorization_url, "https://github.com/login/oauth/authorize");
-        assert_eq!(plain.token_url, "https://github.com/login/oauth/access_token");
-        assert!(plain.facts.unwrap().whoami.is_some() && plain.revocation_url.is_some());
-        let own = with(r#","token_url":"https://t/","scopes":["gist"],"revocation_url":null,"facts":{}"#);
-        assert_eq!((own.token_url.as_str(), own.scopes), ("https://t/", vec!["gist".to_owned()]));
-        assert!(own.revocation_url.is_none() && own.facts.unwrap() == ProviderFacts::default());
-        let lonely = r#"{"authorization":{"type":"oauth","provider_inputs":{},"client_id":"c"}}"#;
-        assert_eq!(refused(lonely), "authorization.provider_inputs");
-    }
-
-    #[test]
-    fn each_type_has_its_own_fields() {
-        assert_eq!(refused(r#"{"authorization":{"type":"oauth"}}"#), "authorization.token_url");
-        assert_eq!(refused(r#"{"authorization":{"type":"oauth","value":null}}"#), "authorization.value");
-        assert_eq!(
-            refused(r#"{"authorization":{"type":"none","client_secret":"s"}}"#),
-            "authorization.client_secret"
-        );
-        assert_eq!(refused(r#"{"authorization":{"type":"static_header"}}"#), "authorization.name");
-        assert_eq!(
-            refused(r#"{"authorization":{"type":"static_header","scopes":[]}}"#),
-            "authorization.scopes"
-        );
-        let header = read(r#"{"authorization":{"type":"static_header","name":"x","value":"v"}}"#).unwrap();
-        assert!(matches!(
-            header.authorization,
-            Some(AuthorizationInput::StaticHeader { value: Edit::Set(_), .. })
-        ));
-        assert!(matches!(
-            read(r#"{"authorization":{"type":"none"}}"#).unwrap().authorization,
-            Some(AuthorizationInput::None)
-        ));
-        assert!(read("{}").unwrap().authorization.is_none());
-    }
-}
+#[path = "gateway_body_tests.rs"]
+mod tests;

@@ -114,6 +114,8 @@ pub(crate) struct OAuthView {
     keep_alive: bool,
     issuer: Option<String>,
     resource: Option<String>,
+    /// What token requests without a consent name as the service; none where none is named.
+    audience: Option<String>,
     scopes: Vec<String>,
     /// What the MCP server may ask for beyond `scopes`.
     scope_ceiling: Vec<String>,
@@ -200,6 +202,7 @@ impl OAuthView {
             keep_alive: settings.keep_alive,
             issuer: settings.issuer.clone(),
             resource: settings.resource.clone(),
+            audience: settings.audience.clone(),
             scopes: settings.scopes.clone(),
             scope_ceiling: settings.scope_ceiling.clone(),
             authorize_params: settings.authorize_params.clone(),

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use std::convert::Infallible;
 
 /// Fields that are never sent back to the browser.
-const SECRET_FIELDS: [&str; 8] = [
+const SECRET_FIELDS: [&str; 11] = [
     csrf::FIELD,
     "password",
     "code",
@@ -23,6 +23,9 @@ const SECRET_FIELDS: [&str; 8] = [
     "authorization.value",
     "client_certificate.key",
     "token",
+    "access_token",
+    "refresh_token",
+    "id_token",
 ];
 
 /// Name and value pairs, of a form or of a query; a name may come several times.
@@ -206,6 +209,22 @@ impl Form {
     pub(super) fn otherwise_wrong(&self, shown: &[&str]) -> Vec<&str> {
         let hidden = self.problems.iter().filter(|problem| !shown.contains(&problem.field.as_str()));
         hidden.map(|problem| problem.text.as_str()).collect()
+    }
+}
+
+/// Words between blanks, lines or commas.
+pub(super) fn words(text: &str) -> Vec<String> {
+    let words = text.split([' ', '\t', '\r', '\n', ',']).filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
+}
+
+/// Said after a form that was not sent off: no page sends a secret back, so whoever has typed one is told.
+pub(super) fn secrets_again(typed: &Fields) -> &'static str {
+    let mut secrets = SECRET_FIELDS.iter().filter(|field| **field != csrf::FIELD);
+    if secrets.any(|field| !typed.text(field).is_empty()) {
+        " Give the secrets again that you have typed: no page sends them back."
+    } else {
+        ""
     }
 }
 

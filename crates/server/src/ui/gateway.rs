@@ -96,7 +96,7 @@ impl GatewayPage {
         found: Option<Note>,
     ) -> Result<Self, PageError> {
         let provider = ProviderPart::of(state, &session.caller, &form)?;
-        let certificate_open = gateway_form::certificate_is_wrong(&form);
+        let certificate_open = gateway_form::certificate_is_open(&form);
         Ok(Self {
             frame: Frame::new(state, session, Here::Gateways),
             title: "New gateway".to_owned(),
@@ -214,7 +214,7 @@ pub(super) async fn create(
 ) -> Result<Response, PageError> {
     let caller = &session.caller;
     caller.require(Permission::ManageGateways)?;
-    if let Some((form, found)) = helped(&state, caller, &typed).await? {
+    if let Some((form, found)) = helped(&state, caller, &typed, None).await? {
         return Ok(GatewayPage::new(&state, &session, form, found).await?.respond());
     }
     let created = match gateway_form::new_gateway(&typed) {
@@ -228,7 +228,7 @@ pub(super) async fn create(
             Ok(Redirect::to(&format!("/ui/gateways/{}?note={note}", gateway.id)).into_response())
         }
         Err(error) => {
-            let form = refused(&state, caller, &typed, error).await?;
+            let form = refused(&state, caller, &typed, None, error).await?;
             Ok(GatewayPage::new(&state, &session, form, None).await?.respond())
         }
     }
@@ -258,7 +258,7 @@ pub(super) async fn update(
     let caller = &session.caller;
     let gateway = managed(&state, caller, &id).await?;
     let version = typed.text("version").to_owned();
-    let (form, found) = if let Some(helped) = helped(&state, caller, &typed).await? {
+    let (form, found) = if let Some(helped) = helped(&state, caller, &typed, Some(gateway.id)).await? {
         helped
     } else {
         let updated = match gateway_form::edited_gateway(&typed) {
@@ -272,7 +272,7 @@ pub(super) async fn update(
                 let to = format!("/ui/gateways/{id}?note=saved&people={}", updated.must_reauthorize);
                 return Ok(Redirect::to(&to).into_response());
             }
-            Err(error) => (refused(&state, caller, &typed, error).await?, None),
+            Err(error) => (refused(&state, caller, &typed, Some(gateway.id), error).await?, None),
         }
     };
     Ok(GatewayPage::new(&state, &session, form, found).await?.of(&state, &gateway, version).respond())
@@ -283,9 +283,10 @@ async fn helped(
     state: &AppState,
     caller: &Caller,
     typed: &Fields,
+    gateway: Option<GatewayId>,
 ) -> Result<Option<(Form, Option<Note>)>, PageError> {
     Ok(match typed.text("do") {
-        "discover" => Some(discover(state, caller, typed).await?),
+        "discover" => Some(discover(state, caller, typed, gateway).await?),
         "fill" => Some(gateway_template::fill(state, caller, typed)?),
         _ => None,
     })

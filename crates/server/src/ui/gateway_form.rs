@@ -1,10 +1,11 @@
 //! The fields of a gateway, from a form into the use case and back. Field names are those of REST, so
 //! that a refusal finds its field.
 
-use crate::ui::form::{Fields, Form};
+use crate::ui::form::{Fields, Form, words};
 use crate::ui::gateway_template;
 use doorward_broker::{
-    AuthorizationInput, BrokerError, ClientCertificateInput, Edit, GatewayInput, OAuthInput, TemplateChoice,
+    AuthorizationInput, BrokerError, ClientCertificateInput, ClientInput, DiscoverInput, Edit, GatewayInput,
+    OAuthInput, TemplateChoice,
 };
 use doorward_domain::{
     CatalogSharing, ClientCertificatePem, ClientSecret, EraChoice, Gateway, GatewayAuthorization, GatewayId,
@@ -36,6 +37,7 @@ pub(super) const FIELDS: &[&str] = &[
     "authorization.token_endpoint_auth",
     "authorization.grant_type",
     "authorization.identity_provider",
+    "authorization.audience",
     "authorization.private_key",
     "authorization.assertion_kid",
     "authorization.provider_template",
@@ -45,7 +47,7 @@ pub(super) const FIELDS: &[&str] = &[
 ];
 
 /// Fields behind "More settings".
-const FOLDED: [&str; 10] = [
+const FOLDED: [&str; 11] = [
     "authorization.facts",
     "authorization.issuer",
     "authorization.resource",
@@ -54,6 +56,7 @@ const FOLDED: [&str; 10] = [
     "authorization.token_endpoint_auth",
     "authorization.grant_type",
     "authorization.identity_provider",
+    "authorization.audience",
     "authorization.private_key",
     "authorization.assertion_kid",
 ];
@@ -136,6 +139,7 @@ fn with_settings(form: Form, settings: &OAuthSettings) -> Form {
         .set("authorization.revocation_url", settings.revocation_url.as_ref().map_or("", |url| url.as_str()))
         .set("authorization.issuer", settings.issuer.as_deref().unwrap_or_default())
         .set("authorization.resource", settings.resource.as_deref().unwrap_or_default())
+        .set("authorization.audience", settings.audience.as_deref().unwrap_or_default())
         .set("authorization.scopes", settings.scopes.join(" "))
         .set("authorization.scope_ceiling", settings.scope_ceiling.join(" "))
         .set("authorization.authorize_params", params.join("\n"))
@@ -143,15 +147,28 @@ fn with_settings(form: Form, settings: &OAuthSettings) -> Form {
         .set("authorization.facts", facts_to_text(&settings.facts))
 }
 
-/// The form with what the server says of itself.
-pub(super) fn with_discovered(form: Form, found: &Discovered) -> Form {
+/// The form of a client that is typed, with how the server lets it show itself.
+pub(super) fn with_offered_auth(form: Form, found: &Discovered) -> Form {
     // A secret is sent in the form (post) as usual, unless the server says that it takes it in the header alone.
     let offers = |way: &str| {
         found.token_endpoint_auth_methods.as_ref().is_some_and(|offered| offered.iter().any(|one| one == way))
     };
     let basic = offers("client_secret_basic") && !offers("client_secret_post");
     let unset = form.value("authorization.token_endpoint_auth").is_empty();
-    let form = if basic && unset { form.set("authorization.token_endpoint_auth", "basic") } else { form };
+    if basic && unset { form.set("authorization.token_endpoint_auth", "basic") } else { form }
+}
+
+/// The form with what an issuer says of itself; resource and scopes stay as they were typed.
+pub(super) fn with_issuers_word(form: Form, found: &Discovered) -> Form {
+    with_offered_auth(form, found)
+        .set("authorization.authorization_url", found.authorization_url.as_str())
+        .set("authorization.token_url", found.token_url.as_str())
+        .set("authorization.revocation_url", found.revocation_url.as_ref().map_or("", |url| url.as_str()))
+        .set("authorization.issuer", &*found.issuer)
+}
+
+/// The form with what the server says of itself.
+pub(super) fn with_discovered(form: Form, found: &Discovered) -> Form {
     form.set("authorization.authorization_url", found.authorization_url.as_str())
         .set("authorization.token_url", found.token_url.as_str())
         .set("authorization.revocation_url", found.revocation_url.as_ref().map_or("", |url| url.as_str()))
@@ -165,11 +182,11 @@ pub(super) fn more_is_wrong(form: &Form) -> bool {
     FOLDED.iter().any(|field| !form.wrong(field).is_empty())
 }
 
-/// Whether something about the client certificate is wrong.
-pub(super) fn certificate_is_wrong(form: &Form) -> bool {
-    ["client_certificate.certificate", "client_certificate.key"]
-        .iter()
-        .any(|field| !form.wrong(field).is_empty())
+/// Whether something about the client certificate is wrong, or half of it has to be typed again.
+pub(super) fn certificate_is_open(form: &Form) -> bool {
+    let wrong = |field: &&str| !form.wrong(field).is_empty();
+    let typed = !form.value("client_certificate.certificate").is_empty();
+    typed || ["client_certificate.certificate", "client_certificate.key"].iter().any(wrong)
 }
 
 /// A new gateway, as typed.
@@ -201,7 +218,8 @@ pub(super) fn edited_gateway(typed: &Fields) -> Result<GatewayInput, BrokerError
     })
 }
 
-fn client_certificate(typed: &Fields) -> Edit<ClientCertificateInput> {
+/// The certificate and key that were typed, the box that removes them, or neither.
+pub(super) fn client_certificate(typed: &Fields) -> Edit<ClientCertificateInput> {
     let (certificate, key) =
         (typed.text("client_certificate.certificate"), typed.text("client_certificate.key"));
     if typed.has("clear_client_certificate") {
@@ -216,7 +234,7 @@ fn client_certificate(typed: &Fields) -> Edit<ClientCertificateInput> {
 
 fn authorization(typed: &Fields) -> Result<AuthorizationInput, BrokerError> {
     Ok(match typed.text("authorization") {
-        "discover" => AuthorizationInput::Discover(Box::default()),
+        "discover" => AuthorizationInput::Discover(Box::new(discover(typed)?)),
         "none" => AuthorizationInput::None,
         "static_header" => AuthorizationInput::StaticHeader {
             name: typed.text("authorization.name").to_owned(),
@@ -228,13 +246,44 @@ fn authorization(typed: &Fields) -> Result<AuthorizationInput, BrokerError> {
     })
 }
 
-fn oauth(typed: &Fields) -> Result<OAuthInput, BrokerError> {
+/// What is typed where the server is asked for the rest.
+fn discover(typed: &Fields) -> Result<DiscoverInput, BrokerError> {
+    Ok(DiscoverInput {
+        grant_type: grant_type(typed)?.unwrap_or_default(),
+        identity_provider: identity_provider(typed)?,
+        audience: typed.filled("authorization.audience"),
+        scope_ceiling: scope_ceiling(typed),
+        client: client(typed)?,
+    })
+}
+
+/// A client that was registered by hand; none where nothing of one is typed.
+fn client(typed: &Fields) -> Result<Option<ClientInput>, BrokerError> {
+    let (client_secret, auth) = (client_secret(typed), token_endpoint_auth(typed)?);
+    let assertion_kid = typed.filled("authorization.assertion_kid");
+    let Some(client_id) = typed.filled("authorization.client_id") else {
+        if matches!(client_secret, Edit::Set(_)) || auth.is_some() || assertion_kid.is_some() {
+            return Err(invalid(
+                "authorization.client_id",
+                "give the client's id, too, or leave its secret, its way of showing itself and its key ID out",
+            ));
+        }
+        return Ok(None);
+    };
+    Ok(Some(ClientInput { client_id, client_secret, token_endpoint_auth: auth, assertion_kid }))
+}
+
+/// A private key takes the place of the secret.
+fn client_secret(typed: &Fields) -> Edit<ClientSecret> {
     let key = secret(typed, "authorization.private_key");
-    let client_secret = match key.or_else(|| secret(typed, "authorization.client_secret")) {
+    match key.or_else(|| secret(typed, "authorization.client_secret")) {
         Some(text) => Edit::Set(ClientSecret::new(text)),
         None if typed.has("clear_client_secret") => Edit::Clear,
         None => Edit::Keep,
-    };
+    }
+}
+
+fn oauth(typed: &Fields) -> Result<OAuthInput, BrokerError> {
     let template = gateway_template::choice(typed);
     Ok(OAuthInput {
         grant_type: grant_type(typed)?,
@@ -246,21 +295,16 @@ fn oauth(typed: &Fields) -> Result<OAuthInput, BrokerError> {
         keep_alive: None,
         issuer: typed.filled("authorization.issuer"),
         resource: typed.filled("authorization.resource"),
+        audience: typed.filled("authorization.audience"),
         scopes: words(typed.text("authorization.scopes")),
         scope_ceiling: scope_ceiling(typed),
         authorize_params: authorize_params(typed.text("authorization.authorize_params"))?,
         client_id: typed.text("authorization.client_id").to_owned(),
-        client_secret,
+        client_secret: client_secret(typed),
         token_endpoint_auth: token_endpoint_auth(typed)?,
         assertion_kid: typed.filled("authorization.assertion_kid"),
         template,
     })
-}
-
-/// Words between blanks, lines or commas.
-fn words(text: &str) -> Vec<String> {
-    let words = text.split([' ', '\t', '\r', '\n', ',']).filter(|word| !word.is_empty());
-    words.map(str::to_owned).collect()
 }
 
 /// A form without the field leaves it as it is.

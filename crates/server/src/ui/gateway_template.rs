@@ -2,7 +2,7 @@
 
 use crate::state::AppState;
 use crate::ui::error::PageError;
-use crate::ui::form::{Fields, Form};
+use crate::ui::form::{Fields, Form, secrets_again};
 use crate::ui::page::Note;
 use crate::ui::parts::Tone;
 use doorward_broker::{BrokerError, Caller, TemplateChoice};
@@ -154,7 +154,7 @@ pub(super) fn fill(
     };
     let form = with_template(form, &template, &choice.inputs);
     Ok(match template.fill(&choice.inputs) {
-        Ok(_) => (form, Some(filled_note(&template))),
+        Ok(_) => (form, Some(filled_note(&template, secrets_again(typed)))),
         Err(open) if choice.inputs.get(&open.input).is_none_or(String::is_empty) => {
             let label = template.inputs.get(&open.input).map_or(&*open.input, |input| &*input.label);
             let text =
@@ -167,13 +167,13 @@ pub(super) fn fill(
     })
 }
 
-fn filled_note(template: &ProviderTemplate) -> Note {
+fn filled_note(template: &ProviderTemplate, again: &str) -> Note {
     if template.id == CUSTOM {
-        return Note::new(Tone::Info, "Every field is yours to type.");
+        return Note::new(Tone::Info, format!("Every field is yours to type.{again}"));
     }
     Note::new(
         Tone::Ok,
-        format!("Filled in for {}. Every field can be changed; nothing is saved yet.", template.name),
+        format!("Filled in for {}. Every field can be changed; nothing is saved yet.{again}", template.name),
     )
 }
 
@@ -201,6 +201,7 @@ pub(super) fn with_template(
         .set("authorization.token_url", oauth.token_url.unwrap_or_default())
         .set("authorization.revocation_url", oauth.revocation_url.unwrap_or_default())
         .set("authorization.issuer", oauth.issuer.unwrap_or_default())
+        .set("authorization.audience", oauth.audience.unwrap_or_default())
         .set("authorization.scopes", oauth.scopes.join(" "))
         .set("authorization.authorize_params", params.join("\n"))
         .set("authorization.token_endpoint_auth", auth)

@@ -10,6 +10,7 @@ use crate::ui::oauth_tokens_toolbar::Toolbar;
 use crate::ui::oauth_tokens_view::{LIST, View};
 use crate::ui::page::{self, Frame, Here};
 use crate::ui::parts::{Badge, Icon, Moment, Tab, grouped, host_of};
+use crate::ui::words::href;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
@@ -30,6 +31,8 @@ struct OAuthTokensPage {
     chip: Option<Chip>,
     filtered: bool,
     may_revoke: bool,
+    /// Where tokens obtained elsewhere are deposited; none where nobody may, or not this reader.
+    deposit: Option<String>,
     rows: Vec<Row>,
     beside: Option<Beside>,
     expires: Heading,
@@ -183,6 +186,19 @@ fn chip(view: &View, grants: &[ListedGrant]) -> Option<Chip> {
     Some(Chip { label, without: view.with(|filter| filter.user = None) })
 }
 
+/// What the reader may do beyond reading.
+#[derive(Clone, Copy)]
+struct May {
+    revoke: bool,
+    deposit: bool,
+}
+
+/// The form of a deposit, at the gateway that the list is narrowed to.
+fn deposit_href(view: &View) -> String {
+    let gateway = view.filter.gateway.map(|id| id.to_string()).unwrap_or_default();
+    href("/ui/oauth-tokens/deposit", &[("gateway", gateway)])
+}
+
 /// What a page of the list is made from.
 struct Found {
     counted: Arc<GrantCounts>,
@@ -193,7 +209,7 @@ struct Found {
 }
 
 impl OAuthTokensPage {
-    fn new(frame: Frame, view: &View, may_revoke: bool, found: Found, now: Timestamp) -> Self {
+    fn new(frame: Frame, view: &View, may: May, found: Found, now: Timestamp) -> Self {
         Self {
             frame,
             tabs: tabs(false),
@@ -201,7 +217,8 @@ impl OAuthTokensPage {
             toolbar: Toolbar::new(view, &found.gateways),
             chip: chip(view, &found.grants),
             filtered: !view.filter.is_empty(),
-            may_revoke,
+            may_revoke: may.revoke,
+            deposit: may.deposit.then(|| deposit_href(view)),
             rows: found.grants.iter().map(|grant| Row::new(grant, view, now)).collect(),
             beside: found.beside,
             expires: heading(view, GrantSortColumn::ExpiresAt, false),
@@ -243,8 +260,10 @@ pub(super) async fn show(
     let beside = beside(&state, caller, &view).await?;
     let found = Found { counted, gateways, grants: grants.items, next_cursor: grants.next_cursor, beside };
     let frame = Frame::new(&state, &session, Here::OAuthTokens).noted(&asked);
-    let (may_revoke, now) = (caller.may(Permission::RevokeGrants), state.broker.clock().now());
-    Ok(page::page(&OAuthTokensPage::new(frame, &view, may_revoke, found, now)))
+    let may =
+        May { revoke: caller.may(Permission::RevokeGrants), deposit: state.broker.offers_deposits(caller) };
+    let now = state.broker.clock().now();
+    Ok(page::page(&OAuthTokensPage::new(frame, &view, may, found, now)))
 }
 
 #[cfg(test)]
@@ -262,7 +281,8 @@ pub(super) fn samples() -> Vec<(&'static str, String)> {
         });
         let found = Found { counted, gateways, grants, next_cursor: Some("n&xt".into()), beside };
         let frame = Frame::sample(Here::OAuthTokens);
-        OAuthTokensPage::new(frame, &view, may_revoke, found, samples::NOW).render().unwrap()
+        let may = May { revoke: may_revoke, deposit: may_revoke };
+        OAuthTokensPage::new(frame, &view, may, found, samples::NOW).render().unwrap()
     };
     let first = "q=a&cursor=x&selected=00000000-0000-0000-0000-000000000001";
     let ended = "selected=0190f5d2-7c1e-7000-8000-000000000009";

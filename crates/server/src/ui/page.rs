@@ -193,6 +193,8 @@ impl Note {
             "group-joined" => "Added: what the group may use is theirs now.",
             "group-left" => "Taken out: what they had by this group alone is closed to them now.",
             "access-saved" => "Saved: who may use it is settled, from now on.",
+            "deposited" => "Deposited. It waits for the person’s word: they find it under My connections.",
+            "deposited-active" => "Deposited: the person’s calls carry it from now on.",
             "asked-again" => "Their tokens are served no more; the next use asks them to authorize again.",
             _ => return None,
         };

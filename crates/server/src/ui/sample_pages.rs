@@ -16,6 +16,7 @@ fn all() -> Vec<(&'static str, String)> {
         ui::connect::samples(),
         ui::connect_client::samples(),
         ui::connections::samples(),
+        ui::deposit_new::samples(),
         ui::disconnect::samples(),
         ui::error::samples(),
         ui::gateway::samples(),

@@ -65,6 +65,7 @@ fn oauth(host: &str, scopes: &[&str]) -> GatewayAuthorization {
     GatewayAuthorization::OAuth(Box::new(OAuthSettings {
         grant_type: Default::default(),
         identity_provider: None,
+        audience: None,
         authorization_url: Some(format!("https://{host}/authorize").parse().unwrap()),
         token_url: format!("https://{host}/token").parse().unwrap(),
         revocation_url: None,

@@ -16,7 +16,8 @@ struct Stage {
     app: TestApp,
     demo: doorward_demo::Demo,
     certificates: Certificates,
-    ports: (u16, u16),
+    /// The authorization server, the demo's MCP server, and one that says of itself what it is.
+    ports: (u16, u16, u16),
     _nginx: Nginx,
 }
 
@@ -29,21 +30,28 @@ impl Stage {
         let options = TestAppOptions { adjust: Some(Box::new(adjust)), ..TestAppOptions::default() };
         let app = TestApp::with(options).await;
         let demo = app.demo().await;
-        let ports = (free_port(), free_port());
-        let server = |port: u16, to: &url::Url| {
+        let ports = (free_port(), free_port(), free_port());
+        let server = |port: u16, locations: &str| {
             format!(
                 "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {}; ssl_certificate_key {}; \
-                 ssl_client_certificate {}; ssl_verify_client on; location / {{ proxy_pass {}; }} }}\n",
+                 ssl_client_certificate {}; ssl_verify_client on; {locations} }}\n",
                 certificates.certificate().display(),
                 certificates.key().display(),
                 certificates.authority().display(),
-                to.origin().ascii_serialization()
             )
         };
-        let servers =
-            server(ports.0, demo.authorization_server.token_url()) + &server(ports.1, demo.mcp_server.url());
+        let to =
+            |url: &url::Url| format!("location / {{ proxy_pass {}; }}", url.origin().ascii_serialization());
+        let servers = server(ports.0, &to(demo.authorization_server.token_url()))
+            + &server(ports.1, &to(demo.mcp_server.url()))
+            + &server(ports.2, &self_description(ports.2, demo.authorization_server.issuer()));
         let nginx = Nginx::start(&servers, ports.1).await;
         Self { app, demo, certificates, ports, _nginx: nginx }
+    }
+
+    /// The MCP server that says of itself what it is, and one at the same address that is open.
+    fn described(&self, path: &str) -> String {
+        format!("https://127.0.0.1:{}/{path}", self.ports.2)
     }
 
     fn body(&self, slug: &str, certificate: Value) -> Value {
@@ -72,6 +80,21 @@ impl Stage {
         let (certificate, key) = self.certificates.client();
         json!({ "certificate": certificate, "key": key })
     }
+}
+
+/// An MCP server at `/mcp` that wants tokens of an issuer, and one at `/open` that wants none and lists its revisions.
+fn self_description(port: u16, issuer: &str) -> String {
+    let metadata = "/.well-known/oauth-protected-resource/mcp";
+    let resource =
+        json!({ "resource": format!("https://127.0.0.1:{port}/mcp"), "authorization_servers": [issuer] });
+    let open = json!({ "jsonrpc": "2.0", "id": 1, "result": { "supportedVersions": ["2026-07-28"] } });
+    format!(
+        "default_type application/json; \
+         location = {metadata} {{ return 200 '{resource}'; }} \
+         location = /open {{ return 200 '{open}'; }} \
+         location = /mcp {{ add_header WWW-Authenticate \
+         'Bearer resource_metadata=\"https://127.0.0.1:{port}{metadata}\"' always; return 401; }}"
+    )
 }
 
 async fn refreshes(client: &Client, id: &str) -> u16 {
@@ -178,4 +201,93 @@ async fn a_certificate_is_kept_replaced_removed_and_asked_for_again_where_the_ga
     assert!(over.text.contains("it is over"), "{}", over.text);
     let ended = admin.put(&path, &json!({"client_certificate": stage.certificate()})).await;
     assert_eq!(ended.problem().0, Some("client_certificate.certificate"), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_wants_a_certificate_is_asked_with_the_one_that_is_given_or_that_the_gateway_has() {
+    let stage = Stage::set().await;
+    let (app, admin) = (&stage.app, stage.app.admin_client().await);
+    let url = stage.described("mcp");
+    let issuer = stage.demo.authorization_server.issuer();
+    let ask = async |more: Value| {
+        let mut body = json!({ "url": url });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        admin.post("/gateways/discover", &body).await
+    };
+    let turned_away = ask(json!({})).await;
+    assert_eq!((turned_away.status, turned_away.problem().0), (400, Some("url")), "{turned_away:?}");
+    assert!(turned_away.problem().1.contains("client certificate, give one"), "{turned_away:?}");
+    let found = ask(json!({ "client_certificate": stage.certificate() })).await;
+    assert_eq!((found.status, &found.json["issuer"]), (200, &json!(issuer)), "{found:?}");
+    let (certificate, key) = stage.certificates.client();
+    let half = ask(json!({ "client_certificate": { "certificate": certificate, "key": "x" } })).await;
+    assert_eq!(half.problem().0, Some("client_certificate.key"), "{half:?}");
+    let nobody = ask(json!({ "gateway_id": "0190f5d2-7c1e-7000-8000-000000000001" })).await;
+    assert_eq!((nobody.status, nobody.problem().0), (400, Some("gateway_id")), "{nobody:?}");
+
+    // A new gateway is registered by asking; from then on its own certificate is shown.
+    let new = |certificate: Value| json!({ "url": url, "slug": "described", "state": "published", "client_certificate": certificate });
+    let without = admin.post("/gateways", &new(Value::Null)).await;
+    assert_eq!((without.status, without.problem().0), (400, Some("url")), "{without:?}");
+    let made = admin.post("/gateways", &new(stage.certificate())).await;
+    assert_eq!((made.status, &made.json["authorization"]["issuer"]), (201, &json!(issuer)), "{made:?}");
+    let id = made.json["id"].as_str().unwrap();
+    assert_eq!(ask(json!({ "gateway_id": id })).await.status, 200);
+    assert_eq!(ask(json!({ "gateway_id": id, "client_certificate": null })).await.status, 400);
+    let elsewhere = json!({ "url": format!("https://127.0.0.1:{}/mcp", stage.ports.1), "gateway_id": id });
+    let elsewhere = admin.post("/gateways/discover", &elsewhere).await;
+    assert_eq!(elsewhere.status, 400, "it is shown where it was given for alone: {elsewhere:?}");
+    let anew = json!({ "authorization": { "type": "discover" } });
+    assert_eq!(admin.put(&format!("/gateways/{id}"), &anew).await.status, 200);
+
+    // The same in the form; the key does not come back.
+    let root = app.browser(app.administrator()).await;
+    let secret = key.lines().nth(1).unwrap();
+    let mut fields = vec![
+        ("url", url.as_str()),
+        ("name", "Described"),
+        ("slug", "by-hand"),
+        ("authorization", "discover"),
+        ("client_certificate.certificate", &certificate),
+        ("client_certificate.key", &key),
+        ("do", "discover"),
+    ];
+    let shown = root.form("/ui/gateways/new", &fields).await;
+    assert!(shown.status == 200 && shown.text.contains("guards this server"), "{}", shown.text);
+    assert!(shown.text.contains("Give the secrets again") && !shown.text.contains(secret), "{}", shown.text);
+    fields[6] = ("do", "draft");
+    assert_eq!(root.form("/ui/gateways/new", &fields).await.status, 303);
+    let page = format!("/ui/gateways/{id}");
+    let own = [("url", url.as_str()), ("authorization", "discover"), ("do", "discover")];
+    let shown = root.form(&page, &own).await;
+    assert!(shown.status == 200 && shown.text.contains("guards this server"), "{}", shown.text);
+    let none = root.form("/ui/gateways/new", &own).await;
+    assert!(none.status == 400 && none.text.contains("client certificate, give one"), "{}", none.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_shows_the_certificate_when_it_asks_for_the_revisions() {
+    let stage = Stage::set().await;
+    let admin = stage.app.admin_client().await;
+    for (slug, certificate, verdict, says) in [
+        ("with", stage.certificate(), "good", "speaks 2026-07-28"),
+        ("without", Value::Null, "advice", "shows with the first token"),
+    ] {
+        let body = json!({
+            "url": stage.described("open"), "slug": slug, "client_certificate": certificate,
+            "authorization": { "type": "none" },
+        });
+        let made = admin.post("/gateways", &body).await;
+        let id = made.json["id"].as_str().unwrap_or_else(|| panic!("{made:?}"));
+        let check = admin.post(&format!("/gateways/{id}/check"), &json!({})).await.json;
+        let findings = check["findings"].as_array().unwrap();
+        let found = |subject: &str| findings.iter().find(|found| found["subject"] == subject).unwrap();
+        let protocol = found("protocol");
+        assert_eq!(protocol["verdict"], verdict, "{check:#}");
+        assert!(protocol["text"].as_str().unwrap().contains(says), "{check:#}");
+        let server = found("mcp_server");
+        let passes = server["verdict"] == "good";
+        assert_eq!(passes, slug == "with", "{check:#}");
+        assert_eq!(server["text"].as_str().unwrap().contains("give one"), !passes, "{check:#}");
+    }
 }

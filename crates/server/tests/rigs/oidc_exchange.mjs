@@ -9,7 +9,8 @@ const TYPE = "urn:ietf:params:oauth:token-type:";
 export const TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
 export const JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-export function registerExchange(provider, issuer, resourceServerInfo) {
+/** `audience`: the one name by which an access token can be asked for in exchange; null where no request may name any. */
+export function registerExchange(provider, issuer, resourceServerInfo, audience) {
   const said = new Map();
 
   async function answerWithToken(context, accountId, more) {
@@ -47,6 +48,8 @@ export function registerExchange(provider, issuer, resourceServerInfo) {
     const subject = await provider.AccessToken.find(params.subject_token ?? "");
     const isToken = params.subject_token_type === `${TYPE}access_token`;
     if (!subject?.isValid || !isToken) throw new errors.InvalidGrant("no access token of ours");
+    // RFC 8693 section 2.2.2: the code for a target that the server is unwilling to give a token for.
+    if ((params.audience ?? null) !== audience) throw new errors.InvalidTarget("no audience of ours");
     await answerWithToken(context, subject.accountId, { issued_token_type: `${TYPE}access_token` });
   }
 

@@ -2,7 +2,8 @@
 //
 // Options: port (0), client_id, client_secret, redirect_uris, token_endpoint_auth_method
 // ("client_secret_basic"), access_token_seconds (3600), documents_at (none: client ID metadata documents
-// are not taken; else the origin where they are read, whatever the host of the client id).
+// are not taken; else the origin where they are read, whatever the host of the client id), exchange_audience (none:
+// a token exchange that names an audience is refused; else one that does not name this very one).
 // It prints one line: { issuer, authorization_endpoint, token_endpoint, registration_endpoint, control }.
 //
 // `control` is for the test and for the MCP server under test, never for the gateway:
@@ -25,6 +26,7 @@ const {
   token_endpoint_auth_method = "client_secret_basic",
   access_token_seconds = 3600,
   documents_at = null,
+  exchange_audience = null,
 } = options;
 
 const SCOPES = ["openid", "email", "offline_access", "notes", "repos"];
@@ -89,7 +91,7 @@ const provider = new Provider(issuer, {
   }),
 });
 
-registerExchange(provider, issuer, resourceServerInfo);
+registerExchange(provider, issuer, resourceServerInfo, exchange_audience);
 
 const count = (table, key) => (table[key] = (table[key] ?? 0) + 1);
 provider.on("access_token.saved", (token) => accessTokens.push(token));

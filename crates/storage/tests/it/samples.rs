@@ -78,6 +78,7 @@ pub(crate) fn oauth(upstream: &Url) -> OAuthSettings {
     let mut settings = OAuthSettings {
         grant_type: Default::default(),
         identity_provider: None,
+        audience: Some("tools".into()),
         authorization_url: Some(url("https://as.example.com/authorize")),
         token_url: url("https://as.example.com/token"),
         revocation_url: Some(url("https://as.example.com/revoke")),

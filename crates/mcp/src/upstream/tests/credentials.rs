@@ -24,6 +24,7 @@ pub(crate) async fn oauth_gateway(house: &House, upstream: &Upstream, provider: 
     gateway.authorization = GatewayAuthorization::OAuth(Box::new(OAuthSettings {
         grant_type: Default::default(),
         identity_provider: None,
+        audience: None,
         authorization_url: Some(format!("{provider}/authorize").parse().unwrap()),
         token_url,
         revocation_url: None,

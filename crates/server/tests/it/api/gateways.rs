@@ -3,6 +3,7 @@
 use doorward_domain::Audience;
 use doorward_testkit::app::{TestApp, TestAppOptions};
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_new_gateway_is_a_draft_for_administrators_until_it_is_published() {
@@ -74,6 +75,41 @@ async fn discovery_tells_what_a_server_says_and_registers_by_itself_when_asked()
     assert_eq!(made.json["authorization"]["token_url"], demo.authorization_server.token_url().as_str());
     let nobody = admin.post("/gateways/discover", &json!({"url": "http://127.0.0.1:9/mcp"})).await;
     assert_eq!((nobody.status, nobody.problem().0), (400, Some("url")));
+}
+
+#[tokio::test]
+async fn registering_a_gateway_causes_no_traffic_to_it_until_someone_asks() {
+    let app = TestApp::start().await;
+    let admin = app.admin_client().await;
+    let demo = app.demo().await;
+    app.register(&demo, "typed").await;
+    let open = json!({
+        "url": demo.mcp_server.url(), "slug": "open", "state": "published", "authorization": {"type": "none"},
+    });
+    let made = admin.post("/gateways", &open).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let path = format!("/gateways/{}", made.json["id"].as_str().unwrap());
+    assert_eq!(admin.put(&path, &json!({"name": "Open data"})).await.status, 200);
+    for path in [&path, "/gateways", "/admin/oauth/tokens", "/connections"] {
+        assert_eq!(admin.get(path).await.status, 200, "{path}");
+    }
+    let root = app.browser(app.administrator()).await;
+    for path in ["/ui", "/ui/gateways", &format!("/ui{path}"), "/ui/connections"] {
+        assert_eq!(root.get(path).await.status, 200, "{path}");
+    }
+    // What runs by itself, days later.
+    app.clock.advance(Duration::from_secs(3 * 86_400));
+    let broker = app.app.broker();
+    broker.refresh_due().await.unwrap();
+    broker.run_due_cleanup().await.unwrap();
+    broker.settle_grants().await.unwrap();
+    broker.gauge_grants().await.unwrap();
+    let server = demo.authorization_server.log();
+    assert_eq!((demo.mcp_server.log().len(), server.registrations, server.token_requests.len()), (0, 0, 0));
+
+    let admin = app.admin_client().await;
+    admin.post(&format!("{path}/refresh"), &json!({})).await;
+    assert!(!demo.mcp_server.log().is_empty(), "now somebody has asked");
 }
 
 #[tokio::test]

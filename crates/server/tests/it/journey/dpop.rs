@@ -36,6 +36,7 @@ struct Seen {
     /// How often a nonce was asked for, and tokens were given.
     nonces: usize,
     tokens: usize,
+    registrations: usize,
 }
 
 const AT_TOKEN: &str = "nonce-of-the-token-endpoint";
@@ -120,7 +121,8 @@ async fn metadata(State(both): State<Arc<Both>>) -> Json<Value> {
     }))
 }
 
-async fn register(Json(mut asked): Json<Value>) -> (StatusCode, Json<Value>) {
+async fn register(State(both): State<Arc<Both>>, Json(mut asked): Json<Value>) -> (StatusCode, Json<Value>) {
+    both.seen.lock().unwrap().registrations += 1;
     asked["client_id"] = json!("client-1");
     asked["token_endpoint_auth_method"] = json!("none");
     (StatusCode::CREATED, Json(asked))
@@ -203,6 +205,30 @@ async fn a_call_shows_with_a_fresh_proof_and_the_servers_nonce_that_the_token_is
     let body = json!({ "url": url, "slug": "bound", "name": "Bound", "state": "published" });
     let made = app.admin_client().await.post("/gateways", &body).await;
     assert_eq!(made.status, 201, "{made:?}");
+    tokens_are_bound(&app, &both).await;
+}
+
+#[tokio::test]
+async fn a_client_of_ones_own_typed_in_the_form_gets_a_key_for_bound_tokens_too() {
+    let app = TestApp::start().await;
+    let (both, url) = Both::start().await;
+    let fields = [
+        ("url", url.as_str()),
+        ("name", "Bound"),
+        ("slug", "bound"),
+        ("authorization", "discover"),
+        ("authorization.client_id", "client-1"),
+        ("authorization.token_endpoint_auth", "none"),
+        ("do", "publish"),
+    ];
+    let made = app.browser(app.administrator()).await.form("/ui/gateways/new", &fields).await;
+    assert_eq!(made.status, 303, "{}", made.text);
+    tokens_are_bound(&app, &both).await;
+    assert_eq!(both.seen.lock().unwrap().registrations, 0, "nobody registered another");
+}
+
+/// Consents at the gateway, calls it, and lets a token be renewed.
+async fn tokens_are_bound(app: &TestApp, both: &Both) {
     let alice = app.user("alice").await;
     let browser = app.browser(&alice).await;
     let out = set_out(&browser, "bound", None).await;
@@ -211,7 +237,7 @@ async fn a_call_shows_with_a_fresh_proof_and_the_servers_nonce_that_the_token_is
     let (_, place) = come_back(&browser, &back.to_str().unwrap().parse().unwrap(), &out.binding).await;
     assert_eq!(place, "/ui/connected/bound");
 
-    let client = walk::mcp(&app, &alice).await;
+    let client = walk::mcp(app, &alice).await;
     let call = async || {
         let answer = modern(&client, "/mcp", "tools/call", &json!({ "name": "bound-whoami" })).await;
         assert_eq!(answer["result"]["content"][0]["text"], "you, by your key", "{answer:#}");

@@ -5,7 +5,7 @@ use super::walk::{self, asked_link, modern, published, tool_text};
 use doorward_broker::{Access, AuthorizationInput, Edit, OAuthInput};
 use doorward_demo::{McpServer, McpServerOptions};
 use doorward_domain::{Audience, ClientSecret, TokenEndpointAuth};
-use doorward_testkit::app::{Person, TestApp};
+use doorward_testkit::app::{Person, TestApp, TestAppOptions};
 use doorward_testkit::client::{Answer, Client};
 use doorward_testkit::oidc_provider;
 use doorward_testkit::provider::{CLIENT_ID, CLIENT_SECRET, Provider};
@@ -25,12 +25,19 @@ struct Stage {
 impl Stage {
     /// The company's sign-in is a gateway of its own.
     async fn set() -> Self {
+        Self::set_for(None).await
+    }
+
+    /// With an authorization server that exchanges tokens only for this audience.
+    async fn set_for(audience: Option<&str>) -> Self {
         let app = TestApp::start().await;
-        let provider = oidc_provider::start(&walk::redirect_uri(&app), LIFETIME).await;
+        let redirect_uri = walk::redirect_uri(&app);
+        let provider = oidc_provider::start_for_audience(&redirect_uri, LIFETIME, audience).await;
         let upstream = provider.mcp_server(McpServerOptions::default()).await;
         let oauth = OAuthInput {
             grant_type: None,
             identity_provider: None,
+            audience: None,
             authorization_url: provider.authorization_url.to_string(),
             token_url: provider.token_url.to_string(),
             revocation_url: None,
@@ -137,6 +144,103 @@ async fn one_sign_in_opens_the_tools(grant_type: &str, kind: &str) {
 #[tokio::test]
 async fn an_access_token_at_the_identity_provider_is_exchanged_rfc_8693() {
     one_sign_in_opens_the_tools("token_exchange", "token-exchange").await;
+}
+
+#[tokio::test]
+async fn an_exchange_names_the_audience_that_the_gateway_states_and_none_where_it_states_none_rfc_8693() {
+    let stage = Stage::set_for(Some("the-tools")).await;
+    let tools = stage.register("token_exchange").await;
+    let path = format!("/gateways/{tools}");
+    let alice = stage.app.user("alice").await;
+    walk::connect(&stage.app, &alice, "company", &stage.provider, "alice").await;
+    stage.call(&alice).await;
+    assert_eq!(stage.grants("token-exchange").await, 0, "none is sent");
+    walk::connect(&stage.app, stage.app.administrator(), "company", &stage.provider, "alice").await;
+    let check = async || stage.admin.post(&format!("{path}/check"), &json!({})).await.text;
+    let checked = check().await;
+    assert!(
+        checked.contains("gives no token in exchange") && checked.contains("invalid_target"),
+        "{checked}"
+    );
+
+    let with = |audience: Value| {
+        let mut authorization = stage.tools("token_exchange")["authorization"].clone();
+        authorization["audience"] = audience;
+        json!({ "authorization": authorization })
+    };
+    for wrong in [json!(""), json!("a\nb"), json!("x".repeat(501))] {
+        let answer = stage.admin.put(&path, &with(wrong)).await;
+        assert_eq!((answer.status, answer.problem().0), (400, Some("authorization.audience")), "{answer:?}");
+    }
+    let stated = stage.admin.put(&path, &with(json!("the-tools"))).await;
+    assert_eq!((stated.status, &stated.json["authorization"]["audience"]), (200, &json!("the-tools")));
+    // A refusal is not asked again at once.
+    stage.app.clock.advance(Duration::from_secs(61));
+    let own = stage.app.client(&alice, Audience::Own).await;
+    assert_eq!(own.post(&format!("{path}/refresh"), &json!({})).await.status, 200);
+    assert_eq!(tool_text(&stage.call(&alice).await), "alice");
+    assert!(check().await.contains("is exchanged for a token here"));
+
+    // The page shows it, and saves it like any other field.
+    let root = stage.app.browser(stage.app.administrator()).await;
+    let page = root.get(&format!("/ui{path}")).await.text;
+    assert!(page.contains("name=\"authorization.audience\"") && page.contains("value=\"the-tools\""));
+    let none = stage.admin.put(&path, &with(Value::Null)).await;
+    assert_eq!(none.json["authorization"]["audience"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_template_states_the_audience_of_an_exchange() {
+    const TEMPLATE: &str = r#"
+version = 1
+name = "Ours"
+[inputs.name]
+label = "Name"
+example = "the-tools"
+kind = "segment"
+[oauth]
+audience = "{name}"
+"#;
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("ours.toml"), TEMPLATE).unwrap();
+    let providers = directory.path().to_owned();
+    let adjust: doorward_testkit::app::Adjust =
+        Box::new(move |settings| settings.providers_dir = Some(providers));
+    let app = TestApp::with(TestAppOptions { adjust: Some(adjust), ..Default::default() }).await;
+    let admin = app.admin_client().await;
+    let shown = admin.get("/admin/oauth/providers/ours").await;
+    assert_eq!(shown.json["audience"], "{name}", "{shown:?}");
+    let by_template = |more: Value| {
+        let mut authorization = json!({
+            "type": "oauth", "provider_template": "ours", "provider_inputs": { "name": "the-tools" },
+            "grant_type": "client_credentials", "token_url": "http://127.0.0.1:9/token",
+            "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET,
+        });
+        authorization.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "url": "http://127.0.0.1:9/mcp", "authorization": authorization })
+    };
+    for (number, (more, audience)) in [
+        (json!({}), json!("the-tools")),
+        (json!({ "audience": "others" }), json!("others")),
+        (json!({ "audience": null }), Value::Null),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut body = by_template(more);
+        body["slug"] = json!(format!("tools-{number}"));
+        let made = admin.post("/gateways", &body).await;
+        assert_eq!((made.status, &made.json["authorization"]["audience"]), (201, &audience), "{made:?}");
+    }
+    let root = app.browser(app.administrator()).await;
+    let fields = [
+        ("authorization.provider_template", "ours"),
+        ("authorization.inputs_of", "ours"),
+        ("authorization.provider_inputs.name", "the-tools"),
+        ("do", "fill"),
+    ];
+    let filled = root.form("/ui/gateways/new", &fields).await;
+    assert!(filled.text.contains("value=\"{name}\"") || filled.text.contains("value=\"the-tools\""));
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ pub async fn register(app: &TestApp, slug: &str, provider: &Provider, upstream: 
     let oauth = OAuthInput {
         grant_type: None,
         identity_provider: None,
+        audience: None,
         assertion_kid: None,
         authorization_url: provider.authorization_url.to_string(),
         token_url: provider.token_url.to_string(),

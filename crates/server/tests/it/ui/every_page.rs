@@ -6,8 +6,8 @@ use super::routes;
 use crate::journey::walk;
 use doorward_broker::{AuthorizationInput, Edit, GatewayInput};
 use doorward_demo::{AuthorizationServerOptions, Demo, TokenFault};
-use doorward_domain::{Clock, GatewayState, GrantOwner, HeaderSecret};
-use doorward_testkit::app::{ADMINISTRATOR, PASSWORD, Person, TestApp, oauth_input};
+use doorward_domain::{Clock, DepositPolicy, GatewayState, GrantOwner, HeaderSecret, Policy};
+use doorward_testkit::app::{ADMINISTRATOR, PASSWORD, Person, TestApp, TestAppOptions, oauth_input};
 use doorward_testkit::browser::Browser;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -106,7 +106,8 @@ async fn use_some(app: &TestApp, person: &Person) {
 
 impl Stage {
     async fn set() -> Self {
-        let app = TestApp::start().await;
+        let policy = Policy { deposit: DepositPolicy::Ask, ..Policy::default() };
+        let app = TestApp::with(TestAppOptions { policy, ..Default::default() }).await;
         let renewing = demo(&app.clock, 3_600, true).await;
         let short = demo(&app.clock, 3_600, false).await;
         let longer = demo(&app.clock, 7_200, false).await;
@@ -264,6 +265,7 @@ impl Stage {
             ("oauth-token", format!("/ui/oauth-tokens/{grant}")),
             ("oauth-token-revoke", format!("/ui/oauth-tokens/{grant}/revoke")),
             ("oauth-tokens-many", format!("/ui/oauth-tokens/many?do=revoke&id={grant}")),
+            ("deposit-new", "/ui/oauth-tokens/deposit".into()),
             ("oauth-tokens-ended", "/ui/oauth-tokens/ended".into()),
             ("oauth-token-ended", format!("/ui/oauth-tokens/ended/{gone_grant}")),
             ("oauth-tokens-job", job),

@@ -219,3 +219,124 @@ async fn a_secret_is_changed_by_a_fresh_login_alone_and_nothing_else_that_was_ty
     let saved = browser.form(&path, &typed(url, &[secret, ("version", &now), ("do", "save")])).await;
     assert_eq!(saved.status, 303, "{}", saved.text);
 }
+
+/// What REST says of the gateway behind a page.
+async fn stored(app: &TestApp, page: &str) -> serde_json::Value {
+    app.admin_client().await.get(page.strip_prefix("/ui").unwrap()).await.json
+}
+
+#[tokio::test]
+async fn a_client_of_ones_own_is_taken_where_the_server_is_asked_for_the_rest() {
+    let app = TestApp::start().await;
+    let demo = app.demo().await;
+    let server = &demo.authorization_server;
+    let browser = app.browser(app.administrator()).await;
+    let url = demo.mcp_server.url().to_string();
+    let asked = |more: &[(&'static str, &str)]| {
+        let mut fields = vec![("url", url.clone()), ("authorization", "discover".to_owned())];
+        fields.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        fields
+    };
+    let press = async |path: &str, fields: Vec<(&'static str, String)>| {
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        browser.form(path, &fields).await
+    };
+    for (field, value) in [
+        ("authorization.client_secret", SECRET),
+        ("authorization.token_endpoint_auth", "basic"),
+        ("authorization.assertion_kid", "k1"),
+    ] {
+        let lonely = press("/ui/gateways/new", asked(&[(field, value), ("do", "draft")])).await;
+        assert_eq!(lonely.status, 400, "{field}");
+        assert!(lonely.text.contains("id=\"authorization.client_id-problem\""), "{}", lonely.text);
+        assert!(!lonely.text.contains(SECRET));
+    }
+    let own = [("authorization.client_id", server.client_id()), ("slug", "own"), ("do", "publish")];
+    let own = [own.as_slice(), &[("authorization.client_secret", server.client_secret())]].concat();
+    let more = [("authorization.scope_ceiling", "admin"), ("authorization.audience", "tools")];
+    let made = press("/ui/gateways/new", asked(&[own.as_slice(), &more].concat())).await;
+    let page = path(&made);
+    let authorization = stored(&app, &page).await["authorization"].clone();
+    assert_eq!(authorization["client_id"], server.client_id());
+    assert_eq!(authorization["issuer"], server.issuer());
+    assert_eq!(authorization["scope_ceiling"], serde_json::json!(["admin"]));
+    assert_eq!(authorization["audience"], "tools");
+    assert_eq!(server.log().registrations, 0, "nothing is registered beside it");
+    let alice = app.user("alice").await;
+    app.connect(&alice, "own", &demo, "alice").await;
+
+    // Asked again, the client and its secret stay.
+    let now = version(&browser, &page).await;
+    let again = [("authorization.client_id", server.client_id()), ("version", &*now), ("do", "save")];
+    let fields = asked(&[]).into_iter().chain(again.map(|(name, value)| (name, value.to_owned())));
+    let saved = press(&page, fields.chain([("name", "Own".to_owned())]).collect()).await;
+    assert_eq!(saved.status, 303, "{}", saved.text);
+    assert_eq!(stored(&app, &page).await["authorization"]["has_client_secret"], true);
+
+    // Nobody consents: the client itself is authorized.
+    let own = [own.as_slice(), &[("authorization.grant_type", "client_credentials")]].concat();
+    let own: Vec<_> = own
+        .into_iter()
+        .map(|(name, value)| if name == "slug" { (name, "service") } else { (name, value) })
+        .collect();
+    let made = press("/ui/gateways/new", asked(&own)).await;
+    let authorization = stored(&app, &path(&made)).await["authorization"].clone();
+    assert_eq!(authorization["grant_type"], "client_credentials");
+
+    // Left empty, Doorward registers itself.
+    let made = press("/ui/gateways/new", asked(&[("slug", "itself"), ("do", "draft")])).await;
+    assert_ne!(stored(&app, &path(&made)).await["authorization"]["client_id"], server.client_id());
+    assert_eq!(server.log().registrations, 1);
+}
+
+#[tokio::test]
+async fn a_private_key_is_taken_where_the_server_is_asked_for_the_rest() {
+    let app = TestApp::start().await;
+    let demo = app.demo().await;
+    let browser = app.browser(app.administrator()).await;
+    let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    let mut fields = vec![
+        ("url", demo.mcp_server.url().as_str()),
+        ("slug", "keyed"),
+        ("authorization", "discover"),
+        ("authorization.client_id", "acme"),
+        ("authorization.token_endpoint_auth", "private_key_jwt"),
+        ("authorization.assertion_kid", "k1"),
+        ("authorization.private_key", "no key"),
+        ("do", "draft"),
+    ];
+    let refused = browser.form("/ui/gateways/new", &fields).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text.contains("id=\"authorization.private_key-problem\""), "{}", refused.text);
+    fields[6] = ("authorization.private_key", &key);
+    let made = browser.form("/ui/gateways/new", &fields).await;
+    let authorization = stored(&app, &path(&made)).await["authorization"].clone();
+    assert_eq!(
+        (&authorization["token_endpoint_auth"], &authorization["assertion_kid"]),
+        (&serde_json::json!("private_key_jwt"), &serde_json::json!("k1"))
+    );
+    let shown = browser.get(&path(&made)).await.text;
+    assert!(!shown.contains(key.lines().nth(1).unwrap()));
+}
+
+#[tokio::test]
+async fn a_client_that_a_server_made_is_not_taken_to_another_one() {
+    let app = TestApp::start().await;
+    let (here, elsewhere) = (app.demo().await, app.demo().await);
+    let admin = app.admin_client().await;
+    let made = admin.post("/gateways", &serde_json::json!({ "url": here.mcp_server.url() })).await;
+    let path = format!("/gateways/{}", made.json["id"].as_str().unwrap());
+    let client = &made.json["authorization"]["client_id"];
+    let moved = |more: serde_json::Value| {
+        let mut authorization = serde_json::json!({ "type": "discover", "client_id": client, "client_secret": null, "token_endpoint_auth": "none" });
+        authorization.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::json!({ "url": elsewhere.mcp_server.url(), "authorization": authorization })
+    };
+    let refused = admin.put(&path, &moved(serde_json::json!({}))).await;
+    assert_eq!((refused.status, refused.problem().0), (400, Some("authorization.client_id")), "{refused:?}");
+    assert!(refused.problem().1.contains("made this client"), "{refused:?}");
+    let anew =
+        serde_json::json!({ "url": elsewhere.mcp_server.url(), "authorization": { "type": "discover" } });
+    let anew = admin.put(&path, &anew).await;
+    assert_eq!(anew.json["authorization"]["issuer"], elsewhere.authorization_server.issuer(), "{anew:?}");
+}
