@@ -90,7 +90,7 @@ if (selectAll && ticks.length) {
 
 // Details beside a list: the list stays where it was; the focus goes to them, and afterwards back to their row.
 const details = document.querySelector("[data-details]");
-const close = details?.querySelector("[data-close]");
+const close = document.querySelector("[data-close]");
 const kept = JSON.parse(sessionStorage.getItem("list") ?? "null");
 sessionStorage.removeItem("list");
 const isListed = () => document.querySelector("[data-row]")?.checkVisibility();

@@ -102,7 +102,7 @@ async fn s2_the_details_open_beside_the_list_by_keys_alone_and_close_to_where_on
     browser.expect_url(&format!("{list}&selected=")).await;
     browser.size(400, 900).await;
     assert!(!browser.sees("a.row-link").await, "where there is no room the details are the page");
-    assert!(browser.sees("[data-details] .actions a").await);
+    assert!(browser.sees(".details .actions a").await);
     assert_eq!(browser.axe().await, Vec::<Value>::new());
     browser.click(".crumb[data-close]").await;
     browser.expect_url(&list).await;
