@@ -5,6 +5,7 @@ use crate::access::CachedAccess;
 use crate::directory::Directory;
 use doorward_domain::{ApiToken, Change, GatewayId, GroupId, TokenHash, User, UserId, VirtualServer};
 use doorward_oauth::ClientIdentity;
+use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +18,8 @@ pub(crate) struct Caches {
     /// The groups that a person is in.
     pub(crate) groups: ReadThrough<UserId, Arc<[GroupId]>>,
     pub(crate) directory: ReadThrough<(), Arc<Directory>>,
+    /// The tools of a gateway that are not for a person.
+    pub(crate) hidden_tools: ReadThrough<(UserId, GatewayId), Arc<BTreeSet<String>>>,
     pub(crate) virtual_servers: ReadThrough<(), Arc<[Arc<VirtualServer>]>>,
     pub(crate) access: ReadThrough<(UserId, GatewayId), Arc<CachedAccess>>,
     /// Client certificates, opened and read. An edit raises the version, so that none is stale.
@@ -29,6 +32,7 @@ impl Caches {
         match change {
             Change::Gateway(_) => {
                 self.directory.invalidate(&());
+                self.hidden_tools.invalidate_all();
                 // What a deleted gateway offered is gone from them as well.
                 self.virtual_servers.invalidate(&());
                 self.access.invalidate_all();
@@ -37,6 +41,7 @@ impl Caches {
             Change::User(id) => {
                 self.users.invalidate(id);
                 self.groups.invalidate(id);
+                self.hidden_tools.invalidate_all();
                 self.access.invalidate_all();
             }
             // The feed carries ids, the cache is keyed by hash; ending a token is rare.

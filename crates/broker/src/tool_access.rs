@@ -1,8 +1,9 @@
 //! Who may use a single tool: one rule for lists and calls.
 
 use crate::{Broker, BrokerError, Caller};
-use doorward_domain::{AccessList, CatalogKind, Gateway, GatewayId, Permission};
+use doorward_domain::{AccessList, CatalogKind, Gateway, GatewayId, Permission, User, UserId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
 
 /// Tools of one gateway that may have lists of their own.
 const LISTED_MAX: usize = 500;
@@ -10,20 +11,49 @@ const LISTED_MAX: usize = 500;
 /// The longest name of a tool that may have one, in characters.
 const NAME_MAX: usize = 256;
 
+/// What is hidden from most people at most gateways.
+static NONE: LazyLock<Arc<BTreeSet<String>>> = LazyLock::new(Arc::default);
+
 impl Broker {
-    /// The tools of a gateway that are not for this caller, who may use the gateway.
+    /// The tools of a gateway as it stands now that are not for this person, who may use the gateway. It is the same set
+    /// until something changes.
     pub async fn hidden_tools(
         &self,
-        caller: &Caller,
-        gateway: &Gateway,
-    ) -> Result<BTreeSet<String>, BrokerError> {
+        user: &User,
+        gateway: GatewayId,
+    ) -> Result<Arc<BTreeSet<String>>, BrokerError> {
+        let directory = self.directory().await?;
+        let found = directory.get(gateway).filter(|gateway| !gateway.tool_access.is_empty());
         // Those who manage gateways may use everything.
-        if gateway.tool_access.is_empty() || caller.may(Permission::ManageGateways) {
-            return Ok(BTreeSet::new());
-        }
-        let groups = self.groups_of(caller.user.id).await?;
-        let hidden = gateway.tool_access.iter().filter(|(_, access)| !access.admits(caller.user.id, &groups));
-        Ok(hidden.map(|(tool, _)| tool.clone()).collect())
+        let Some(gateway) = found.filter(|_| !user.role.may(Permission::ManageGateways)) else {
+            return Ok(Arc::clone(&NONE));
+        };
+        let id = gateway.id;
+        // What is kept is made of what is read from here on: a change meanwhile makes it anew.
+        let find = async {
+            let (directory, groups) = (self.directory().await?, self.groups_of(user.id).await?);
+            let lists = directory.get(id).into_iter().flat_map(|gateway| &gateway.tool_access);
+            let hidden = lists.filter(|(_, access)| !access.admits(user.id, &groups));
+            let hidden: BTreeSet<String> = hidden.map(|(tool, _)| tool.clone()).collect();
+            Ok::<_, BrokerError>(Some(Arc::new(hidden)))
+        };
+        let fresh = self.storage().feed_is_fresh();
+        let hidden = self.caches.hidden_tools.get_or_load(&(user.id, id), fresh, find).await?;
+        Ok(hidden.unwrap_or_else(|| Arc::clone(&NONE)))
+    }
+
+    /// Whether somebody who began to use a tool may still use it, as far as its own list says.
+    pub async fn may_use_tools(
+        &self,
+        user: UserId,
+        gateway: GatewayId,
+    ) -> Result<impl Fn(&str) -> bool + use<>, BrokerError> {
+        let user = self.active_user(user).await?;
+        let hidden = match &user {
+            Some(user) => self.hidden_tools(user, gateway).await?,
+            None => Arc::clone(&NONE),
+        };
+        Ok(move |tool: &str| user.is_some() && !hidden.contains(tool))
     }
 
     /// The tools that a gateway is known to have, and those that have lists.

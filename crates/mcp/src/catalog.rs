@@ -4,6 +4,7 @@
 use crate::catalog_reader;
 use crate::held;
 use crate::names::Names;
+use crate::shown_catalog::ShownCatalogs;
 use crate::upstream::{CallError, CatalogOwner, Upstreams, owner_of_catalog};
 use crate::uri_template::UriTemplate;
 use doorward_broker::{Broker, BrokerError, Caller, Credential};
@@ -64,6 +65,13 @@ impl IndexedCatalog {
             .is_ok()
     }
 
+    /// The catalog without some of its tools.
+    pub(crate) fn without(&self, hidden: &BTreeSet<String>) -> Self {
+        let is_hidden = |item: &CatalogItem| item.kind == CatalogKind::Tool && hidden.contains(&item.name);
+        let items = self.catalog.items.iter().filter(|item| !is_hidden(item)).cloned().collect();
+        Self::new(Catalog { items, ..self.catalog.clone() })
+    }
+
     /// Whether there are resources or templates at all.
     pub fn has_resources(&self) -> bool {
         !self.sorted.is_empty()
@@ -112,6 +120,7 @@ struct Inner {
     known: moka::sync::Cache<CatalogOwner, Arc<IndexedCatalog>>,
     /// Grows with every change of a catalog, so that what was read before a change is not kept after it.
     changes: AtomicU64,
+    shown: ShownCatalogs,
     failures: moka::sync::Cache<(GatewayId, UserId), CallError>,
     /// One reading at a time per caller and gateway as it stands. It goes on when those who asked have left.
     reading: Mutex<HashMap<(GatewayId, UserId, i64), Reading>>,
@@ -127,6 +136,7 @@ impl Catalogs {
             broker: broker.clone(),
             known: moka::sync::Cache::new(MAX_KNOWN),
             changes: AtomicU64::new(0),
+            shown: ShownCatalogs::default(),
             failures: moka::sync::Cache::builder()
                 .max_capacity(MAX_KNOWN)
                 .time_to_live(REST_AFTER_FAILURE)
@@ -163,10 +173,12 @@ impl Catalogs {
     /// is known does it wait for the gateway, for at most ten seconds.
     pub async fn of(&self, caller: &Caller, gateway: &Arc<Gateway>) -> CatalogState {
         match self.whole(caller, gateway).await {
-            CatalogState::Known(catalog) => match self.inner.broker.hidden_tools(caller, gateway).await {
-                Ok(hidden) => CatalogState::Known(without(catalog, &hidden)),
-                Err(error) => CatalogState::Unreachable(error.into()),
-            },
+            CatalogState::Known(catalog) => {
+                match self.inner.broker.hidden_tools(&caller.user, gateway.id).await {
+                    Ok(hidden) => CatalogState::Known(self.inner.shown.without(catalog, hidden)),
+                    Err(error) => CatalogState::Unreachable(error.into()),
+                }
+            }
             unknown => unknown,
         }
     }
@@ -309,16 +321,6 @@ impl Inner {
         self.keep(owner, &catalog, self.changes.load(Ordering::SeqCst));
         Ok(catalog)
     }
-}
-
-/// The catalog without some of its tools.
-fn without(catalog: Arc<IndexedCatalog>, hidden: &BTreeSet<String>) -> Arc<IndexedCatalog> {
-    let is_hidden = |item: &CatalogItem| item.kind == CatalogKind::Tool && hidden.contains(&item.name);
-    if hidden.is_empty() || !catalog.items.iter().any(is_hidden) {
-        return catalog;
-    }
-    let items = catalog.items.iter().filter(|item| !is_hidden(item)).cloned().collect();
-    Arc::new(IndexedCatalog::new(Catalog { items, ..catalog.catalog.clone() }))
 }
 
 /// A reading that ends, whatever happens in it: the next one waits for its end.

@@ -67,8 +67,12 @@ pub(crate) enum ProtocolError {
     UnexpectedResponse,
     #[error("there is no method {0:?}")]
     UnknownMethod(String),
-    #[error("{0} is not supported by this version of Doorward")]
-    NotYet(&'static str),
+    #[error("the tool's server, {gateway}, makes no tasks of 2025-11-25: call it without `task`")]
+    NoTasks { gateway: String },
+    #[error(
+        "{gateway} lists no tasks, or cannot tell one user's tasks from another's; each can be asked for by its id"
+    )]
+    NoTaskList { gateway: String },
     #[error("there may be {allowed} {limit}: come back in {} s", retry_after.as_secs())]
     Limited { limit: Limit, allowed: u32, retry_after: Duration },
     #[error(
@@ -132,8 +136,9 @@ impl ProtocolError {
             Self::HeaderMismatch(_) | Self::Call(CallError::ParamHeader(_)) => code::HEADER_MISMATCH,
             Self::MissingCapability { .. } if modern => code::MISSING_CLIENT_CAPABILITY,
             Self::MissingCapability { .. } => code::INVALID_PARAMS,
-            Self::UnknownMethod(_) | Self::NotYet(_) => code::METHOD_NOT_FOUND,
+            Self::UnknownMethod(_) | Self::NoTasks { .. } | Self::NoTaskList { .. } => code::METHOD_NOT_FOUND,
             Self::Call(CallError::NotForwarded { .. }) => code::METHOD_NOT_FOUND,
+            Self::Call(CallError::OtherTasks { .. }) => code::INVALID_PARAMS,
             Self::UnknownResource { .. } if !modern => code::RESOURCE_NOT_FOUND,
             Self::MissingMeta(_) | Self::InvalidParams(_) | Self::UnknownResource { .. } => {
                 code::INVALID_PARAMS
@@ -166,9 +171,7 @@ impl ProtocolError {
             Self::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Broker(BrokerError::Unavailable { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broker(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::UnknownMethod(_) | Self::NotYet(_) | Self::Call(CallError::NotForwarded { .. })
-                if modern =>
-            {
+            Self::UnknownMethod(_) | Self::Call(CallError::NotForwarded { .. }) if modern => {
                 StatusCode::NOT_FOUND
             }
             Self::MissingCapability { .. } if modern => StatusCode::BAD_REQUEST,

@@ -22,6 +22,7 @@ pub mod revision;
 mod route;
 mod selection;
 mod session;
+mod shown_catalog;
 mod splice;
 mod tasks;
 mod tool_trial;

@@ -151,8 +151,6 @@ impl LiveSession {
                 drop(state);
                 self.abandon();
             }
-            // Whoever still may comes back with another request.
-            Change::User(id) if *id == self.user => state.close_stream(),
             _ => {}
         }
     }

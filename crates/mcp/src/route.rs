@@ -43,7 +43,7 @@ pub(crate) async fn route(
         let params = params.as_deref().or(request.params.as_deref());
         let name = params.and_then(|params| text_member(params, "name")).unwrap_or_default();
         if kind == CatalogKind::Tool {
-            let hidden = front.broker.hidden_tools(&request.caller, gateway).await?;
+            let hidden = front.broker.hidden_tools(&request.caller.user, gateway.id).await?;
             if hidden.contains(name.as_ref()) {
                 // As if there were none: what is not for somebody is not told to them either.
                 let called = request.text("name")?;
@@ -57,7 +57,7 @@ pub(crate) async fn route(
 
 async fn owner_of(front: &Front, request: &ClientRequest, method: Method) -> Result<Route, ProtocolError> {
     match (&request.endpoint, method) {
-        (_, Method::Task) => {
+        (_, Method::Task | Method::TaskResult) => {
             let (gateway, params) = tasks::owner(front, request).await?;
             Ok(Route::Upstream { gateway, params: raw(params) })
         }

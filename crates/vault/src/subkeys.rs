@@ -4,6 +4,7 @@
 use crate::key_ring::KEY_BYTES;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
+use aws_lc_rs::hmac;
 use doorward_domain::KeyId;
 use zeroize::Zeroizing;
 
@@ -37,6 +38,11 @@ impl Subkeys {
     /// The key that seals states of one purpose.
     pub(crate) fn states(&self, purpose: &str) -> RandomizedNonceKey {
         aes_key(&derive(&self.root, "state", purpose))
+    }
+
+    /// The key that marks states of one purpose.
+    pub(crate) fn marks(&self, purpose: &str) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, derive(&self.root, "mark", purpose).as_slice())
     }
 
     /// What the key pair that signs for one purpose is made from.

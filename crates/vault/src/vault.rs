@@ -120,6 +120,16 @@ impl Vault {
         state::open(&self.keys.load().all, purpose, text)
     }
 
+    /// A state as a text that can be read but not altered, and is the same for the same state.
+    pub fn mark_state(&self, purpose: &str, plain: &[u8]) -> String {
+        state::mark(self.keys.load().sealing(), purpose, plain)
+    }
+
+    /// The state in a marked text; none when it was altered, has another purpose or a key that is gone.
+    pub fn marked_state(&self, purpose: &str, text: &str) -> Option<Vec<u8>> {
+        state::marked(&self.keys.load().all, purpose, text)
+    }
+
     /// Signs a message for one purpose, with the first key.
     pub fn sign(&self, purpose: &str, message: &[u8]) -> Signature {
         signature::sign(self.keys.load().sealing(), purpose, message)

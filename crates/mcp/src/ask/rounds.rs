@@ -5,8 +5,9 @@
 use crate::bridge::{InputRequired, Then, declared, needed, parts};
 use crate::envelope::{edit, json_string, raw, text_member};
 use crate::errors::ProtocolError;
-use crate::front::{ClientRequest, Front, Reply, named, object};
+use crate::front::{ClientRequest, Front, Method, Reply, object, told};
 use crate::live_session::{ClientReply, LiveSession, Question, elicitation_complete};
+use crate::tasks;
 use crate::upstream::{CallError, UpstreamAnswer};
 use bytes::Bytes;
 use doorward_domain::Gateway;
@@ -70,7 +71,8 @@ pub(crate) fn rounds(
 
 impl Rounds {
     async fn run(mut self, called: Result<UpstreamAnswer, CallError>) {
-        let run = self.front.upstreams.run(self.request.caller.user.id, self.gateway.id);
+        let call = self.request.call(self.params.as_deref().or(self.request.params.as_deref()));
+        let run = self.front.upstreams.run(self.request.caller.user.id, self.gateway.id, call);
         let (gateway, request) = (Arc::clone(&self.gateway), Arc::clone(&self.request));
         let messages = self.messages.clone();
         // Between two tries nothing runs upstream; the end of the grant ends the waiting all the same.
@@ -130,7 +132,9 @@ impl Rounds {
                     self.finish(event.data).await;
                     return Ok(None);
                 }
-                Ok(event) => self.send(named(&self.request, &self.gateway, event.data)).await,
+                Ok(event) => {
+                    self.send(told(&self.front, &self.request, &self.gateway, event.data)).await;
+                }
                 Err(CallError::InputRequired { asked, .. }) => return Ok(Some(asked)),
                 Err(error) => return Err(error.into()),
             }
@@ -143,6 +147,12 @@ impl Rounds {
         for id in std::mem::take(&mut self.opened).into_values() {
             self.send(elicitation_complete(&id)).await;
         }
+        let (front, request, gateway) = (&self.front, &self.request, &self.gateway);
+        // Tasks are made of the calls of tools alone.
+        let answer = match request.method.as_str() {
+            "tools/call" => tasks::answer_with_our_ids(front, request, Method::CallTool, gateway, answer),
+            _ => answer,
+        };
         self.send(answer).await;
     }
 

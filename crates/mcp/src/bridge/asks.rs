@@ -70,9 +70,10 @@ pub(crate) fn needed(method: &str, params: Option<&RawValue>) -> Option<&'static
     }
 }
 
-/// The methods in whose course servers ask (2026-07-28 allows it in no other).
+/// The methods in whose course servers ask (2026-07-28 allows it in no other; 2025-11-25 has `tasks/result`, which stands
+/// for the call that has become a task).
 pub(crate) fn takes_input(method: &str) -> bool {
-    matches!(method, "tools/call" | "prompts/get" | "resources/read")
+    matches!(method, "tools/call" | "prompts/get" | "resources/read" | "tasks/result")
 }
 
 /// Whether a client that declared these capabilities can be asked anything at all.

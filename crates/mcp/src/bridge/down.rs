@@ -4,6 +4,7 @@ use super::asks::{self, InputRequired};
 use super::edited;
 use crate::envelope::{self, Envelope, edit, json_string, member, members, splice, text};
 use crate::revision::{Revision, code};
+use crate::tasks;
 use doorward_domain::CatalogKind;
 use http::StatusCode;
 use serde_json::value::RawValue;
@@ -127,6 +128,12 @@ impl Downward<'_> {
                     edits.push((name, Some(value)));
                 }
             }
+        }
+        // 2026-07-28 has other tasks: the call's answer is the call's own.
+        let meta = all.iter().rev().find(|(key, _)| key == "_meta").filter(|_| self.method == "tasks/result");
+        let meta = meta.and_then(|(_, meta)| edit(meta.get(), &[(tasks::META_RELATED, None)]));
+        if let Some(meta) = &meta {
+            edits.push(("_meta", Some(meta).filter(|meta| *meta != "{}").map(String::as_str)));
         }
         if edits.is_empty() { None } else { edit(result.get(), &edits) }
     }

@@ -65,7 +65,7 @@ impl Called {
     fn message(&self, event: Result<Event, CallError>) -> Bytes {
         let told = match event {
             Ok(event) if event.last => self.ours(event.data),
-            Ok(event) => return named(&self.request, &self.gateway, event.data),
+            Ok(event) => return told(&self.front, &self.request, &self.gateway, event.data),
             Err(error) => self.failed(error).map(Reply::into_message),
         };
         told.unwrap_or_else(|error| {
@@ -75,7 +75,7 @@ impl Called {
     }
 
     fn ours(&self, body: Bytes) -> Result<Bytes, ProtocolError> {
-        let body = tasks::with_our_id(&self.front, &self.request, self.method, &self.gateway, body)?;
+        let body = tasks::answer_with_our_ids(&self.front, &self.request, self.method, &self.gateway, body);
         ask::with_our_state(&self.front, &self.request, self.method, &self.gateway, body)
     }
 
@@ -90,8 +90,10 @@ impl Called {
     }
 }
 
-/// On `/mcp` a log line says whose it is. Everything else passes as it came.
-pub(crate) fn named(request: &ClientRequest, gateway: &Gateway, message: Bytes) -> Bytes {
+/// A message on the way to the answer: tasks in it have our ids, and on `/mcp` a log line says whose it is. Everything
+/// else passes as it came.
+pub(crate) fn told(front: &Front, request: &ClientRequest, gateway: &Gateway, message: Bytes) -> Bytes {
+    let message = tasks::event_with_our_ids(front, request, gateway, message);
     match &request.endpoint {
         Endpoint::All | Endpoint::Server(_) => {
             with_logger(&message, gateway.slug.as_str()).unwrap_or(message)

@@ -12,6 +12,7 @@ use crate::envelope::text_member;
 use crate::errors::ProtocolError;
 use crate::limits::CallTurn;
 use crate::route::{Route, route};
+use crate::tasks;
 use crate::upstream::CallError;
 use doorward_broker::Access;
 use doorward_domain::Gateway;
@@ -57,7 +58,7 @@ impl Attempt {
 
 /// Answers one request.
 pub(super) async fn answer(front: &Arc<Front>, request: &Arc<ClientRequest>) -> Result<Reply, ProtocolError> {
-    let method = Method::of(&request.method, request.is_modern())?;
+    let method = Method::of(&request.method, request.facts.revision)?;
     front.admission.request(request.caller.user.id)?;
     match method {
         Method::Ping => Ok(OwnResult::to(request).reply()),
@@ -67,7 +68,13 @@ pub(super) async fn answer(front: &Arc<Front>, request: &Arc<ClientRequest>) -> 
         Method::Listen => listen::listen(front, request).await,
         Method::Discover => Ok(handshake::discover(front, request).await),
         Method::List(kind) => lists::list(front, request, kind).await,
-        Method::CallTool | Method::ReadResource | Method::GetPrompt | Method::Complete | Method::Task => {
+        Method::ListTasks => tasks::list(front, request).await,
+        Method::CallTool
+        | Method::ReadResource
+        | Method::GetPrompt
+        | Method::Complete
+        | Method::Task
+        | Method::TaskResult => {
             let (request, attempt) = match ask::resume(front, request, method).await? {
                 Resumed::Reply(reply) => return Ok(reply),
                 Resumed::Request(request) => (Arc::clone(&request), attempt(front, &request, method).await?),
@@ -99,6 +106,7 @@ pub(crate) async fn attempt(
 ) -> Result<Attempt, ProtocolError> {
     match route(front, request, method).await? {
         Route::Upstream { gateway, params } => {
+            tasks::check(front, request, method, &gateway).await?;
             let turn = front.admission.call(request.caller.user.id, gateway.id)?;
             let params = params.as_deref().or(request.params.as_deref());
             let call = request.call(params);

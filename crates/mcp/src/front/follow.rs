@@ -8,7 +8,7 @@ use crate::upstream::{Notice, Watch};
 use doorward_broker::Caller;
 use doorward_domain::{Change, Gateway, GatewayId};
 use futures_util::future::join_all;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -24,6 +24,8 @@ pub(super) enum Told {
     Ready,
     /// Gateways came or went: any list may be another.
     Gateways,
+    /// Tools were given to the caller, or taken away.
+    Tools,
     Notice(GatewayId, Notice),
     /// The caller may not be here any more.
     Over,
@@ -34,13 +36,20 @@ pub(super) async fn follow(front: Arc<Front>, caller: Caller, endpoint: Endpoint
     let mut changes = front.storage.changes();
     let mut followed: HashMap<(GatewayId, i64), AbortOnDropHandle<()>> = HashMap::new();
     let mut is_new = true;
+    let mut hidden = Vec::new();
     loop {
         let Some(gateways) = gateways(&front, &caller, &endpoint).await else {
             let _ = told.send(Told::Over).await;
             return;
         };
+        let before = std::mem::replace(&mut hidden, hidden_tools(&front, &caller, &gateways).await);
         let changed = keep_following(&front, &caller, gateways, &mut followed, &told).await;
-        let news = if is_new { Some(Told::Ready) } else { changed.then_some(Told::Gateways) };
+        let news = match (is_new, changed, hidden == before) {
+            (true, ..) => Some(Told::Ready),
+            (false, true, _) => Some(Told::Gateways),
+            (false, false, false) => Some(Told::Tools),
+            (false, false, true) => None,
+        };
         is_new = false;
         if let Some(news) = news
             && told.send(news).await.is_err()
@@ -78,6 +87,22 @@ async fn gateways(front: &Front, caller: &Caller, endpoint: &Endpoint) -> Option
     }
     let endpoint = front.endpoint_now(caller, endpoint).await.ok()?;
     front.gateways_at(caller, &endpoint).await.ok()
+}
+
+/// What of each gateway is not for the caller.
+async fn hidden_tools(
+    front: &Front,
+    caller: &Caller,
+    gateways: &[Arc<Gateway>],
+) -> Vec<(GatewayId, Arc<BTreeSet<String>>)> {
+    let mut hidden = Vec::new();
+    for gateway in gateways {
+        match front.broker.hidden_tools(&caller.user, gateway.id).await {
+            Ok(tools) => hidden.push((gateway.id, tools)),
+            Err(error) => tracing::warn!(%error, "who may use which tool is not known just now"),
+        }
+    }
+    hidden
 }
 
 /// Begins to follow what is new, and lets go of what is not there any more.

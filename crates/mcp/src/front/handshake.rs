@@ -9,10 +9,11 @@ use super::request::{ClientRequest, Endpoint};
 use crate::envelope::{self, Envelope, edit, json_string, member, member_at, text_member};
 use crate::errors::ProtocolError;
 use crate::revision::{Revision, wire};
-use crate::tasks::EXTENSION;
+use crate::tasks;
 use crate::upstream::{ClientFacts, ServerFacts};
 use axum::response::Response;
 use doorward_broker::Caller;
+use doorward_domain::Gateway;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -96,15 +97,18 @@ struct Spoken {
 }
 
 async fn spoken(front: &Front, caller: &Caller, endpoint: &Endpoint, facts: &ClientFacts) -> Spoken {
-    let modern = facts.revision.is_modern();
     let Endpoint::One(gateway) = endpoint else {
-        return Spoken { capabilities: everything(modern), instructions: Some(INSTRUCTIONS.to_owned()) };
+        return Spoken {
+            capabilities: everything(facts.revision),
+            instructions: Some(INSTRUCTIONS.to_owned()),
+        };
     };
     let asked = tokio::time::timeout(UPSTREAM_WITHIN, front.upstreams.server(caller, gateway, facts)).await;
     let server: Option<Arc<ServerFacts>> = asked.ok().and_then(Result::ok);
-    let capabilities = server.as_ref().and_then(|server| carried(server.capabilities.as_deref()?, modern));
+    let capabilities =
+        server.as_ref().and_then(|server| carried(server.capabilities.as_deref()?, facts.revision, gateway));
     Spoken {
-        capabilities: capabilities.unwrap_or_else(|| everything(modern)),
+        capabilities: capabilities.unwrap_or_else(|| everything(facts.revision)),
         instructions: server.and_then(|server| server.instructions.clone()),
     }
 }
@@ -113,17 +117,27 @@ const LIST: &str = "{\"listChanged\":true}";
 const RESOURCES: &str = "{\"subscribe\":true,\"listChanged\":true}";
 
 /// What a gateway that is connected later brings can not be declared later, so all is declared now.
-fn everything(modern: bool) -> String {
-    let logging = if modern { "" } else { ",\"logging\":{}" };
-    let tasks = if modern { format!(",\"extensions\":{{\"{EXTENSION}\":{{}}}}") } else { String::new() };
+fn everything(client: Revision) -> String {
+    let logging = if client.is_modern() { "" } else { ",\"logging\":{}" };
+    let tasks = match client {
+        Revision::V2026_07_28 => format!(",\"extensions\":{{\"{}\":{{}}}}", tasks::EXTENSION),
+        Revision::V2025_11_25 => format!(",\"tasks\":{}", tasks::LEGACY_CAPABILITY),
+        Revision::V2025_06_18 | Revision::V2025_03_26 => String::new(),
+    };
     format!(
         "{{\"tools\":{LIST},\"resources\":{RESOURCES},\"prompts\":{LIST},\"completions\":{{}}{logging}{tasks}}}"
     )
 }
 
-/// An upstream's capabilities, without what Doorward does not carry yet.
-fn carried(upstream: &RawValue, modern: bool) -> Option<String> {
-    let mut edits: Vec<(&str, Option<&str>)> = vec![("tasks", None)];
+/// An upstream's capabilities, without what means nothing to the client, or cannot be carried.
+fn carried(upstream: &RawValue, client: Revision, gateway: &Gateway) -> Option<String> {
+    let mut edits: Vec<(&str, Option<&str>)> = Vec::new();
+    let tasks = member(upstream, "tasks").filter(|_| client == Revision::V2025_11_25);
+    let listed = tasks.filter(|_| tasks::tells_users_apart(gateway)).map(|tasks| tasks.get().to_owned());
+    let tasks = listed.or_else(|| edit(tasks?.get(), &[("list", None)]));
+    if member(upstream, "tasks").is_some() {
+        edits.push(("tasks", tasks.as_deref()));
+    }
     let subscribes = member_at(upstream, &["resources", "subscribe"]).is_some_and(|is| is.get() == "true");
     // Doorward itself tells of changed lists: a gateway may be edited, or connected.
     for (name, ours) in
@@ -134,12 +148,12 @@ fn carried(upstream: &RawValue, modern: bool) -> Option<String> {
         }
     }
     // Legacy clients set a level for the session; modern ones with each request.
-    if !modern {
+    if !client.is_modern() {
         edits.push(("logging", Some("{}")));
     }
     let extensions = member(upstream, "extensions")
-        .filter(|_| !modern)
-        .and_then(|extensions| edit(extensions.get(), &[(EXTENSION, None)]));
+        .filter(|_| !client.is_modern())
+        .and_then(|extensions| edit(extensions.get(), &[(tasks::EXTENSION, None)]));
     if let Some(extensions) = &extensions {
         edits.push(("extensions", Some(extensions)));
     }
@@ -175,17 +189,21 @@ mod tests {
 
     #[test]
     fn an_upstreams_capabilities_lose_what_is_not_carried() {
+        let open = crate::upstream::tests::gateway_at("http://127.0.0.1/mcp");
         let upstream = envelope::raw(
-            r#"{"tools":{"listChanged":true},"resources":{"subscribe":true},"tasks":{},"vendor":{"x":1.10},"extensions":{"io.modelcontextprotocol/tasks":{},"v/u":{}}}"#.into(),
+            r#"{"tools":{"listChanged":true},"resources":{"subscribe":true},"tasks":{"list":{},"cancel":{}},"vendor":{"x":1.10},"extensions":{"io.modelcontextprotocol/tasks":{},"v/u":{}}}"#.into(),
         )
         .unwrap();
         assert_eq!(
-            carried(&upstream, true).unwrap(),
+            carried(&upstream, Revision::V2026_07_28, &open).unwrap(),
             r#"{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"vendor":{"x":1.10},"extensions":{"io.modelcontextprotocol/tasks":{},"v/u":{}}}"#
         );
-        let legacy = carried(&upstream, false).unwrap();
+        let legacy = carried(&upstream, Revision::V2025_06_18, &open).unwrap();
         assert!(legacy.contains(r#""resources":{"subscribe":true"#) && legacy.contains(r#""logging":{}"#));
         assert!(legacy.contains(r#""extensions":{"v/u":{}}"#) && !legacy.contains("tasks"), "{legacy}");
-        assert!(everything(false).contains("logging") && !everything(true).contains("logging"));
+        let newer = carried(&upstream, Revision::V2025_11_25, &open).unwrap();
+        assert!(newer.contains(r#""tasks":{"cancel":{}}"#), "it cannot tell users apart: {newer}");
+        let (legacy, modern) = (everything(Revision::V2025_11_25), everything(Revision::V2026_07_28));
+        assert!(legacy.contains("logging") && !modern.contains("logging"));
     }
 }

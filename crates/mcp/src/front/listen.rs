@@ -11,6 +11,7 @@ use crate::errors::ProtocolError;
 use crate::limits::Turn;
 use crate::revision::wire;
 use crate::route;
+use crate::tasks::{self, FollowedTasks};
 use crate::upstream::{ListKind, Notice, Subscription};
 use bytes::Bytes;
 use doorward_domain::{GatewayId, UserId};
@@ -37,6 +38,7 @@ struct Listening {
     request: Arc<ClientRequest>,
     filter: Filter,
     told: mpsc::Receiver<Told>,
+    tasks: FollowedTasks,
     waiting: VecDeque<Bytes>,
     is_over: bool,
     _following: AbortOnDropHandle<()>,
@@ -64,11 +66,13 @@ pub(super) async fn listen(front: &Arc<Front>, request: &Arc<ClientRequest>) -> 
     // Whatever comes before the streams are open is not lost to anybody who could have known of it.
     while !matches!(told.recv().await, Some(Told::Ready | Told::Over) | None) {}
     let (resources, subscriptions) = subscribe(front, request, wanted).await?;
+    let tasks = tasks::follow(front, request, wanted).await?;
     let listening = Listening {
         request: Arc::clone(request),
-        waiting: VecDeque::from([acknowledgement(request, &lists, &resources)]),
+        waiting: VecDeque::from([acknowledgement(request, &lists, &resources, &tasks)]),
         filter: Filter { lists, resources },
         told,
+        tasks,
         is_over: false,
         _following: following,
         _subscriptions: subscriptions,
@@ -115,12 +119,24 @@ async fn next(mut listening: Listening) -> Option<(Bytes, Listening)> {
         if listening.is_over {
             return None;
         }
-        match listening.told.recv().await {
+        let told = tokio::select! {
+            told = listening.told.recv() => told,
+            message = listening.tasks.next() => {
+                listening.waiting.push_back(message);
+                continue;
+            }
+        };
+        match told {
             Some(Told::Ready) => {}
             Some(Told::Gateways) => {
                 let lists: Vec<Bytes> =
                     listening.filter.lists.iter().map(|list| listening.changed(*list)).collect();
                 listening.waiting.extend(lists);
+            }
+            Some(Told::Tools) => {
+                let is_wanted = listening.filter.lists.contains(&ListKind::Tools);
+                let message = is_wanted.then(|| listening.changed(ListKind::Tools));
+                listening.waiting.extend(message);
             }
             Some(Told::Notice(gateway, notice)) => {
                 let message = listening.message(gateway, &notice);
@@ -170,6 +186,7 @@ fn acknowledgement(
     request: &ClientRequest,
     lists: &[ListKind],
     resources: &HashMap<(GatewayId, String), String>,
+    tasks: &FollowedTasks,
 ) -> Bytes {
     let names: Vec<String> = lists.iter().map(|list| format!("{}ListChanged", list.as_str())).collect();
     let mut filter: Vec<(&str, String)> =
@@ -182,6 +199,10 @@ fn acknowledgement(
         let mut uris: Vec<String> = resources.values().map(|uri| json_string(uri)).collect();
         uris.sort();
         filter.push(("resourceSubscriptions", format!("[{}]", uris.join(","))));
+    }
+    if let Some(ids) = &tasks.ids {
+        let ids: Vec<String> = ids.iter().map(|id| json_string(id)).collect();
+        filter.push(("taskIds", format!("[{}]", ids.join(","))));
     }
     let params = object(&[("notifications", object(&filter)), ("_meta", meta(request))]);
     notification("subscriptions/acknowledged", &params)

@@ -1,6 +1,7 @@
 //! The methods that clients may call, by era. What a later version brings is refused by name.
 
 use crate::errors::ProtocolError;
+use crate::revision::Revision;
 use doorward_domain::CatalogKind;
 
 /// What is done with a request.
@@ -20,8 +21,12 @@ pub(crate) enum Method {
     Unsubscribe,
     /// Modern: a stream of what changes.
     Listen,
-    /// Modern: about a task that a call has become.
+    /// About a task that a call has become.
     Task,
+    /// 2025-11-25: the answer to a call that has become a task.
+    TaskResult,
+    /// 2025-11-25: the user's tasks.
+    ListTasks,
 }
 
 /// All names of the protocol's requests, as metrics may carry them.
@@ -55,8 +60,8 @@ pub(super) fn label(name: &str) -> &'static str {
 
 impl Method {
     /// The method of this name in the client's era. `initialize` is handled before.
-    pub(crate) fn of(name: &str, modern: bool) -> Result<Self, ProtocolError> {
-        match (name, modern) {
+    pub(crate) fn of(name: &str, revision: Revision) -> Result<Self, ProtocolError> {
+        match (name, revision.is_modern()) {
             ("ping", false) => Ok(Self::Ping),
             ("logging/setLevel", false) => Ok(Self::SetLevel),
             ("server/discover", true) => Ok(Self::Discover),
@@ -72,9 +77,9 @@ impl Method {
             ("resources/unsubscribe", false) => Ok(Self::Unsubscribe),
             ("subscriptions/listen", true) => Ok(Self::Listen),
             ("tasks/get" | "tasks/update" | "tasks/cancel", true) => Ok(Self::Task),
-            (name, false) if name.starts_with("tasks/") => {
-                Err(ProtocolError::NotYet("tasks of revisions before 2026-07-28"))
-            }
+            ("tasks/get" | "tasks/cancel", _) if revision == Revision::V2025_11_25 => Ok(Self::Task),
+            ("tasks/result", _) if revision == Revision::V2025_11_25 => Ok(Self::TaskResult),
+            ("tasks/list", _) if revision == Revision::V2025_11_25 => Ok(Self::ListTasks),
             (name, _) => Err(ProtocolError::UnknownMethod(name.chars().take(100).collect())),
         }
     }
@@ -100,17 +105,18 @@ mod tests {
             ("resources/subscribe", true, false),
             ("resources/unsubscribe", true, false),
             ("subscriptions/listen", false, true),
-            ("tasks/get", false, true),
-            ("tasks/list", false, false),
-            ("tasks/result", false, false),
+            ("tasks/get", true, true),
+            ("tasks/cancel", true, true),
+            ("tasks/update", false, true),
+            ("tasks/list", true, false),
+            ("tasks/result", true, false),
             ("vendor/x", false, false),
         ] {
-            assert_eq!(Method::of(name, false).is_ok(), legacy, "{name}");
-            assert_eq!(Method::of(name, true).is_ok(), modern, "{name}");
+            assert_eq!(Method::of(name, Revision::V2025_11_25).is_ok(), legacy, "{name}");
+            assert_eq!(Method::of(name, Revision::V2026_07_28).is_ok(), modern, "{name}");
+            let older = Method::of(name, Revision::V2025_06_18);
+            assert_eq!(older.is_ok(), legacy && !name.starts_with("tasks/"), "{name}");
         }
-        let later = Method::of("tasks/get", false).unwrap_err();
-        assert!(later.to_string().contains("not supported by this version"), "{later}");
-        assert_eq!(later.code(false), -32_601);
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod stream;
 mod subscribe;
 
 pub(crate) use answer::{OwnResult, Reply, object};
-pub(crate) use carry::named;
+pub(crate) use carry::told;
 pub(crate) use dispatch::{Attempt, Needed, attempt};
 pub(crate) use lists::{View, owners, view};
 pub(crate) use method::Method;

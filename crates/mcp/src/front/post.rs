@@ -9,6 +9,7 @@ use crate::errors::ProtocolError;
 use crate::event_log::EventLog;
 use crate::live_session::{ClientReply, LiveSession};
 use crate::revision::{Revision, wire};
+use crate::tasks;
 use crate::upstream::{CallError, ClientFacts};
 use axum::body::Body;
 use axum::response::Response;
@@ -122,7 +123,7 @@ async fn modern_message(
     match (message.kind(), message.id, message.method) {
         (MessageKind::Request, Some(id), Some(name)) => {
             let facts = era::modern_facts(&sender.headers, message)?;
-            method::Method::of(name, true)?;
+            method::Method::of(name, facts.revision)?;
             let request = Arc::new(sender.request(facts, None, (id, name), message.params));
             // The client's hanging up drops this future, or the stream it gives: that cancels the call.
             dispatch::answer(front, &request).await.map(answer::response)
@@ -170,8 +171,8 @@ pub(super) fn taken(front: &Arc<Front>, sender: &Sender, session: &Arc<LiveSessi
         notify::pass_up(front, (&sender.caller, &sender.endpoint), session, message);
     } else if let Some(id) = message.id.and_then(crate::envelope::text) {
         let said = message.error.map(RawValue::to_owned);
-        let reply =
-            message.result.map(RawValue::to_owned).map_or(ClientReply::Error(said), ClientReply::Result);
+        let result = message.result.map(|result| tasks::with_their_id(front, sender.caller.user.id, result));
+        let reply = result.map_or(ClientReply::Error(said), ClientReply::Result);
         session.deliver(&id, reply);
     }
 }

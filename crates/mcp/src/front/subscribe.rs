@@ -74,6 +74,7 @@ pub(super) fn tell_of_lists(
                 let Some(session) = Weak::upgrade(&of) else { return };
                 let lists = match told {
                     Told::Gateways => ListKind::ALL.to_vec(),
+                    Told::Tools => vec![ListKind::Tools],
                     Told::Notice(_, Notice::Changed(list)) => vec![list],
                     Told::Over => return session.close_stream(),
                     Told::Ready | Told::Notice(_, Notice::Updated { .. }) => Vec::new(),

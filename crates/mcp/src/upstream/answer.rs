@@ -2,6 +2,7 @@
 //! here knows how the wire looks.
 
 use crate::bridge::InputRequired;
+use crate::envelope::text_member;
 use crate::live_session::LiveSession;
 use crate::revision::Revision;
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use doorward_domain::Gateway;
 use futures_util::stream::BoxStream;
 use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +46,13 @@ pub struct UpstreamCall<'a> {
     pub accept_sse: bool,
     /// The session of a legacy client, through which a server's questions reach it.
     pub(crate) session: Option<&'a Arc<LiveSession>>,
+}
+
+impl<'a> UpstreamCall<'a> {
+    /// The upstream's own name of the tool that is called.
+    pub(crate) fn tool(&self) -> Option<Cow<'a, str>> {
+        self.params.filter(|_| self.method == "tools/call").and_then(|params| text_member(params, "name"))
+    }
 }
 
 /// An upstream's answer, already in the client's era and under the client's id and progress token.
@@ -120,6 +129,9 @@ pub enum CallError {
     /// A header of the client says something else than the arguments do.
     #[error("{0}")]
     ParamHeader(String),
+    /// A task of the other era's kind.
+    #[error("tasks at {gateway} belong to another protocol revision than this client speaks")]
+    OtherTasks { gateway: String },
     /// A method that is not forwarded.
     #[error("the method {method} is not forwarded to MCP servers")]
     NotForwarded { method: String },

@@ -11,7 +11,7 @@ use super::reply::{self, Relay};
 use super::runs::Run;
 use super::trace::Trace;
 use super::waiting::{CancelGuard, Waiting};
-use super::{Inner, Link, param_headers, passing, wire};
+use super::{Inner, Link, by_task, param_headers, passing, wire};
 use crate::bridge::{self, InputRequired, Then, Upward, error_code, upward};
 use crate::envelope::{self, Envelope, json_string, member, text_member};
 use crate::revision::{code, wire as names};
@@ -31,7 +31,7 @@ const LIST_WITHIN: Duration = Duration::from_secs(30);
 
 /// Methods of the protocol that are no plain calls; each would need what Doorward does not do yet, or
 /// answers itself.
-const NOT_FORWARDED: [&str; 9] = [
+const NOT_FORWARDED: [&str; 7] = [
     "initialize",
     "logging/setLevel",
     "ping",
@@ -39,8 +39,6 @@ const NOT_FORWARDED: [&str; 9] = [
     "resources/unsubscribe",
     "server/discover",
     "subscriptions/listen",
-    "tasks/list",
-    "tasks/result",
 ];
 
 /// What came of one attempt.
@@ -65,7 +63,7 @@ impl Inner {
         if NOT_FORWARDED.contains(&call.method) {
             return Err(CallError::NotForwarded { method: call.method.to_owned() });
         }
-        let answer = self.answered(caller, gateway, client, call, run).await;
+        let answer = self.answered_by_task_if_need_be(caller, gateway, client, call, run).await;
         // Lists are read for the catalog, not because somebody calls. A question is an answer of the server's.
         let has_answered = matches!(answer, Ok(_) | Err(CallError::InputRequired { .. }));
         if has_answered && !call.method.ends_with("/list") {
@@ -75,7 +73,7 @@ impl Inner {
     }
 
     /// The answer, perhaps after agreeing anew with an upstream that has forgotten.
-    async fn answered(
+    pub(super) async fn answered(
         &self,
         caller: &Caller,
         gateway: &Arc<Gateway>,
@@ -108,10 +106,7 @@ impl Inner {
         call: UpstreamCall<'_>,
         run: &Arc<Run>,
     ) -> Result<Attempt, CallError> {
-        // A server that has gone back to an older revision has other tasks, which are not carried.
-        if call.method.starts_with("tasks/") && !link.facts.revision.is_modern() {
-            return Err(CallError::NotForwarded { method: call.method.to_owned() });
-        }
+        Self::check_tasks_are_of_one_kind(call.method, client, link, exchange.gateway)?;
         let id = self.next_id();
         let up = upward(client, link.facts.revision, call.params, &id.to_string());
         if let Some(level) = up.log_level.as_deref() {
@@ -126,7 +121,11 @@ impl Inner {
         let aside = exchange.aside(link);
         let mut ear = self.ear(exchange, link, (client, call), id).await;
         let mut guard = CancelGuard { aside: aside.clone(), id, armed: !link.facts.revision.is_modern() };
-        let limit = if call.method.ends_with("/list") { LIST_WITHIN } else { CALL_WITHIN };
+        let limit = match call.method {
+            "tasks/result" => by_task::TASK_WITHIN,
+            method if method.ends_with("/list") => LIST_WITHIN,
+            _ => CALL_WITHIN,
+        };
         let sending = exchange.post(&place, body, limit);
         let answered = match ear.as_mut().filter(|_| !link.line.is_everything()) {
             Some(ear) => ear.during(sending, &aside).await,
@@ -275,8 +274,8 @@ impl Inner {
         }
         wire::mirror_routing(call.method, call.params, &mut headers);
         if let ("tools/call", Some(params)) = (call.method, call.params) {
-            let annotated = self.annotated(exchange.caller, exchange.gateway).await?;
-            let tool = text_member(params, "name").and_then(|name| annotated.get(name.as_ref()));
+            let facts = self.tool_facts(exchange.caller, exchange.gateway).await?;
+            let tool = text_member(params, "name").and_then(|name| facts.headers(&name));
             if let Some(tool) = tool {
                 // A modern client says it itself, and must say the same (2026-07-28, custom headers).
                 if client.revision.is_modern() && !call.client_headers.is_empty() {

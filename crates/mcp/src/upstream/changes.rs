@@ -22,12 +22,12 @@ impl Inner {
                 inner.cut_who_may_no_more(change);
             }
         }));
-        let annotations = self.annotations.clone();
+        let facts = self.tool_facts.clone();
         self.storage.on_change(Box::new(move |change| {
             if let Change::Catalog { gateway, user } = change {
-                let (annotations, owner) = (annotations.clone(), (*gateway, *user));
+                let (facts, owner) = (facts.clone(), (*gateway, *user));
                 // A listener must not wait; a tool's headers may lag behind its new schema by a moment.
-                tokio::spawn(async move { annotations.invalidate(&owner).await });
+                tokio::spawn(async move { facts.invalidate(&owner).await });
             }
         }));
         let weak = Arc::downgrade(self);
@@ -45,7 +45,8 @@ impl Inner {
         }));
     }
 
-    /// Where a gateway needs no grant, none ends when its user loses access: what runs there is looked at anew.
+    /// Where a gateway needs no grant, none ends when its user loses access; nor does one when a tool is taken away: what
+    /// runs there is looked at anew.
     fn cut_who_may_no_more(self: &Arc<Self>, change: &Change) {
         let running = match *change {
             Change::Gateway(edited) => self.runs.of(|_, gateway| gateway == edited),
@@ -60,13 +61,20 @@ impl Inner {
         tokio::spawn(async move {
             for (user, gateway) in running {
                 let may = inner.broker.may_use(user, gateway).await;
-                if may
+                let may = may
                     .inspect_err(|error| tracing::warn!(%error, "what runs is cut unasked"))
-                    .unwrap_or(false)
-                {
+                    .unwrap_or(false);
+                if !may {
+                    inner.runs.cut(user, gateway);
                     continue;
                 }
-                inner.runs.cut(user, gateway);
+                match inner.broker.may_use_tools(user, gateway).await {
+                    Ok(may) => inner.runs.cut_tools(user, gateway, may),
+                    Err(error) => {
+                        tracing::warn!(%error, "what runs is cut unasked");
+                        inner.runs.cut(user, gateway);
+                    }
+                }
             }
         });
     }

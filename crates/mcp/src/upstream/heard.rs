@@ -7,6 +7,7 @@ use super::runs::Run;
 use super::wire;
 use crate::envelope::{Envelope, MessageKind, member};
 use crate::live_session::LiveSession;
+use crate::tasks;
 use bytes::Bytes;
 use http::StatusCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,15 +39,35 @@ pub(super) struct Ears {
 }
 
 pub(super) struct Listening {
-    /// Our request's id; none where what belongs to no call is listened to.
-    pub(super) id: Option<u64>,
+    pub(super) hears: Hears,
     pub(super) asks: Asks,
     pub(super) inbox: mpsc::Sender<Bytes>,
 }
 
 impl std::fmt::Debug for Listening {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Listening({:?})", self.id)
+        write!(f, "Listening({:?})", self.hears)
+    }
+}
+
+/// What somebody listens to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hears {
+    /// What belongs to the call with this id of ours.
+    Call(u64),
+    /// What belongs to no call.
+    General,
+    /// How tasks stand (2025-11-25).
+    Tasks,
+}
+
+impl Listening {
+    fn is_call(&self) -> bool {
+        matches!(self.hears, Hears::Call(_))
+    }
+
+    fn is_call_of(&self, id: Option<u64>) -> bool {
+        id.is_some_and(|id| self.hears == Hears::Call(id))
     }
 }
 
@@ -124,25 +145,30 @@ impl Heard {
                 }
             }
             MessageKind::Notification if method == "notifications/cancelled" => {
-                self.tell(data, |ear| ear.id.is_some());
+                self.tell(data, Listening::is_call);
+            }
+            MessageKind::Notification if method == tasks::STATUS => {
+                self.tell(data, |ear| ear.hears == Hears::Tasks);
             }
             _ if !self.is_everything => {}
             MessageKind::Response => {
                 let id = message.id.and_then(|id| id.get().parse().ok());
                 let ears = self.lock();
-                if let Some(ear) = ears.all.iter().find(|ear| ear.id.is_some() && ear.id == id) {
+                if let Some(ear) = ears.all.iter().find(|ear| ear.is_call_of(id)) {
                     let _ = ear.inbox.try_send(data.clone());
                 }
             }
             MessageKind::Notification if method == "notifications/progress" => {
                 let token = message.params.and_then(|params| member(params, "progressToken"));
                 let token = token.and_then(|token| token.get().parse().ok());
-                self.tell(data, |ear| ear.id.is_some() && ear.id == token);
+                self.tell(data, |ear| ear.is_call_of(token));
             }
-            MessageKind::Notification if is_general(method) => self.tell(data, |ear| ear.id.is_none()),
+            MessageKind::Notification if is_general(method) => {
+                self.tell(data, |ear| ear.hears == Hears::General)
+            }
             MessageKind::Notification => {
-                let calls = self.lock().all.iter().filter(|ear| ear.id.is_some()).count();
-                self.tell(data, |ear| ear.id.is_some() && calls == 1);
+                let calls = self.lock().all.iter().filter(|ear| ear.is_call()).count();
+                self.tell(data, |ear| ear.is_call() && calls == 1);
             }
         }
     }
@@ -155,7 +181,7 @@ impl Heard {
         let Some(last) = can_be_asked().next_back() else { return false };
         let is_same = |ear: &Listening| match (&ear.asks, &last.asks) {
             (Asks::Session(one), Asks::Session(other)) => Arc::ptr_eq(one, other),
-            _ => ear.id == last.id,
+            _ => ear.hears == last.hears,
         };
         can_be_asked().all(is_same) && has_room(last) && last.inbox.try_send(data.clone()).is_ok()
     }

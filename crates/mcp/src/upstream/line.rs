@@ -4,7 +4,7 @@
 
 use super::body::EventReader;
 use super::exchange::Aside;
-use super::heard::{Heard, Listening, refuse};
+use super::heard::{Heard, Hears, Listening, refuse};
 use super::runs::Run;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -43,7 +43,7 @@ struct Reading {
 /// One call's part of what a server says.
 pub(super) struct Ear {
     line: Line,
-    id: Option<u64>,
+    hears: Hears,
     inbox: mpsc::Receiver<Bytes>,
     put_back: VecDeque<Bytes>,
 }
@@ -97,23 +97,28 @@ impl Line {
 
     /// Begins to hear what belongs to a call.
     pub(super) fn ear(&self, id: u64, asks: Asks) -> Ear {
-        self.listening(Some(id), asks)
+        self.listening(Hears::Call(id), asks)
     }
 
     /// Begins to hear what belongs to no call.
     pub(super) fn general_ear(&self) -> Ear {
-        self.listening(None, Asks::Nobody)
+        self.listening(Hears::General, Asks::Nobody)
     }
 
-    fn listening(&self, id: Option<u64>, asks: Asks) -> Ear {
+    /// Begins to hear how tasks stand.
+    pub(super) fn task_ear(&self) -> Ear {
+        self.listening(Hears::Tasks, Asks::Nobody)
+    }
+
+    fn listening(&self, hears: Hears, asks: Asks) -> Ear {
         let (sender, inbox) = mpsc::channel(WAITING);
         let mut ears = self.0.heard.lock();
         if !ears.is_none {
-            ears.all.push(Listening { id, asks, inbox: sender });
+            ears.all.push(Listening { hears, asks, inbox: sender });
         }
         drop(ears);
         self.0.heard.changed.notify_one();
-        Ear { line: self.clone(), id, inbox, put_back: VecDeque::new() }
+        Ear { line: self.clone(), hears, inbox, put_back: VecDeque::new() }
     }
 }
 
@@ -152,7 +157,7 @@ impl Drop for Ear {
         let mut ears = heard.lock();
         // Ids of calls are unique; what tells ears of no call apart is that this one is closed.
         self.inbox.close();
-        ears.all.retain(|other| other.id != self.id || !other.inbox.is_closed());
+        ears.all.retain(|other| other.hears != self.hears || !other.inbox.is_closed());
         drop(ears);
         heard.changed.notify_one();
     }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod body;
+mod by_task;
 mod call;
 mod changes;
 mod exchange;
@@ -26,6 +27,8 @@ mod questions;
 mod reply;
 mod runs;
 mod sse;
+mod task_notices;
+mod task_stream;
 mod tool_facts;
 mod trace;
 mod waiting;
@@ -42,6 +45,8 @@ pub(crate) use call::own_id;
 pub(crate) use keeper::OnChanged;
 pub(crate) use notice::{ListKind, Notice};
 pub(crate) use param_headers::{annotations, decoded};
+pub(crate) use task_notices::TaskNotices;
+pub(crate) use task_stream::TaskStream;
 pub(crate) use tool_facts::{CatalogOwner, owner_of_catalog};
 pub(crate) use watch::{Subscription, Watch};
 
@@ -56,7 +61,7 @@ use runs::Runs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tool_facts::Annotations;
+use tool_facts::ToolFacts;
 use watches::Watches;
 
 /// Links (pooled sessions of legacy upstreams, negotiated facts of modern ones) kept in memory.
@@ -65,8 +70,8 @@ const MAX_LINKS: u64 = 20_000;
 /// A link that nobody used for so long is forgotten.
 const LINK_IDLE: Duration = Duration::from_secs(30 * 60);
 
-/// Catalogs whose annotations are kept in memory.
-const MAX_ANNOTATED: u64 = 10_000;
+/// Catalogs of whose tools the facts are kept in memory.
+const MAX_TOOL_FACTS: u64 = 10_000;
 
 /// All upstreams. Cheap to clone.
 #[derive(Clone)]
@@ -83,7 +88,7 @@ struct Inner {
     /// Upstreams that need not be asked which era they speak, by gateway and its version: an edited
     /// gateway is asked again.
     legacy: moka::sync::Cache<(GatewayId, i64), LegacyTransport>,
-    annotations: moka::future::Cache<CatalogOwner, Arc<Annotations>>,
+    tool_facts: moka::future::Cache<CatalogOwner, Arc<ToolFacts>>,
     runs: Runs,
     parked: Arc<ParkedCalls>,
     watches: Watches,
@@ -105,7 +110,7 @@ impl Upstreams {
             outbound,
             links,
             legacy: moka::sync::Cache::new(MAX_LINKS),
-            annotations: moka::future::Cache::new(MAX_ANNOTATED),
+            tool_facts: moka::future::Cache::new(MAX_TOOL_FACTS),
             runs: Runs::default(),
             parked: Arc::default(),
             watches: Watches::default(),
@@ -141,7 +146,14 @@ impl Upstreams {
         client: &ClientFacts,
         call: UpstreamCall<'_>,
     ) -> Result<UpstreamAnswer, CallError> {
-        let run = Arc::new(self.inner.runs.begin(caller.user.id, gateway.id));
+        let tool = call.tool();
+        let run = Arc::new(self.inner.runs.begin_call(caller.user.id, gateway.id, tool.as_deref()));
+        // What was taken away before the run was noted is seen here, what is taken away later cuts the run.
+        if let Some(tool) = &tool
+            && self.inner.broker.hidden_tools(&caller.user, gateway.id).await?.contains(tool.as_ref())
+        {
+            return Err(CallError::Ended { gateway: gateway.name.clone() });
+        }
         let work = Box::pin(self.inner.call(caller, gateway, client, call, &run));
         let answer = run.until_cut(gateway, work).await?;
         Ok(run.over(gateway, answer))
@@ -200,8 +212,8 @@ impl Upstreams {
     }
 
     /// Notes that something runs under a user's grant which is more than one call.
-    pub(crate) fn run(&self, user: UserId, gateway: GatewayId) -> runs::Run {
-        self.inner.runs.begin(user, gateway)
+    pub(crate) fn run(&self, user: UserId, gateway: GatewayId, call: UpstreamCall<'_>) -> runs::Run {
+        self.inner.runs.begin_call(user, gateway, call.tool().as_deref())
     }
 }
 

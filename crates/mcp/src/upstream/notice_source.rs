@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A stream on which nothing at all comes for so long is opened anew.
-const SILENCE: Duration = Duration::from_secs(30 * 60);
+pub(super) const SILENCE: Duration = Duration::from_secs(30 * 60);
 
 /// Where notices come from.
 pub(super) enum Source {
@@ -35,11 +35,12 @@ impl Source {
     }
 }
 
-/// Waits for the acknowledgement, which comes first (2026-07-28, subscriptions). Gives the resources that are
-/// followed, where the upstream says.
+/// Waits for the acknowledgement, which comes first (2026-07-28, subscriptions). Gives what is
+/// `followed`, the name of a list in the filter, where the upstream says.
 pub(super) async fn acknowledged(
     reader: &mut EventReader,
     gateway: &Gateway,
+    followed: &str,
 ) -> Result<Option<BTreeSet<String>>, CallError> {
     let ended = || body::broken(gateway, "it ended the stream before it acknowledged that we listen");
     loop {
@@ -50,7 +51,7 @@ pub(super) async fn acknowledged(
                 if message.method == Some("notifications/subscriptions/acknowledged") =>
             {
                 let filter = message.params.and_then(|params| member(params, "notifications"));
-                let uris = filter.and_then(|filter| member(filter, "resourceSubscriptions"));
+                let uris = filter.and_then(|filter| member(filter, followed));
                 return Ok(uris.and_then(|uris: &RawValue| serde_json::from_str(uris.get()).ok()));
             }
             MessageKind::Response => return Err(ended()),

@@ -19,9 +19,13 @@ type Key = (UserId, GatewayId);
 pub(super) struct Runs(Arc<Mutex<HashMap<Key, Running>>>);
 
 /// What runs under one grant.
+#[derive(Default)]
 struct Running {
     cut: CancellationToken,
     count: usize,
+    /// The calls of tools among it, each with an end of its own.
+    tools: HashMap<u64, (String, CancellationToken)>,
+    next_tool: u64,
 }
 
 /// One of the things that run; forgotten when dropped. What goes on after a pause (a call that waits for its
@@ -29,17 +33,43 @@ struct Running {
 pub(crate) struct Run {
     runs: Runs,
     key: Key,
+    /// The end of all that runs under the grant.
+    all: CancellationToken,
+    /// Its own end.
     cut: CancellationToken,
+    /// Its number among the calls of tools.
+    tool: Option<u64>,
 }
 
 impl Runs {
     /// Notes that something begins to run.
     pub(super) fn begin(&self, user: UserId, gateway: GatewayId) -> Run {
+        self.begin_call(user, gateway, None)
+    }
+
+    /// The same for the call of a tool, which is cut as well when the tool is no longer for its caller.
+    pub(super) fn begin_call(&self, user: UserId, gateway: GatewayId, tool: Option<&str>) -> Run {
         let key = (user, gateway);
         let mut runs = self.lock();
-        let running = runs.entry(key).or_insert_with(|| Running { cut: CancellationToken::new(), count: 0 });
+        let running = runs.entry(key).or_default();
         running.count += 1;
-        Run { runs: self.clone(), key, cut: running.cut.clone() }
+        let (all, mut cut, mut number) = (running.cut.clone(), running.cut.clone(), None);
+        if let Some(tool) = tool {
+            cut = all.child_token();
+            running.next_tool += 1;
+            number = Some(running.next_tool);
+            running.tools.insert(running.next_tool, (tool.to_owned(), cut.clone()));
+        }
+        Run { runs: self.clone(), key, all, cut, tool: number }
+    }
+
+    /// Cuts a user's calls of tools that they may not use any more.
+    pub(super) fn cut_tools(&self, user: UserId, gateway: GatewayId, may: impl Fn(&str) -> bool) {
+        let runs = self.lock();
+        let tools = runs.get(&(user, gateway)).into_iter().flat_map(|running| running.tools.values());
+        let ended: Vec<_> = tools.filter(|(tool, _)| !may(tool)).map(|(_, cut)| cut.clone()).collect();
+        drop(runs);
+        ended.iter().for_each(CancellationToken::cancel);
     }
 
     /// Cuts whatever runs under a grant that has ended. What begins from now on is another matter.
@@ -120,12 +150,15 @@ async fn next<T>(open: Option<Open<T>>) -> Option<(Result<T, CallError>, Option<
 impl Drop for Run {
     fn drop(&mut self) {
         // One that was cut is no longer on the list; whoever stands there now began afterwards.
-        if self.cut.is_cancelled() {
+        if self.all.is_cancelled() {
             return;
         }
         let mut runs = self.runs.lock();
         if let Some(running) = runs.get_mut(&self.key) {
             running.count -= 1;
+            if let Some(tool) = self.tool {
+                running.tools.remove(&tool);
+            }
             if running.count == 0 {
                 runs.remove(&self.key);
             }
@@ -141,6 +174,22 @@ fn ended(gateway: &Gateway) -> CallError {
 mod tests {
     use super::*;
     use doorward_domain::{Entropy, Timestamp};
+
+    #[test]
+    fn a_tool_that_is_taken_away_cuts_its_calls_and_no_others() {
+        let runs = Runs::default();
+        let (user, gateway) = (Entropy.id(Timestamp::from_millis(0)), Entropy.id(Timestamp::from_millis(0)));
+        let (a, b) = (runs.begin_call(user, gateway, Some("a")), runs.begin_call(user, gateway, Some("b")));
+        let list = runs.begin(user, gateway);
+        runs.cut_tools(user, gateway, |tool| tool != "a");
+        assert!(a.cut.is_cancelled() && !b.cut.is_cancelled() && !list.cut.is_cancelled());
+        drop(a);
+        assert_eq!(runs.lock().get(&(user, gateway)).map(|all| (all.count, all.tools.len())), Some((2, 1)));
+        runs.cut(user, gateway);
+        assert!(b.cut.is_cancelled() && list.cut.is_cancelled());
+        drop((b, list));
+        assert!(runs.lock().is_empty());
+    }
 
     #[test]
     fn what_has_run_is_forgotten_and_what_began_after_a_cut_is_not_cut() {

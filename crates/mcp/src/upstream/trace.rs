@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clients_trace_goes_on_under_a_span_of_ours_in_headers_and_meta() {
+    fn c8_the_clients_trace_goes_on_under_a_span_of_ours_in_headers_and_meta() {
         let came = headers(&[
             ("traceparent", GIVEN),
             ("tracestate", "a=1"),

@@ -10,6 +10,7 @@ use crate::bridge::{self, Downward, NeedsMore};
 use crate::envelope::{self, Envelope, MessageKind, splice};
 use crate::live_session::LiveSession;
 use crate::revision::Revision;
+use crate::tasks;
 use doorward_domain::{GatewayId, UserId};
 use http::StatusCode;
 use serde_json::value::RawValue;
@@ -179,6 +180,8 @@ impl Waiting {
                     .then(|| splice(message.text, &[(theirs, ours.get())]))
             }
             "notifications/message" => self.is_wanted(message).then(|| message.text.to_owned()),
+            // It may be told on any stream; a modern client has other tasks.
+            tasks::STATUS => (!self.client.is_modern()).then(|| message.text.to_owned()),
             method if NOT_ON_CALLS.contains(&method) => None,
             _ => Some(message.text.to_owned()),
         }
@@ -195,13 +198,12 @@ impl Waiting {
 }
 
 /// Notifications that belong to subscriptions, sessions or foreign ids, not to one call's stream.
-const NOT_ON_CALLS: [&str; 8] = [
+const NOT_ON_CALLS: [&str; 7] = [
     "notifications/cancelled",
     "notifications/elicitation/complete",
     "notifications/prompts/list_changed",
     "notifications/resources/list_changed",
     "notifications/resources/updated",
     "notifications/subscriptions/acknowledged",
-    "notifications/tasks/status",
     "notifications/tools/list_changed",
 ];

@@ -128,8 +128,11 @@ impl Opened {
             return Err(body::broken(exchange.gateway, format!("it does not let us listen (HTTP {status})")));
         }
         let mut reader = EventReader::new(response.into_body());
-        let acknowledged =
-            tokio::time::timeout(STEP_WITHIN, acknowledged(&mut reader, exchange.gateway)).await;
+        let acknowledged = tokio::time::timeout(
+            STEP_WITHIN,
+            acknowledged(&mut reader, exchange.gateway, "resourceSubscriptions"),
+        )
+        .await;
         let followed = acknowledged
             .map_err(|_| body::broken(exchange.gateway, "it did not acknowledge that we listen"))??;
         (self.uris, self.refused) = match followed {

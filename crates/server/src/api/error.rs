@@ -257,6 +257,7 @@ fn told_of_call(error: &CallError) -> Problem {
         | CallError::MissingCapability { .. }
         | CallError::NotParked { .. }
         | CallError::ParamHeader(_)
+        | CallError::OtherTasks { .. }
         | CallError::NotForwarded { .. } => StatusCode::BAD_GATEWAY,
     };
     Problem::new(status, error.to_string())

@@ -156,7 +156,22 @@ async fn trap_9_a_legacy_request_needs_a_known_version_and_session() {
 }
 
 #[tokio::test]
-async fn cheap_and_often_forgotten_ids_notifications_and_errors_without_an_id() {
+async fn c1_several_messages_at_once_are_refused_since_2025_06_18() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    for version in ["2025-06-18", "2025-11-25"] {
+        let client = door.client(&token, "/mcp").initialized(version).await;
+        let batch = client.post(&format!("[{PING}]")).await;
+        assert_eq!((batch.status.as_u16(), batch.code()), (400, -32_600), "{version}");
+    }
+    let bearer = format!("Bearer {token}");
+    let modern = [("authorization", bearer.as_str()), ("mcp-protocol-version", "2026-07-28")];
+    let batch = door.ask(request("POST", "/mcp", &modern, &format!("[{PING}]"))).await;
+    assert_eq!((batch.status.as_u16(), batch.code()), (400, -32_600));
+}
+
+#[tokio::test]
+async fn c2_ids_that_are_null_fractional_or_no_ids_at_all_are_refused() {
     let door = Door::open().await;
     let token = door.alice().await;
     let client = door.client(&token, "/mcp").initialized("2025-11-25").await;
@@ -164,11 +179,13 @@ async fn cheap_and_often_forgotten_ids_notifications_and_errors_without_an_id() 
         let answer = client.post(&PING.replace("\"id\":1", &format!("\"id\":{id}"))).await;
         assert_eq!((answer.status.as_u16(), answer.code()), (400, -32_600), "{id}");
     }
-    let unreadable = client.post("{").await;
-    assert_eq!(unreadable.code(), -32_700);
-    assert!(unreadable.json().get("id").is_none(), "nobody could tell whose it was");
-    let batch = client.post(&format!("[{PING}]")).await;
-    assert_eq!((batch.status.as_u16(), batch.code()), (400, -32_600));
+}
+
+#[tokio::test]
+async fn c3_notifications_are_answered_by_an_empty_202() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    let client = door.client(&token, "/mcp").initialized("2025-11-25").await;
     for method in ["notifications/initialized", "notifications/vendor"] {
         let taken = client.post(&format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#)).await;
         assert_eq!((taken.status.as_u16(), taken.text.as_str()), (202, ""), "{method}");
@@ -176,10 +193,18 @@ async fn cheap_and_often_forgotten_ids_notifications_and_errors_without_an_id() 
 }
 
 #[tokio::test]
-async fn cheap_and_often_forgotten_pings_order_and_servers_that_only_accept() {
+async fn c4_an_error_about_what_could_not_be_read_has_no_id() {
     let door = Door::open().await;
     let token = door.alice().await;
-    let upstream = Upstream::with(Revision::LATEST, |seen| async move {
+    let client = door.client(&token, "/mcp").initialized("2025-11-25").await;
+    let unreadable = client.post("{").await;
+    assert_eq!(unreadable.code(), -32_700);
+    assert!(unreadable.json().get("id").is_none(), "nobody could tell whose it was");
+}
+
+/// A server that lists in an order of its own, and takes calls without answering them.
+async fn only_accepting() -> Upstream {
+    Upstream::with(Revision::LATEST, |seen| async move {
         match seen.method() {
             "tools/call" => {
                 Some(axum::response::Response::builder().status(202).body(Body::empty()).unwrap())
@@ -187,16 +212,50 @@ async fn cheap_and_often_forgotten_pings_order_and_servers_that_only_accept() {
             _ => listing(&seen, json!([{"name": "z"}, {"name": "a"}, {"name": "m"}])),
         }
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn c6_a_server_that_only_accepts_a_call_ends_in_an_error_that_says_so() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    door.house.gateway(&only_accepting().await).await;
+    let client = door.client(&token, "/gateways/up/mcp");
+    let legacy = client.initialized("2025-11-25").await;
+    let answers = [
+        legacy.call("tools/call", r#"{"name":"z"}"#).await,
+        door.client(&token, "/mcp").modern("tools/call", json!({"name": "up-z"})).await,
+    ];
+    for answer in answers {
+        assert!(answer.text.contains("neither JSON nor an event stream"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn c9_a_ping_is_between_two_neighbours() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    let upstream = only_accepting().await;
     door.house.gateway(&upstream).await;
     let client = door.client(&token, "/gateways/up/mcp").initialized("2025-11-25").await;
     client.call("ping", "{}").await.result();
-    assert!(upstream.seen("ping").is_empty(), "a ping is between two neighbours");
-    let first = client.call("tools/list", "{}").await.text;
-    for _ in 0..3 {
-        assert_eq!(client.call("tools/list", "{}").await.text, first);
+    assert!(upstream.seen("ping").is_empty());
+}
+
+#[tokio::test]
+async fn c10_lists_come_in_the_same_order_each_time() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    for slug in ["up", "also"] {
+        door.house.gateway_named(&only_accepting().await, slug).await;
     }
-    assert!(first.find("\"z\"") < first.find("\"a\""), "the server's own order: {first}");
-    let only_accepted = client.call("tools/call", r#"{"name":"z"}"#).await;
-    assert!(only_accepted.text.contains("neither JSON nor an event stream"), "{only_accepted:?}");
+    for path in ["/gateways/up/mcp", "/mcp"] {
+        let client = door.client(&token, path).initialized("2025-11-25").await;
+        let first = client.call("tools/list", "{}").await.text;
+        for _ in 0..3 {
+            assert_eq!(client.call("tools/list", "{}").await.text, first);
+        }
+        let at = |name: &str| first.rfind(&format!("{name}\"")).unwrap();
+        assert!(at("z") < at("a") && at("a") < at("m"), "the server's own order: {first}");
+    }
 }

@@ -260,7 +260,7 @@ async fn what_a_user_runs_ends_with_the_token_or_the_user() {
 }
 
 #[tokio::test]
-async fn a_client_of_2025_03_26_may_send_several_messages_at_once() {
+async fn c1_a_client_of_2025_03_26_may_send_several_messages_at_once() {
     let door = Door::open().await;
     let token = door.alice().await;
     let upstream = Upstream::with(Revision::V2025_03_26, |seen| async move {

@@ -114,7 +114,7 @@ fn trap_21_random_messages_are_bit_equal_through_a_gateway_in_every_pair_of_eras
 }
 
 #[tokio::test]
-async fn a_clients_changed_roots_reach_the_sessions_that_stand_for_its_own_and_no_others() {
+async fn c11_a_clients_changed_roots_reach_the_sessions_that_stand_for_its_own_and_no_others() {
     let door = Door::open().await;
     let token = door.alice().await;
     let old = Upstream::plain(Revision::V2025_11_25).await;

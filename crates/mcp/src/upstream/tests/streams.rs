@@ -296,7 +296,7 @@ async fn trap_22_an_answer_over_the_limit_is_a_clean_error() {
 }
 
 #[tokio::test]
-async fn initialize_may_be_answered_by_events_too() {
+async fn c5_initialize_may_be_answered_by_events_too() {
     let house = House::new().await;
     let upstream = Upstream::with(LEGACY, |seen| async move {
         match seen.method() {

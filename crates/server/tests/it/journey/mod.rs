@@ -15,6 +15,7 @@ mod official_clients;
 mod own_token;
 mod refresh;
 mod refusals;
+mod replicas;
 mod repointing;
 mod revoke;
 mod rmcp_client;

@@ -140,10 +140,21 @@ pub async fn mcp(app: &TestApp, person: &Person) -> Client {
 /// One request of a client of revision 2026-07-28, without the means to open a URL; gives the message that
 /// answers it.
 pub async fn modern(client: &Client, path: &str, method: &str, params: &Value) -> Value {
+    modern_that_can(&json!({}), client, path, method, params).await
+}
+
+/// The same of a client that declares capabilities.
+pub async fn modern_that_can(
+    capabilities: &Value,
+    client: &Client,
+    path: &str,
+    method: &str,
+    params: &Value,
+) -> Value {
     let mut params = params.clone();
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientCapabilities": capabilities,
         "io.modelcontextprotocol/clientInfo": { "name": "journey", "version": "1" },
     });
     let mut request = client.request(Method::POST, path);
