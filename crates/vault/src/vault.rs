@@ -223,6 +223,27 @@ mod tests {
     }
 
     #[test]
+    fn a_marked_state_is_the_same_text_each_time_and_cannot_be_altered() {
+        let vault = vault(K1);
+        let text = vault.mark_state("task", b"state");
+        assert_eq!(text, vault.mark_state("task", b"state"));
+        assert_ne!(text, vault.mark_state("task", b"other"));
+        assert_eq!(vault.marked_state("task", &text).as_deref(), Some(b"state".as_slice()));
+        assert_eq!(vault.marked_state("cursor", &text), None, "of another purpose");
+        let with_more_keys = self::vault(&format!("{K2}\n{K1}"));
+        assert!(with_more_keys.marked_state("task", &text).is_some());
+        assert_eq!(self::vault(K2).marked_state("task", &text), None, "by another key");
+        for at in 0..text.len() {
+            let mut altered = text.clone().into_bytes();
+            altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
+            let altered = String::from_utf8(altered).unwrap();
+            let read = vault.marked_state("task", &altered);
+            assert!(read.is_none(), "{at}: {altered}");
+        }
+        assert_eq!(vault.open_state("task", &text), None, "it is not sealed");
+    }
+
+    #[test]
     fn the_first_key_seals_and_every_key_opens() {
         let old = vault(K1).seal(&place(1), &AccessToken::new("t"));
         let old_state = vault(K1).seal_state("cursor", b"s");

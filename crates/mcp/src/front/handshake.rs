@@ -151,9 +151,15 @@ fn carried(upstream: &RawValue, client: Revision, gateway: &Gateway) -> Option<S
     if !client.is_modern() {
         edits.push(("logging", Some("{}")));
     }
-    let extensions = member(upstream, "extensions")
-        .filter(|_| !client.is_modern())
-        .and_then(|extensions| edit(extensions.get(), &[(tasks::EXTENSION, None)]));
+    let makes_tasks = member_at(upstream, &["tasks", "requests", "tools", "call"]).is_some();
+    let extensions = match (member(upstream, "extensions"), client.is_modern()) {
+        (Some(extensions), false) => edit(extensions.get(), &[(tasks::EXTENSION, None)]),
+        // An older server's tasks come in the newer words.
+        (extensions, true) if makes_tasks => {
+            edit(extensions.map_or("{}", RawValue::get), &[(tasks::EXTENSION, Some("{}"))])
+        }
+        _ => None,
+    };
     if let Some(extensions) = &extensions {
         edits.push(("extensions", Some(extensions)));
     }

@@ -1,12 +1,13 @@
 //! A newer client's call of a tool that an older server runs as a task alone (2025-11-25, `execution.taskSupport`:
-//! `required`). The task is wanted, watched and read here; its client sees a call that takes its time.
+//! `required`). A client that knows tasks gets it as one of its own (`handed_task`); for any other the task is wanted, watched
+//! and read here, and its client sees a call that takes its time.
 
 use super::answer::{CallError, ClientFacts, UpstreamAnswer, UpstreamCall};
 use super::body::broken;
 use super::exchange::{Aside, Exchange};
 use super::runs::Run;
 use super::wire;
-use super::{Inner, Link};
+use super::{Inner, Link, handed_task};
 use crate::envelope::{self, Envelope, edit, json_string, member, member_at, text, text_member};
 use crate::revision::Revision;
 use doorward_broker::Caller;
@@ -30,6 +31,8 @@ enum Sending {
     /// Without what the server would take for the wish for a task.
     Plain(Box<RawValue>),
     ByTask(Box<RawValue>),
+    /// It is about a task that the client has in its hands.
+    Handed,
 }
 
 /// Cancels a task that nobody waits for any more (2025-11-25, tasks: `notifications/cancelled` does not do that).
@@ -58,9 +61,8 @@ impl Inner {
         link: &Link,
         gateway: &Gateway,
     ) -> Result<(), CallError> {
-        let is_own = matches!(method, "tasks/get" | "tasks/result") && !link.facts.revision.is_modern();
-        let is_same = client.revision.is_modern() == link.facts.revision.is_modern();
-        if !method.starts_with("tasks/") || is_same || is_own {
+        // A newer client's task at an older server is a matter of `handed_task`.
+        if !method.starts_with("tasks/") || client.revision.is_modern() || !link.facts.revision.is_modern() {
             return Ok(());
         }
         Err(CallError::OtherTasks { gateway: gateway.slug.to_string() })
@@ -81,9 +83,19 @@ impl Inner {
                 let call = UpstreamCall { params: Some(&params), ..call };
                 self.answered(caller, gateway, client, call, run).await
             }
+            Sending::Handed => self.about_handed_task((caller, gateway), client, call, run).await,
             Sending::ByTask(params) => {
                 let creating = UpstreamCall { params: Some(&params), accept_sse: false, ..call };
                 let created = self.answered(caller, gateway, client, creating, run).await?;
+                let handed = match &created {
+                    UpstreamAnswer::Message(message) if handed_task::knows_tasks(client) => {
+                        handed_task::created(call, &message.body)
+                    }
+                    _ => None,
+                };
+                if let Some(handed) = handed {
+                    return Ok(handed);
+                }
                 self.rest_of_task(created, (caller, gateway), client, call, run).await
             }
         }
@@ -96,17 +108,23 @@ impl Inner {
         client: &ClientFacts,
         call: UpstreamCall<'_>,
     ) -> Result<Sending, CallError> {
-        let params = call.params.filter(|_| call.method == "tools/call" && client.revision.is_modern());
-        let Some(params) = params else { return Ok(Sending::AsItIs) };
+        if !client.revision.is_modern() {
+            return Ok(Sending::AsItIs);
+        }
+        if call.method.starts_with("tasks/") {
+            let is_older = self.revision(caller, gateway, client).await? == Revision::V2025_11_25;
+            return Ok(if is_older { Sending::Handed } else { Sending::AsItIs });
+        }
+        let Some(params) = call.params.filter(|_| call.method == "tools/call") else {
+            return Ok(Sending::AsItIs);
+        };
         let facts = self.tool_facts(caller, gateway).await?;
         let by_task = text_member(params, "name").is_some_and(|name| facts.is_by_task(&name));
         let says_task = params.get().contains("\"task\"") && member(params, "task").is_some();
         if !by_task && !says_task {
             return Ok(Sending::AsItIs);
         }
-        let mut exchange = Exchange::open(self, caller, gateway).await?;
-        let link = self.link(&mut exchange, client).await?;
-        if link.facts.revision != Revision::V2025_11_25 {
+        if self.revision(caller, gateway, client).await? != Revision::V2025_11_25 {
             return Ok(Sending::AsItIs);
         }
         let edited = edit(params.get(), &[("task", by_task.then_some("{}"))]).and_then(envelope::raw);
@@ -115,6 +133,17 @@ impl Inner {
             Some(params) => Sending::Plain(params),
             None => Sending::AsItIs,
         })
+    }
+
+    /// What the server speaks with this client's kind.
+    async fn revision(
+        &self,
+        caller: &Caller,
+        gateway: &Arc<Gateway>,
+        client: &ClientFacts,
+    ) -> Result<Revision, CallError> {
+        let mut exchange = Exchange::open(self, caller, gateway).await?;
+        Ok(self.link(&mut exchange, client).await?.facts.revision)
     }
 
     /// What becomes of the task that a call was answered with. Any other answer is the call's own.

@@ -8,7 +8,7 @@ use super::line::Line;
 use super::link::{Link, Place, STEP_WITHIN, ServerFacts};
 use super::{Inner, wire};
 use crate::bridge::client_info;
-use crate::envelope::{Envelope, json_string, member, text_member};
+use crate::envelope::{Envelope, edit, json_string, member, text_member};
 use crate::revision::{Revision, wire as names};
 use bytes::Bytes;
 use doorward_domain::Gateway;
@@ -44,10 +44,13 @@ impl Inner {
 /// bridged from the newest legacy one.
 pub(super) fn initialize_params(client: &ClientFacts) -> String {
     let offered = if client.revision.is_modern() { Revision::LATEST_LEGACY } else { client.revision };
+    let capabilities = client.capabilities.get();
+    // A server's tasks at its client (2025-11-25) are not carried.
+    let edited = member(&client.capabilities, "tasks").and_then(|_| edit(capabilities, &[("tasks", None)]));
     format!(
         "{{\"protocolVersion\":{},\"capabilities\":{},\"clientInfo\":{}}}",
         json_string(offered.as_str()),
-        client.capabilities.get(),
+        edited.as_deref().unwrap_or(capabilities),
         client_info(client),
     )
 }

@@ -10,6 +10,7 @@ mod by_task;
 mod call;
 mod changes;
 mod exchange;
+mod handed_task;
 mod handshake;
 mod heard;
 mod http_sse;
@@ -45,7 +46,6 @@ pub(crate) use call::own_id;
 pub(crate) use keeper::OnChanged;
 pub(crate) use notice::{ListKind, Notice};
 pub(crate) use param_headers::{annotations, decoded};
-pub(crate) use task_notices::TaskNotices;
 pub(crate) use task_stream::TaskStream;
 pub(crate) use tool_facts::{CatalogOwner, owner_of_catalog};
 pub(crate) use watch::{Subscription, Watch};
@@ -55,6 +55,7 @@ use doorward_domain::{Gateway, GatewayId, UserId};
 use doorward_outbound::Outbound;
 use doorward_storage::Storage;
 use exchange::Exchange;
+use handed_task::HandedTasks;
 use link::{LegacyTransport, Link, LinkKey};
 use parked::ParkedCalls;
 use runs::Runs;
@@ -91,6 +92,7 @@ struct Inner {
     tool_facts: moka::future::Cache<CatalogOwner, Arc<ToolFacts>>,
     runs: Runs,
     parked: Arc<ParkedCalls>,
+    handed: Arc<HandedTasks>,
     watches: Watches,
     on_changed: OnceLock<OnChanged>,
     next_id: AtomicU64,
@@ -113,6 +115,7 @@ impl Upstreams {
             tool_facts: moka::future::Cache::new(MAX_TOOL_FACTS),
             runs: Runs::default(),
             parked: Arc::default(),
+            handed: Arc::default(),
             watches: Watches::default(),
             on_changed: OnceLock::new(),
             next_id: AtomicU64::new(1),

@@ -68,6 +68,11 @@ impl ParkedCalls {
         all.remove(handle).map(|parked| parked.call)
     }
 
+    /// Whether a call waits under this handle.
+    pub(super) fn holds(&self, handle: &str) -> bool {
+        self.lock().contains_key(handle)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Parked>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -58,12 +58,21 @@ impl Pushed {
         envelope::edit(&self.text, &[("id", Some(&envelope::json_string(id)))]).unwrap_or_default()
     }
 
-    /// The params as a modern client knows them: 2026-07-28 has no `elicitationId`.
+    /// The params as a modern client knows them: 2026-07-28 has no `elicitationId`, and other tasks.
     pub(super) fn params_for_modern(&self) -> Option<Cow<'_, str>> {
         let params = self.params.as_deref()?;
         let has_id =
             self.method == "elicitation/create" && envelope::member(params, "elicitationId").is_some();
-        let without = has_id.then(|| envelope::edit(params.get(), &[("elicitationId", None)])).flatten();
+        let meta = envelope::member(params, "_meta").filter(|meta| meta.get().contains(tasks::META_RELATED));
+        let meta = meta.and_then(|meta| envelope::edit(meta.get(), &[(tasks::META_RELATED, None)]));
+        let mut edits = Vec::new();
+        if has_id {
+            edits.push(("elicitationId", None));
+        }
+        if let Some(meta) = &meta {
+            edits.push(("_meta", Some(meta.as_str()).filter(|meta| *meta != "{}")));
+        }
+        let without = (!edits.is_empty()).then(|| envelope::edit(params.get(), &edits)).flatten();
         Some(without.map_or(Cow::Borrowed(params.get()), Cow::Owned))
     }
 }

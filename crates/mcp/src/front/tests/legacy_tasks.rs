@@ -1,6 +1,6 @@
 //! Tasks of 2025-11-25 between a client and a server of that revision, and what becomes of them where the eras differ.
 
-use super::harness::{Answer, Client, Door, Events, legacy};
+use super::harness::{Answer, Client, Door, Events, legacy, request};
 use super::upstreams::{event, listing};
 use crate::revision::Revision;
 use crate::upstream::tests::credentials::{grant, oauth_gateway};
@@ -10,6 +10,7 @@ use axum::response::Response;
 use doorward_domain::Audience;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{broadcast, mpsc};
 
@@ -274,6 +275,15 @@ async fn tasks_of_one_era_end_in_a_clear_error_in_the_other() {
     let refused = about(&legacy, "tasks/get", &new_id).await;
     assert!(refused.code() == -32_602 && refused.text.contains("another protocol revision"), "{refused:?}");
     // Nobody older has heard of tasks, and a modern client's word for them is no word to an old server.
+    // A server's tasks at its client are not carried, so nobody hears that there could be some.
+    let able = door.client(&token, "/gateways/old/mcp").can(r#"{"tasks":{"list":{}},"roots":{}}"#);
+    able.initialized(V11).await.call("tools/list", "{}").await.result();
+    let declared =
+        old.upstream.seen("initialize").into_iter().map(|seen| seen.json()["params"]["capabilities"].clone());
+    let declared: Vec<Value> = declared.collect();
+    assert!(
+        declared.contains(&json!({"roots": {}})) && declared.iter().all(|can| can.get("tasks").is_none())
+    );
     let older = door.client(&token, "/mcp").initialized("2025-06-18").await;
     assert_eq!(about(&older, "tasks/get", &old_id).await.code(), -32_601);
     assert!(!older.initialize("2025-06-18").await.text.contains("tasks"));
@@ -331,4 +341,102 @@ async fn bridge_b_a_modern_client_that_hangs_up_cancels_the_task() {
     }
     let cancelled = upstream.wait_for(|seen| seen.method() == "tasks/cancel").await;
     assert_eq!(cancelled.json()["params"]["taskId"], "t-1");
+}
+
+/// A task that asks once before it is done.
+async fn asking_once() -> Upstream {
+    let (answered, answers) = (Arc::new(AtomicBool::new(false)), Slot::default());
+    Upstream::with(Revision::V2025_11_25, move |seen| {
+        let (answered, answers) = (Arc::clone(&answered), Arc::clone(&answers));
+        async move {
+            let is_done = answered.load(Ordering::SeqCst);
+            if seen.http != http::Method::POST {
+                return None;
+            }
+            match seen.method() {
+                "tasks/get" => {
+                    let status = if is_done { "completed" } else { "input_required" };
+                    let task = json!({"taskId": "t-1", "status": status, "ttl": null, "n": 7});
+                    Some(answer_to(&seen, &task.to_string()))
+                }
+                "tasks/result" if is_done => Some(answer_to(&seen, r#"{"content":[],"done":1.10}"#)),
+                _ => {
+                    let reply = behave(&seen, &broadcast::Sender::new(1), &answers);
+                    if seen.json().get("method").is_none() {
+                        answered.store(true, Ordering::SeqCst);
+                    }
+                    reply
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// A request of 2026-07-28 about a task.
+async fn newer(client: &Client<'_>, method: &str, id: &Value, more: Value) -> Value {
+    let bearer = format!("Bearer {}", client.token);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("accept", "application/json, text/event-stream"),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", method),
+        ("mcp-name", id.as_str().unwrap()),
+    ];
+    let mut params = more;
+    params["taskId"] = id.clone();
+    client
+        .door
+        .ask(request("POST", &client.path, &headers, &client.modern_body(method, params)))
+        .await
+        .result()
+}
+
+#[tokio::test]
+async fn bridge_b_a_client_that_knows_tasks_gets_an_older_servers_task_in_the_newer_words() {
+    let door = Door::open().await;
+    let token = door.alice().await;
+    let upstream = asking_once().await;
+    door.house.gateway(&upstream).await;
+    let can = r#"{"extensions":{"io.modelcontextprotocol/tasks":{}},"elicitation":{}}"#;
+    let client = door.client(&token, "/gateways/up/mcp").can(can);
+    let discovered = client.modern("server/discover", json!({})).await.result();
+    assert!(discovered["capabilities"]["extensions"]["io.modelcontextprotocol/tasks"].is_object());
+    client.modern("tools/list", json!({})).await.result();
+    let task = client.modern("tools/call", json!({"name": "slow"})).await.result();
+    let id = task["taskId"].clone();
+    let expected = json!({
+        "resultType": "task", "taskId": id, "status": "working", "createdAt": "2026-01-01T00:00:00Z",
+        "ttlMs": 60_000, "pollIntervalMs": 1, "n": 7,
+    });
+    assert!(task == expected && id != "t-1", "{task}");
+    let none = json!({});
+    let asked = newer(&client, "tasks/get", &id, none.clone()).await;
+    assert_eq!((&asked["status"], &asked["ttlMs"]), (&json!("input_required"), &Value::Null), "{asked}");
+    let question = &asked["inputRequests"]["1-ask-1"];
+    assert_eq!(
+        (&question["method"], &question["params"]["message"]),
+        (&json!("elicitation/create"), &json!("m"))
+    );
+    assert_eq!(newer(&client, "tasks/get", &id, none.clone()).await["inputRequests"], asked["inputRequests"]);
+    for key in ["2-ask-1", "1-ask-1"] {
+        let answers = json!({"inputResponses": {key: {"action": "decline"}}});
+        assert_eq!(newer(&client, "tasks/update", &id, answers).await["resultType"], "complete");
+    }
+    let done = async {
+        loop {
+            let task = newer(&client, "tasks/get", &id, none.clone()).await;
+            if task["status"] != "working" {
+                return task;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let done = tokio::time::timeout(std::time::Duration::from_secs(10), done).await.unwrap();
+    let expected = (&json!("completed"), &json!({"content": [], "done": 1.10}), &json!("complete"));
+    assert_eq!((&done["status"], &done["result"], &done["resultType"]), expected, "{done}");
+    assert_eq!(newer(&client, "tasks/cancel", &id, none).await["resultType"], "complete");
+    let answered: Vec<_> = upstream.all().into_iter().filter(|seen| seen.body.contains("decline")).collect();
+    assert_eq!(answered.len(), 1, "what was not asked is answered to nobody");
+    assert_eq!(upstream.seen("tasks/cancel")[0].json()["params"]["taskId"], "t-1");
 }

@@ -2,6 +2,7 @@
 
 mod asking;
 mod beside;
+mod bridges;
 mod checks;
 mod federation;
 mod harness;

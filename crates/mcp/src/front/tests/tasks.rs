@@ -26,8 +26,7 @@ pub(super) async fn tasking() -> Upstream {
             "tasks/update" | "tasks/cancel" => Some(answer_to(&seen, r#"{"resultType":"complete"}"#)),
             "tasks/get" => Some(error_to(&seen, 400, -32_602)),
             "subscriptions/listen" => Some(telling(&seen)),
-            "tools/list" => listing(&seen, json!([{"name": "x", "inputSchema": {}}])),
-            _ => None,
+            _ => listing(&seen, json!([{"name": "x", "inputSchema": {}}])),
         }
     })
     .await
