@@ -68,6 +68,8 @@ fn told(event: &AuditEvent) -> (Tone, String) {
     let detail = |name: &str| event.detail.get(name).map(String::as_str).unwrap_or_default();
     let (tone, title) = match event.action.as_str() {
         "grant.authorize" => (Tone::Mute, "Authorized in the browser"),
+        "grant.deposit" => (Tone::Mute, "Deposited for its user"),
+        "grant.accept" => (Tone::Ok, "Accepted by its user"),
         "grant.refresh" => (Tone::Ok, refreshed(detail("path"))),
         "grant.refresh_failed" => (Tone::Warn, "A refresh failed; it is kept"),
         "grant.refresh_now" => (Tone::Mute, "A refresh was asked for"),
@@ -137,6 +139,8 @@ mod tests {
     fn an_event_reads_as_a_person_would_tell_it() {
         let titles = [
             (told_of("grant.authorize", &[]), "Authorized in the browser"),
+            (told_of("grant.deposit", &[]), "Deposited for its user"),
+            (told_of("grant.accept", &[]), "Accepted by its user"),
             (told_of("grant.refresh", &[("path", "call")]), "Refreshed before a call"),
             (told_of("grant.refresh", &[("path", "background")]), "Refreshed in the background"),
             (told_of("grant.park", &[("reason", "invalid_grant")]), "The provider refused the refresh token"),

@@ -136,7 +136,12 @@ async fn an_administrator_deposits_by_the_page_and_no_answer_holds_what_was_type
     let place = made.header("location");
     assert!(place.starts_with("/ui/oauth-tokens/") && place.ends_with("?note=deposited"), "{place}");
     let shown = root.get(place).await.text;
-    for told in ["It waits for the person", &format!("deposited by {ADMINISTRATOR}"), "notes"] {
+    for told in [
+        "It waits for the person",
+        "Deposited for its user",
+        &format!("deposited by {ADMINISTRATOR}"),
+        "notes",
+    ] {
         assert!(shown.contains(told), "{told}: {shown}");
     }
     assert!(secrets.iter().all(|secret| !shown.contains(secret)));
