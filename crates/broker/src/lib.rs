@@ -59,6 +59,7 @@ mod outage;
 mod own_client_check;
 mod provider_template;
 mod provider_told;
+mod reach;
 mod refresh;
 mod refresh_attempt;
 mod refresh_due;
@@ -166,6 +167,7 @@ pub struct Broker {
     key_turns: Arc<keys::KeyTurns>,
     last_used: Arc<last_used::LastUsed>,
     counted: Arc<tally::Counted>,
+    unanswered: Arc<reach::Unanswered>,
     cleanup: Arc<cleanup_schedule::CleanupWatch>,
     grant_counts: Arc<grant_list::SharedCounts>,
     issuers_asked: Arc<issuer_change::AskedLately>,
@@ -203,6 +205,7 @@ impl Broker {
             key_turns: Arc::default(),
             last_used: Arc::default(),
             counted: Arc::default(),
+            unanswered: Arc::default(),
             cleanup: Arc::default(),
             grant_counts: Arc::default(),
             issuers_asked: Arc::default(),

@@ -83,10 +83,11 @@ impl Inner {
                 let call = UpstreamCall { params: Some(&params), ..call };
                 self.answered(caller, gateway, client, call, run).await
             }
-            Sending::Handed => self.about_handed_task((caller, gateway), client, call, run).await,
+            // What is rare is boxed, so that a plain call's future stays small.
+            Sending::Handed => Box::pin(self.about_handed_task((caller, gateway), client, call, run)).await,
             Sending::ByTask(params) => {
                 let creating = UpstreamCall { params: Some(&params), accept_sse: false, ..call };
-                let created = self.answered(caller, gateway, client, creating, run).await?;
+                let created = Box::pin(self.answered(caller, gateway, client, creating, run)).await?;
                 let handed = match &created {
                     UpstreamAnswer::Message(message) if handed_task::knows_tasks(client) => {
                         handed_task::created(call, &message.body)
@@ -96,7 +97,7 @@ impl Inner {
                 if let Some(handed) = handed {
                     return Ok(handed);
                 }
-                self.rest_of_task(created, (caller, gateway), client, call, run).await
+                Box::pin(self.rest_of_task(created, (caller, gateway), client, call, run)).await
             }
         }
     }

@@ -64,8 +64,12 @@ impl Inner {
             return Err(CallError::NotForwarded { method: call.method.to_owned() });
         }
         let answer = self.answered_by_task_if_need_be(caller, gateway, client, call, run).await;
-        // Lists are read for the catalog, not because somebody calls. A question is an answer of the server's.
+        // A question is an answer of the server's.
         let has_answered = matches!(answer, Ok(_) | Err(CallError::InputRequired { .. }));
+        if has_answered || matches!(answer, Err(CallError::Unreachable { .. })) {
+            self.broker.note_answer(gateway, has_answered);
+        }
+        // Lists are read for the catalog, not because somebody calls.
         if has_answered && !call.method.ends_with("/list") {
             self.broker.called(gateway.id);
         }

@@ -87,7 +87,7 @@ impl Inner {
             call.params.and_then(|params| text_member(params, "taskId")).unwrap_or_default().into_owned();
         let key = (caller.user.id, gateway.id, id);
         match call.method {
-            "tasks/get" => self.handed_task((caller, gateway), client, call, run, key).await,
+            "tasks/get" => Box::pin(self.handed_task((caller, gateway), client, call, run, key)).await,
             "tasks/update" => {
                 self.answer_handed_task(call, key);
                 Ok(answer(call, "{\"resultType\":\"complete\"}"))
@@ -112,7 +112,7 @@ impl Inner {
         let message = Envelope::parse(&looked.body).map_err(|error| broken(gateway, error.to_string()))?;
         let Some(task) = message.result else { return Ok(UpstreamAnswer::Message(looked)) };
         let reading = UpstreamCall { method: "tasks/result", accept_sse: false, ..call };
-        let reading = self.answered(caller, gateway, client, reading, run);
+        let reading = Box::pin(self.answered(caller, gateway, client, reading, run));
         let more = match text_member(task, "status").as_deref() {
             Some("completed" | "failed") => {
                 self.handed.lock().remove(&key);

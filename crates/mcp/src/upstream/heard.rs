@@ -164,7 +164,7 @@ impl Heard {
                 self.tell(data, |ear| ear.is_call_of(token));
             }
             MessageKind::Notification if is_general(method) => {
-                self.tell(data, |ear| ear.hears == Hears::General)
+                self.tell(data, |ear| ear.hears == Hears::General);
             }
             MessageKind::Notification => {
                 let calls = self.lock().all.iter().filter(|ear| ear.is_call()).count();

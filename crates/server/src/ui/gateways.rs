@@ -39,6 +39,8 @@ struct Known {
     now: Timestamp,
     /// Providers that do not answer at present.
     away: BTreeSet<String>,
+    /// Gateways whose server left the last call without an answer.
+    silent: BTreeSet<GatewayId>,
     /// Gateways that somebody is connected to.
     connected: BTreeSet<GatewayId>,
 }
@@ -46,6 +48,9 @@ struct Known {
 /// What keeps people from using it comes first; else who may use it, and whether anybody does.
 fn state_of(gateway: &Gateway, known: &Known) -> (Badge, &'static str) {
     let usual = Badge::gateway(gateway.state);
+    if gateway.state != GatewayState::Disabled && known.silent.contains(&gateway.id) {
+        return (Badge::new(Tone::Bad, Icon::Broken, "Down"), "its server did not answer the last call");
+    }
     let Some(settings) = gateway.oauth().filter(|_| gateway.state != GatewayState::Disabled) else {
         return (usual, "");
     };
@@ -96,12 +101,14 @@ pub(super) async fn show(
     Asked(asked): Asked,
 ) -> Result<Response, PageError> {
     session.caller.require(Permission::ReadGateways)?;
+    let gateways = state.broker.readable_gateways(&session.caller).await?;
+    let silent = gateways.iter().filter(|gateway| state.broker.does_not_answer(gateway));
     let known = Known {
         now: state.broker.clock().now(),
+        silent: silent.map(|gateway| gateway.id).collect(),
         away: state.broker.circuits().into_iter().map(|outage| outage.provider).collect(),
         connected: state.broker.connected_gateways(&session.caller).await?,
     };
-    let gateways = state.broker.readable_gateways(&session.caller).await?;
     let rows = gateways.iter().map(|gateway| Row::new(gateway, &known)).collect();
     let frame = Frame::new(&state, &session, Here::Gateways).noted(&asked);
     Ok(page::page(&GatewaysPage { frame, rows }))
@@ -110,7 +117,7 @@ pub(super) async fn show(
 #[cfg(test)]
 pub(super) fn samples() -> Vec<(&'static str, String)> {
     let now = Timestamp::from_millis(1_788_340_440_000);
-    let known = Known { now, away: BTreeSet::new(), connected: BTreeSet::new() };
+    let known = Known { now, away: BTreeSet::new(), silent: BTreeSet::new(), connected: BTreeSet::new() };
     let rows = crate::ui::samples::gateways().iter().map(|gateway| Row::new(gateway, &known)).collect();
     let page = |rows| GatewaysPage { frame: Frame::sample(Here::Gateways), rows }.render().unwrap();
     vec![("gateways", page(rows)), ("gateways-empty", page(vec![]))]
@@ -126,7 +133,8 @@ mod tests {
         let now = crate::ui::samples::NOW;
         let mut gateway = crate::ui::samples::oauth_gateway();
         gateway.state = GatewayState::Published;
-        let mut known = Known { now, away: BTreeSet::new(), connected: BTreeSet::new() };
+        let mut known =
+            Known { now, away: BTreeSet::new(), silent: BTreeSet::new(), connected: BTreeSet::new() };
         assert_eq!(state_of(&gateway, &known).0.word, "Needs users");
         known.connected.insert(gateway.id);
         assert_eq!(state_of(&gateway, &known), (Badge::gateway(GatewayState::Published), ""));
@@ -137,6 +145,8 @@ mod tests {
                 Some(RegistrationProblem { code: "invalid_client".into(), since: now });
         }
         assert_eq!(state_of(&gateway, &known).0.word, "Registration wrong");
+        known.silent.insert(gateway.id);
+        assert_eq!(state_of(&gateway, &known).0.word, "Down");
         gateway.state = GatewayState::Disabled;
         assert_eq!(state_of(&gateway, &known).0.word, "Disabled");
     }

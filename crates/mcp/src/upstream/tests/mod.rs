@@ -5,6 +5,7 @@ mod cuts;
 mod eras;
 pub(crate) mod fixture;
 mod passing;
+mod reach;
 mod sessions;
 mod streams;
 
