@@ -201,6 +201,12 @@ impl Side {
             }
             Self::Postgres(pool) => {
                 self.run("CREATE TABLE bare (LIKE grants INCLUDING ALL)").await?;
+                // A copy has no foreign keys; each row that goes is looked for in the table that refers to it.
+                self.run("CREATE TABLE bare_needs (LIKE needed_scopes INCLUDING ALL)").await?;
+                self.run(
+                    "ALTER TABLE bare_needs ADD FOREIGN KEY (grant_id) REFERENCES bare (id) ON DELETE CASCADE",
+                )
+                .await?;
                 self.run("INSERT INTO bare SELECT * FROM grants").await?;
                 self.run("VACUUM ANALYZE bare").await?;
                 self.run("CHECKPOINT").await?;
