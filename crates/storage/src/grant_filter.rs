@@ -37,18 +37,12 @@ impl Storage {
 pub(crate) fn push_filter(sql: &mut Sql, database: &Database, filter: &GrantFilter) {
     push_columns(sql, filter, "");
     if let Some(q) = &filter.q {
-        sql.push(" AND ");
-        push_matches(sql, database, q);
+        sql.push(" AND (g.user_id IN (");
+        push_people(sql, database, q);
+        sql.push(") OR g.gateway_id IN (");
+        push_gateways(sql, q);
+        sql.push("))");
     }
-}
-
-/// Appends the condition that the person or the gateway of a row `g` is among those that `q` fits, which are found once.
-pub(crate) fn push_matches(sql: &mut Sql, database: &Database, q: &str) {
-    sql.push("(g.user_id IN (");
-    push_people(sql, database, q);
-    sql.push(") OR g.gateway_id IN (");
-    push_gateways(sql, q);
-    sql.push("))");
 }
 
 /// Put behind a column, it keeps the databases from looking the column up in an index of their own choice.

@@ -9,8 +9,7 @@ use crate::cursor::Slice;
 use crate::database::Merge;
 use crate::error::StorageError;
 use crate::grant_filter::{
-    BESIDE_INDEXES, PEOPLE_KEYS, push_begins, push_columns, push_fits, push_gateways, push_matches,
-    push_people,
+    BESIDE_INDEXES, PEOPLE_KEYS, push_begins, push_columns, push_fits, push_gateways, push_people,
 };
 use crate::row::{text, word};
 use crate::sql::{Sql, bound};
@@ -173,8 +172,7 @@ impl Wanted<'_> {
         self.order.push_order(sql, &at, "g.id");
         sql.limit(LOOK);
         sql.push("), keys (id, at) AS (SELECT g.id, g.at FROM looked AS g WHERE ");
-        // To look each row's person up would take longer than to find all whom the search fits.
-        push_matches(sql, self.storage.database(), self.filter.q.as_deref().unwrap_or_default());
+        push_fits(sql, self.filter.q.as_deref().unwrap_or_default());
         self.order.push_order(sql, "g.at", "g.id");
         sql.limit(self.slice.limit).push(")");
     }
