@@ -202,11 +202,8 @@ impl Inner {
                 return Err(broken(gateway, "its task did not end in time"));
             }
             sleep(wait).await;
-            let UpstreamAnswer::Message(answer) =
-                self.answered(caller, gateway, client, looking, run).await?
-            else {
-                return Err(broken(gateway, "tasks/get: it is a stream"));
-            };
+            let answered = self.answered(caller, gateway, client, looking, run).await?;
+            let answer = handed_task::message_of(gateway, looking.method, answered)?;
             // Where it does not know its own task, the reading of the result will say so.
             let Some((task, again)) = task_of(&answer.body, &[]) else { return Ok(()) };
             (is_working, wait) = (task.is_working, again);

@@ -234,15 +234,8 @@ impl Inner {
             let found = responses.and_then(|all| member(all, key));
             found.filter(|answer| answer.get().starts_with('{'))
         };
-        let (told, missing): (Vec<_>, Vec<_>) =
-            parked.asked.drain(..).partition(|(key, _)| answer(key).is_some());
-        for (key, pushed) in &told {
-            if let Some(answer) = answer(key) {
-                parked.relay.answer(pushed, answer);
-            }
-        }
-        if !missing.is_empty() {
-            parked.asked = missing;
+        parked.hand_on(answer);
+        if !parked.asked.is_empty() {
             return Err(self.park_again(parked, whose));
         }
         let meta = call.params.and_then(|params| member(params, "_meta"));

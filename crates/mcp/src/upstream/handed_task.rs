@@ -11,7 +11,6 @@ use super::runs::Run;
 use crate::bridge::Then;
 use crate::envelope::{Envelope, edit, json_string, member, member_at, members, text_member};
 use crate::tasks::EXTENSION;
-use bytes::Bytes;
 use doorward_broker::Caller;
 use doorward_domain::{Gateway, GatewayId, UserId};
 use http::StatusCode;
@@ -105,10 +104,8 @@ impl Inner {
         key: Key,
     ) -> Result<UpstreamAnswer, CallError> {
         let looking = UpstreamCall { accept_sse: false, ..call };
-        let UpstreamAnswer::Message(looked) = self.answered(caller, gateway, client, looking, run).await?
-        else {
-            return Err(broken(gateway, "tasks/get: it is a stream"));
-        };
+        let answered = self.answered(caller, gateway, client, looking, run).await?;
+        let looked = message_of(gateway, looking.method, answered)?;
         let message = Envelope::parse(&looked.body).map_err(|error| broken(gateway, error.to_string()))?;
         let Some(task) = message.result else { return Ok(UpstreamAnswer::Message(looked)) };
         let reading = UpstreamCall { method: "tasks/result", accept_sse: false, ..call };
@@ -116,7 +113,7 @@ impl Inner {
         let more = match text_member(task, "status").as_deref() {
             Some("completed" | "failed") => {
                 self.handed.lock().remove(&key);
-                ended(&message_of(gateway, reading.await?)?)
+                ended(&message_of(gateway, "tasks/result", reading.await?)?.body)
             }
             Some("input_required") => self.wants(gateway, reading, key).await?,
             _ => Vec::new(),
@@ -139,7 +136,7 @@ impl Inner {
         }
         match tokio::time::timeout(ASKED_WITHIN, reading).await {
             // It has gone on meanwhile.
-            Ok(Ok(answer)) => return Ok(ended(&message_of(gateway, answer)?)),
+            Ok(Ok(answer)) => return Ok(ended(&message_of(gateway, "tasks/result", answer)?.body)),
             Ok(Err(CallError::InputRequired { asked, .. })) => {
                 if let Then::Parked { handle } = asked.then {
                     self.handed.asks(key.clone(), asked.requests, handle);
@@ -176,17 +173,11 @@ impl Inner {
             let name = format!("{round}-{name}");
             answers.iter().rev().find(|(key, _)| *key == name).map(|(_, answer)| *answer)
         };
-        let (told, missing): (Vec<_>, Vec<_>) =
-            waiting.asked.drain(..).partition(|(name, _)| answer(name).is_some());
-        for (name, pushed) in &told {
-            if let Some(answer) = answer(name) {
-                waiting.relay.answer(pushed, answer);
-            }
-        }
-        if !missing.is_empty() {
-            let names: Vec<String> = missing.iter().map(|(name, _)| format!("{round}-{name}")).collect();
+        waiting.hand_on(answer);
+        if !waiting.asked.is_empty() {
+            let names: Vec<String> =
+                waiting.asked.iter().map(|(name, _)| format!("{round}-{name}")).collect();
             requests.retain(|(name, _)| names.contains(name));
-            waiting.asked = missing;
             if let Ok(again) = self.parked.park((key.0, key.1), waiting) {
                 *handle = again;
             }
@@ -211,10 +202,15 @@ async fn goes_on(handed: Arc<HandedTasks>, parked: Arc<ParkedCalls>, waiting: Pa
     }
 }
 
-fn message_of(gateway: &Gateway, answer: UpstreamAnswer) -> Result<Bytes, CallError> {
+/// An answer that has to be one message.
+pub(super) fn message_of(
+    gateway: &Gateway,
+    method: &str,
+    answer: UpstreamAnswer,
+) -> Result<Answered, CallError> {
     match answer {
-        UpstreamAnswer::Message(answered) => Ok(answered.body),
-        _ => Err(broken(gateway, "tasks/result: it is a stream")),
+        UpstreamAnswer::Message(answered) => Ok(answered),
+        _ => Err(broken(gateway, format!("{method}: it is a stream"))),
     }
 }
 

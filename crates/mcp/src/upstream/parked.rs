@@ -5,6 +5,7 @@
 use super::reply::Relay;
 use super::waiting::Pushed;
 use doorward_domain::{Entropy, GatewayId, UserId};
+use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -22,6 +23,20 @@ pub(super) struct ParkedCall {
     pub(super) relay: Relay,
     /// Each under the key that the client was given.
     pub(super) asked: Vec<(String, Pushed)>,
+}
+
+impl ParkedCall {
+    /// Hands the answers that there are to the server; what has none stays asked.
+    pub(super) fn hand_on<'a>(&mut self, answer: impl Fn(&str) -> Option<&'a RawValue>) {
+        let Self { relay, asked } = self;
+        asked.retain(|(key, pushed)| match answer(key) {
+            Some(answer) => {
+                relay.answer(pushed, answer);
+                false
+            }
+            None => true,
+        });
+    }
 }
 
 struct Parked {
