@@ -42,7 +42,8 @@ pub async fn run(people: Option<i64>) -> Result<(), AnyError> {
 }
 
 async fn measure(postgres: bool, people: i64) -> Result<(), AnyError> {
-    let options = TestAppOptions { clock: Some(Clock::System), postgres, ..Default::default() };
+    let options =
+        TestAppOptions { clock: Some(Clock::System), postgres, measured: true, ..Default::default() };
     let app = TestApp::with(options).await;
     let place = match postgres {
         true => Place::Postgres(app.postgres().url()),

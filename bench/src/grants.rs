@@ -29,6 +29,7 @@ pub async fn run(people: Option<i64>) -> Result<(), AnyError> {
         let options = TestAppOptions {
             clock: Some(Clock::System),
             postgres,
+            measured: true,
             policy: Policy::default(),
             ..Default::default()
         };

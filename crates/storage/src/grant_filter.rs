@@ -71,16 +71,16 @@ const LAST: char = '\u{10ffff}';
 /// The columns in which people are searched.
 pub(crate) const PEOPLE_KEYS: [&str; 2] = ["email_key", "name_key"];
 
-/// Appends a query for the ids of the people whose e-mail address or name begins with `q`; some come twice.
+/// Appends a query for the ids of the people whose e-mail address or name begins with `q`, each once.
 pub(crate) fn push_people(sql: &mut Sql, database: &Database, q: &str) {
-    for (number, key) in PEOPLE_KEYS.into_iter().enumerate() {
-        sql.push(if number == 0 {
-            "SELECT id FROM users WHERE "
-        } else {
-            " UNION ALL SELECT id FROM users WHERE "
-        });
-        push_begins(sql, database, key, q);
-    }
+    let [email, name] = PEOPLE_KEYS;
+    sql.push("SELECT id FROM users WHERE ");
+    push_begins(sql, database, email, q);
+    sql.push(" UNION ALL SELECT id FROM users WHERE ");
+    push_begins(sql, database, name, q);
+    sql.push(" AND NOT (");
+    push_begins(sql, database, email, q);
+    sql.push(")");
 }
 
 /// Appends the condition that a column of users begins with `q`, as a range of an index.

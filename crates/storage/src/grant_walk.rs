@@ -149,10 +149,14 @@ impl Wanted<'_> {
         match walk {
             // What is added to the column keeps the databases from walking its index instead.
             Walk::Person => {
-                self.push_scan(sql, "keys", " + 0", |sql| self.push_passes(sql, self.filter, BESIDE_INDEXES));
+                self.push_scan(sql, "keys", " + 0", "grants AS g", |sql| {
+                    self.push_passes(sql, self.filter, BESIDE_INDEXES)
+                });
             }
             Walk::Whole => {
-                self.push_scan(sql, "keys", "", |sql| self.push_passes(sql, self.filter, BESIDE_INDEXES));
+                self.push_scan(sql, "keys", "", "grants AS g", |sql| {
+                    self.push_passes(sql, self.filter, BESIDE_INDEXES)
+                });
             }
             Walk::Look => self.push_look(sql),
             Walk::Ranges => {
@@ -180,10 +184,12 @@ impl Wanted<'_> {
     fn push_matches(&self, sql: &mut Sql) {
         let q = self.filter.q.as_deref().unwrap_or_default();
         let others = GrantFilter { q: None, ..self.filter.clone() };
-        self.push_scan(sql, "of_people", " + 0", |sql| {
-            sql.push("g.user_id IN (");
-            push_people(sql, self.storage.database(), q);
-            sql.push(") AND ");
+        // Person by person: a set of thousands would have to be made first.
+        sql.push("people (id) AS (");
+        push_people(sql, self.storage.database(), q);
+        sql.push("), ");
+        self.push_scan(sql, "of_people", " + 0", "people AS p CROSS JOIN grants AS g", |sql| {
+            sql.push("g.user_id = p.id AND ");
             self.push_passes(sql, &others, BESIDE_INDEXES);
         });
         sql.push(", ");
@@ -205,10 +211,11 @@ impl Wanted<'_> {
         }
     }
 
-    /// Appends one look at the table, as a table `name (id, at)`.
-    fn push_scan(&self, sql: &mut Sql, name: &str, plus: &str, condition: impl FnOnce(&mut Sql)) {
+    /// Appends one look at the rows `g` of a table or a join, as a table `name (id, at)`.
+    fn push_scan(&self, sql: &mut Sql, name: &str, plus: &str, from: &str, condition: impl FnOnce(&mut Sql)) {
         let at = format!("g.{}{plus}", self.order.column);
-        sql.push(name).push(" (id, at) AS (SELECT g.id, ").push(&at).push(" FROM grants AS g WHERE ");
+        sql.push(name).push(" (id, at) AS (SELECT g.id, ").push(&at);
+        sql.push(" FROM ").push(from).push(" WHERE ");
         self.order.push_after(sql, &at, self.slice);
         sql.push(" AND ");
         condition(sql);

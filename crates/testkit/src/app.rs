@@ -50,6 +50,8 @@ pub struct TestAppOptions {
     pub clock: Option<Clock>,
     /// PostgreSQL instead of SQLite.
     pub postgres: bool,
+    /// What is done is measured: PostgreSQL is set up as for work.
+    pub measured: bool,
     /// Nobody administers it yet.
     pub without_administrator: bool,
     /// What outbound calls may reach; none: everything on 127.0.0.1.
@@ -83,7 +85,10 @@ impl TestApp {
     /// As the options say.
     pub async fn with(options: TestAppOptions) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let postgres = options.postgres.then(TestPostgres::new);
+        let postgres = options.postgres.then(match options.measured {
+            true => TestPostgres::for_figures,
+            false => TestPostgres::new,
+        });
         let clock = options.clock.unwrap_or_else(|| Clock::mock(Clock::System.now()));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listening = listener::bind(address).await.expect("a loopback port is free");

@@ -2,7 +2,8 @@
 //!
 //! The first test that needs it starts it, under a file lock: its own data directory and Unix socket in the
 //! system's temporary directory, no TCP. A small supervisor stops it once nobody has asked for a database
-//! for five minutes, so that nothing outlives a run for long and no test pays for the start alone.
+//! for five minutes, so that nothing outlives a run for long and no test pays for the start alone. What measures
+//! has a server of its own, which is set up as one would be that people rely on.
 //! PostgreSQL refuses to run as root; then it runs as the user `postgres`, as Debian creates it.
 //!
 //! A machine without PostgreSQL fails these tests with a sentence that says what to install.
@@ -18,8 +19,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const USER: &str = "doorward";
 
 /// Durability is for production; connections are for many test processes at once.
-const SERVER_OPTIONS: &str = "-c listen_addresses='' -c fsync=off -c synchronous_commit=off \
+const FOR_TESTS: &str = "-c listen_addresses='' -c fsync=off -c synchronous_commit=off \
      -c full_page_writes=off -c max_connections=400 -c shared_buffers=64MB";
+
+/// What is committed survives a power cut, and the cache is what its documentation advises for a machine of 4 GiB.
+const FOR_FIGURES: &str = "-c listen_addresses='' -c shared_buffers=1GB -c max_wal_size=4GB";
 
 /// Stops the server when `last_use` is five minutes old. It takes the same lock as the tests.
 const SUPERVISOR: &str = r#"cd "$1" && while sleep 15; do
@@ -31,6 +35,8 @@ done"#;
 pub struct TestPostgres {
     server: Server,
     name: String,
+    /// Of a server that nobody else is to use meanwhile, and that the supervisor is not to stop.
+    _alone: Option<File>,
 }
 
 #[derive(Debug)]
@@ -39,6 +45,7 @@ struct Server {
     programs: PathBuf,
     /// Where the data, the socket, the lock and the log are.
     home: PathBuf,
+    options: &'static str,
 }
 
 impl TestPostgres {
@@ -47,11 +54,26 @@ impl TestPostgres {
     /// # Panics
     /// When PostgreSQL is not installed or does not start: these tests never pass silently.
     pub fn new() -> Self {
-        let server = Server { programs: programs(), home: home() };
-        server.ensure_running();
+        let server = Server { programs: programs(), home: home("doorward-postgres"), options: FOR_TESTS };
+        drop(server.ensure_running());
+        Self::on(server, None)
+    }
+
+    /// A fresh, empty database on a server that is set up as for work; no other has it meanwhile.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new) does.
+    pub fn for_figures() -> Self {
+        let home = home("doorward-postgres-figures");
+        let server = Server { programs: programs(), home, options: FOR_FIGURES };
+        let alone = server.ensure_running();
+        Self::on(server, Some(alone))
+    }
+
+    fn on(server: Server, alone: Option<File>) -> Self {
         let name = fresh_name();
         server.sql(&format!("CREATE DATABASE {name}")).expect("a fresh database can be created");
-        Self { server, name }
+        Self { server, name, _alone: alone }
     }
 
     /// The URL for `DATABASE_URL`.
@@ -82,7 +104,8 @@ impl Drop for TestPostgres {
 }
 
 impl Server {
-    fn ensure_running(&self) {
+    /// Gives the lock under which it was started.
+    fn ensure_running(&self) -> File {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.home).expect("a directory can be made");
         let lock = self.file("lock");
         lock.lock().expect("the lock of the test server can be taken");
@@ -90,6 +113,7 @@ impl Server {
         if UnixStream::connect(self.home.join(".s.PGSQL.5432")).is_err() {
             self.start();
         }
+        lock
     }
 
     fn file(&self, name: &str) -> File {
@@ -111,7 +135,7 @@ impl Server {
             "--encoding=UTF8",
             "--locale=C.UTF-8",
         ]));
-        let options = format!("{SERVER_OPTIONS} -c unix_socket_directories='{}'", self.home.display());
+        let options = format!("{} -c unix_socket_directories='{}'", self.options, self.home.display());
         must(
             self.as_server_user("pg_ctl")
                 .arg("--pgdata")
@@ -191,9 +215,9 @@ fn programs_of_pg_config() -> Option<PathBuf> {
     programs.join("initdb").exists().then_some(programs)
 }
 
-/// One server per user of the machine.
-fn home() -> PathBuf {
-    std::env::temp_dir().join(format!("doorward-postgres-{}", own_uid()))
+/// One server of a name per user of the machine.
+fn home(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("{name}-{}", own_uid()))
 }
 
 fn is_root() -> bool {
