@@ -24,8 +24,9 @@ const SAMPLE: u32 = 20;
 /// What a browser may still come back for is remembered for this long after its end.
 const REMEMBERED: Duration = Duration::from_secs(86_400);
 
-/// After so many rows the log's pages are moved to their places: more of them would be moved by a commit.
-const SETTLE_EVERY: u64 = 500;
+/// After so many rows the log's pages are moved to their places: sooner, pages that batches share would move again
+/// and again, later, a commit would have to move them.
+const SETTLE_EVERY: u64 = 4_000;
 
 /// How often a long run writes how far it is.
 const PROGRESS: Duration = Duration::from_secs(2);
@@ -154,13 +155,12 @@ impl Work {
         let mut position = SweepPosition::default();
         loop {
             let limit = self.pace.size;
-            let chosen =
-                storage.choose_grants_to_sweep(sweep, before, refreshable, &mut position, limit).await?;
-            if chosen.is_empty() {
+            let begun = Instant::now();
+            let swept =
+                storage.sweep_grants(sweep, before, refreshable, &mut position, limit, &actor).await?;
+            if swept == 0 {
                 return Ok(());
             }
-            let begun = Instant::now();
-            let swept = storage.sweep_grants(sweep, before, refreshable, &chosen, &actor).await?;
             self.note(sweep.kind(), swept, begun.elapsed()).await?;
         }
     }
@@ -182,7 +182,8 @@ impl Work {
         }
     }
 
-    /// Counts a batch, lets calls have their turn, and now and then writes how far the run is.
+    /// Counts a batch, and now and then moves the log and writes how far the run is. Others have their turn between
+    /// two batches: they wait for the writer in a queue.
     async fn note(&mut self, kind: SweptKind, swept: u64, took: Duration) -> Result<(), BrokerError> {
         *self.run.counts.entry(kind).or_default() += swept;
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
@@ -196,7 +197,7 @@ impl Work {
             self.unsettled = 0;
             self.broker.storage().settle().await?;
         }
-        tokio::time::sleep(self.pace.after(took)).await;
+        self.pace.after(took);
         if self.written.elapsed() >= PROGRESS {
             self.written = Instant::now();
             self.broker.storage().update_cleanup_run(&self.run, false, None).await?;
@@ -225,10 +226,7 @@ impl Work {
         for sweep in GrantSweep::ALL {
             let Some((before, refreshable)) = cutoffs.of(sweep) else { continue };
             let left = SAMPLE.saturating_sub(u32::try_from(names.len()).unwrap_or(SAMPLE));
-            let mut position = SweepPosition::default();
-            let chosen =
-                storage.choose_grants_to_sweep(sweep, before, refreshable, &mut position, left).await?;
-            for id in chosen {
+            for id in storage.grants_to_sweep(sweep, before, refreshable, left).await? {
                 names.extend(storage.grant_names(id).await?);
             }
         }

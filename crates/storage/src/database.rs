@@ -288,6 +288,15 @@ impl Connection {
         })
     }
 
+    /// Put behind a query, it locks those of its rows that nobody else has locked, and leaves out the others.
+    pub(crate) fn lock_what_is_free(&self) -> &'static str {
+        match self {
+            // Nobody else can have locked anything.
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => " FOR UPDATE SKIP LOCKED",
+        }
+    }
+
     /// The values of many rows, to be bound in their order. SQLite compares the name of each numbered parameter
     /// with all names before it, twice: a thousand of them cost more than the rows that they insert.
     pub(crate) fn values(&self, rows: usize, columns: usize) -> String {
@@ -342,9 +351,13 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
 }
 
 /// A batch that ends hundreds of grants touches thousands of pages all over the file. They fit into this cache, and
-/// its commit leaves them in the log (`checkpoint` moves them).
+/// its commit leaves them in the log: [`Storage::settle`](crate::Storage::settle) moves them, and only where that
+/// has not been for long (400 MiB), a commit. The file of the log does not stay larger than 64 MiB.
 fn sqlite_writer_options(path: &Path) -> SqliteConnectOptions {
-    sqlite_options(path).pragma("cache_size", "-32768").pragma("wal_autocheckpoint", "16000")
+    sqlite_options(path)
+        .pragma("cache_size", "-32768")
+        .pragma("wal_autocheckpoint", "100000")
+        .pragma("journal_size_limit", "67108864")
 }
 
 /// Readers look straight into the system's cache of the file, as much of it as SQLite lets them (2 GiB): a search

@@ -16,6 +16,7 @@ use crate::transaction::Tx;
 use doorward_domain::{
     Actor, BulkJobId, EndCause, GatewayId, GrantId, NewAuditEvent, ProviderEnd, Receipt, UserId,
 };
+use std::collections::BTreeSet;
 
 /// How many grants one round of statements ends.
 const BATCH: i64 = 500;
@@ -69,10 +70,10 @@ impl Storage {
 pub(crate) async fn end_grants(tx: &mut Tx, which: GrantsOf<'_>, end: &End<'_>) -> Result<u64, StorageError> {
     let mut ended = 0;
     loop {
-        let ids = lock(tx, which).await?;
-        end_locked(tx, &ids, end).await?;
-        ended += ids.len() as u64;
-        if matches!(which, GrantsOf::These(_)) || i64::try_from(ids.len()).unwrap_or(BATCH) < BATCH {
+        let grants = lock(tx, which).await?;
+        end_locked(tx, &grants, end).await?;
+        ended += grants.len() as u64;
+        if matches!(which, GrantsOf::These(_)) || i64::try_from(grants.len()).unwrap_or(BATCH) < BATCH {
             break;
         }
     }
@@ -85,24 +86,27 @@ pub(crate) async fn end_grants(tx: &mut Tx, which: GrantsOf<'_>, end: &End<'_>) 
 }
 
 /// Locks the next grants that end, in the order of their ids, so that two that end the same wait in turn.
-async fn lock(tx: &mut Tx, which: GrantsOf<'_>) -> Result<Vec<String>, StorageError> {
+async fn lock(tx: &mut Tx, which: GrantsOf<'_>) -> Result<Vec<GrantName>, StorageError> {
     let (sql, which) = match which {
         GrantsOf::These(ids) => ("id IN (EACH($1)) ORDER BY id", json(ids)),
         GrantsOf::User(id) => ("user_id = $1 ORDER BY id LIMIT $2", id.to_string()),
         GrantsOf::Gateway(id) => ("gateway_id = $1 ORDER BY id LIMIT $2", id.to_string()),
     };
     let limited = sql.ends_with("$2");
-    let sql = tx.connection.spell(&format!("SELECT id FROM grants WHERE {sql} FOR UPDATE"));
+    let columns = grant_name_columns!();
+    let sql = tx.connection.spell(&format!("SELECT {columns} FROM grants WHERE {sql} FOR UPDATE"));
     tx!(tx, fetch_all, {
-        let query = sqlx::query_scalar(sql).bind(which);
+        let query = sqlx::query_as(sql).bind(which);
         if limited { query.bind(BATCH) } else { query }
     })
 }
 
 /// Ends grants that this transaction has locked.
-pub(crate) async fn end_locked(tx: &mut Tx, ids: &[String], end: &End<'_>) -> Result<(), StorageError> {
-    let ids = &json(ids);
-    let told = what_is_told(tx, ids, end).await?;
+pub(crate) async fn end_locked(tx: &mut Tx, grants: &[GrantName], end: &End<'_>) -> Result<(), StorageError> {
+    let ids: Vec<&str> = grants.iter().map(|grant| grant.id.as_str()).collect();
+    let ids = &json(&ids);
+    let gateways: BTreeSet<&str> = grants.iter().map(|grant| grant.gateway_id.as_str()).collect();
+    let told = what_is_told(tx, &json(&gateways), end).await?;
     let mut pending = Vec::new();
     for told in &told {
         pending.extend(record(tx, ids, end, told).await?);
@@ -110,9 +114,9 @@ pub(crate) async fn end_locked(tx: &mut Tx, ids: &[String], end: &End<'_>) -> Re
     if !pending.is_empty() {
         queue(tx, &json(&pending)).await?;
     }
-    let ended = delete(tx, ids).await?;
+    delete(tx, ids).await?;
     forget_pending(tx, ids).await?;
-    for grant in &ended {
+    for grant in grants {
         tx.change(grant.ended()?);
         tx.audit(event(grant, end, &told)?);
     }
@@ -170,11 +174,9 @@ async fn record(tx: &mut Tx, ids: &str, end: &End<'_>, told: &Told) -> Result<Ve
     Ok(pending.into_iter().map(|(id, _)| id).collect())
 }
 
-async fn delete(tx: &mut Tx, ids: &str) -> Result<Vec<GrantName>, StorageError> {
-    let sql = tx
-        .connection
-        .spell(concat!("DELETE FROM grants WHERE id IN (EACH($1)) RETURNING ", grant_name_columns!()));
-    tx!(tx, fetch_all, sqlx::query_as::<_, GrantName>(sql).bind(ids))
+async fn delete(tx: &mut Tx, ids: &str) -> Result<(), StorageError> {
+    let sql = tx.connection.spell("DELETE FROM grants WHERE id IN (EACH($1))");
+    tx!(tx, execute, sqlx::query(sql).bind(ids)).map(drop)
 }
 
 /// An open consent would bring the grant back (lesson R23).

@@ -34,13 +34,17 @@ struct GatewayFacts {
     issuer: Option<String>,
 }
 
-/// What the providers behind a JSON list of grants are told of their end.
-pub(crate) async fn what_is_told(tx: &mut Tx, ids: &str, end: &End<'_>) -> Result<Vec<Told>, StorageError> {
+/// What the providers behind a JSON list of gateways are told of the end of grants there.
+pub(crate) async fn what_is_told(
+    tx: &mut Tx,
+    gateways: &str,
+    end: &End<'_>,
+) -> Result<Vec<Told>, StorageError> {
     let sql = tx.connection.spell(
         "SELECT id, slug, revocation_method, revocation_reach, revocation_url, token_url, issuer FROM gateways \
-         WHERE id IN (SELECT gateway_id FROM grants WHERE id IN (EACH($1)))",
+         WHERE id IN (EACH($1))",
     );
-    let gateways = tx!(tx, fetch_all, sqlx::query_as::<_, GatewayFacts>(sql).bind(ids))?;
+    let gateways = tx!(tx, fetch_all, sqlx::query_as::<_, GatewayFacts>(sql).bind(gateways))?;
     let mut told: Vec<Told> = Vec::new();
     for gateway in gateways {
         let (receipt, detail) = gateway.receipt(end)?;

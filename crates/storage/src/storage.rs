@@ -9,10 +9,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::broadcast;
+use tokio::sync::{Mutex, broadcast};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 const DAY_MILLIS: u64 = 86_400_000;
+
+/// How often SQLite's log is moved into the file: seldom enough that a page that is written again and again moves
+/// once, and often enough that no commit has to do it.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// What Doorward keeps. Clones share the same connections and the same feed.
 #[derive(Clone)]
@@ -26,7 +31,9 @@ struct Inner {
     feed: Arc<Feed>,
     /// Milliseconds; a setting of the whole installation.
     expiring_soon: AtomicU64,
-    tasks: [AbortHandle; 2],
+    /// When SQLite's log was last moved into the file. Whoever moves it holds this.
+    settled: Arc<Mutex<Instant>>,
+    tasks: [AbortHandle; 3],
 }
 
 impl Drop for Inner {
@@ -65,9 +72,20 @@ impl Storage {
             let (feed, database) = (feed.clone(), database.clone());
             async move { database.listen(feed.waker()).await }
         });
+        let settled = Arc::new(Mutex::new(Instant::now()));
+        let settling = tokio::spawn({
+            let (database, settled) = (database.clone(), settled.clone());
+            async move { settle_now_and_then(&database, &settled).await }
+        });
         let expiring_soon = AtomicU64::new(DAY_MILLIS);
-        let tasks = [reading.abort_handle(), listening.abort_handle()];
-        Ok(Self { inner: Arc::new(Inner { database, clock, feed, expiring_soon, tasks }) })
+        let tasks = [reading.abort_handle(), listening.abort_handle(), settling.abort_handle()];
+        Ok(Self { inner: Arc::new(Inner { database, clock, feed, expiring_soon, settled, tasks }) })
+    }
+
+    /// Moves what SQLite's log holds to its place in the file, while nothing waits for it. Whoever writes for long
+    /// does so in between: the log begins anew only when all of it has been moved.
+    pub async fn settle(&self) -> Result<(), StorageError> {
+        settle(self.database(), &mut *self.inner.settled.lock().await).await
     }
 
     /// Stops the feed and closes every connection; later calls fail as unreachable.
@@ -125,5 +143,28 @@ impl Storage {
 
     pub(crate) fn feed(&self) -> &Feed {
         &self.inner.feed
+    }
+}
+
+async fn settle(database: &Database, settled: &mut Instant) -> Result<(), StorageError> {
+    database.checkpoint().await?;
+    *settled = Instant::now();
+    Ok(())
+}
+
+async fn settle_now_and_then(database: &Database, settled: &Mutex<Instant>) {
+    if database.is_shared() {
+        return;
+    }
+    loop {
+        tokio::time::sleep(SETTLE).await;
+        let mut settled = settled.lock().await;
+        // Whoever writes for long settles by itself, when nothing is being written.
+        if settled.elapsed() < SETTLE {
+            continue;
+        }
+        if let Err(error) = settle(database, &mut settled).await {
+            tracing::debug!(%error, "the log was not moved into the database file; the next time moves it");
+        }
     }
 }

@@ -1,9 +1,10 @@
-//! Grants whose time has come: counted and chosen on a reader, then compared once more by the statement that
-//! locks them for their end, so that a use, a refresh or a new consent in between keeps the grant.
+//! Grants whose time has come: counted on a reader, then chosen by the statement that locks them for their end, so
+//! that a use, a refresh or a new consent in between keeps the grant.
 
 use crate::ended_grant::{End, end_locked};
 use crate::error::StorageError;
-use crate::row::{RowName, json};
+use crate::grant_row::{GrantName, grant_name_columns};
+use crate::sql::{Bind, Sql, bound};
 use crate::storage::Storage;
 use doorward_domain::{Actor, EndCause, GrantId, GrantNames, SweptKind, Timestamp};
 
@@ -145,9 +146,52 @@ macro_rules! may_end {
     ($sweep:ident) => {
         concat!(
             $sweep!("$1"),
-            " AND ($2 OR (refresh_token IS NULL AND owner_kind = 'user' AND NOT exchanged)) AND redeeming_number IS NULL"
+            " AND ($2 = 1 OR (refresh_token IS NULL AND owner_kind = 'user' AND NOT exchanged)) \
+             AND redeeming_number IS NULL"
         )
     };
+}
+
+/// A grant whose time has come, and since when.
+#[derive(sqlx::FromRow)]
+struct DueRow {
+    due: i64,
+    #[sqlx(flatten)]
+    grant: GrantName,
+}
+
+/// The next grants of a sweep, for [`DueRow`].
+fn due(sweep: GrantSweep, before: Timestamp, refreshable: bool, position: &SweepPosition, limit: u32) -> Sql {
+    macro_rules! due {
+        ($sweep:ident, $key:literal) => {
+            concat!(
+                "SELECT ",
+                $key,
+                " AS due, ",
+                grant_name_columns!(),
+                " FROM grants WHERE ",
+                may_end!($sweep),
+                " AND (",
+                $key,
+                ", id) > ($3, $4) ORDER BY ",
+                $key,
+                ", id"
+            )
+        };
+    }
+    let mut sql = Sql::new(match sweep {
+        GrantSweep::Stale => due!(is_stale, "expires_at"),
+        GrantSweep::Idle => due!(is_idle, "last_used_at"),
+        GrantSweep::Orphaned => due!(is_orphaned, "orphaned_since"),
+    });
+    sql.binds = vec![
+        Bind::Number(before.millis()),
+        Bind::Number(i64::from(refreshable)),
+        Bind::Number(position.0),
+        Bind::Text(position.1.clone()),
+    ];
+    sql.limit(i64::from(limit));
+    sql
 }
 
 impl Storage {
@@ -181,92 +225,41 @@ impl Storage {
         )
     }
 
-    /// Up to `limit` grants behind `position` that a sweep may end. Without `refreshable`, only those that
-    /// could not be refreshed anyway.
-    pub async fn choose_grants_to_sweep(
+    /// Ends up to `limit` grants behind `position` that a sweep may end, in one transaction; how many that were.
+    /// Without `refreshable`, only those that could not be refreshed anyway. What somebody else has locked at this
+    /// moment stays; the next run finds it.
+    pub async fn sweep_grants(
         &self,
         sweep: GrantSweep,
         before: Timestamp,
         refreshable: bool,
         position: &mut SweepPosition,
         limit: u32,
-    ) -> Result<Vec<GrantId>, StorageError> {
-        macro_rules! choose {
-            ($sweep:ident, $key:literal) => {{
-                // Not prepared, because PostgreSQL would keep a plan that reads the whole table for any batch.
-                let sql = concat!(
-                    "SELECT ",
-                    $key,
-                    ", id FROM grants WHERE ",
-                    may_end!($sweep),
-                    " AND (",
-                    $key,
-                    ", id) > ($3, $4) ORDER BY ",
-                    $key,
-                    ", id LIMIT $5"
-                );
-                read!(
-                    self,
-                    "choose grants to sweep",
-                    fetch_all,
-                    sqlx::query_as::<_, (i64, String)>(sql)
-                        .bind(before.millis())
-                        .bind(refreshable)
-                        .bind(position.0)
-                        .bind(&position.1)
-                        .bind(i64::from(limit))
-                        .persistent(false)
-                )
-            }};
-        }
-        let rows = match sweep {
-            GrantSweep::Stale => choose!(is_stale, "expires_at"),
-            GrantSweep::Idle => choose!(is_idle, "last_used_at"),
-            GrantSweep::Orphaned => choose!(is_orphaned, "orphaned_since"),
-        }?;
-        if let Some((key, id)) = rows.last() {
-            *position = SweepPosition(*key, id.clone());
-        }
-        rows.iter().map(|(_, id)| RowName { table: "grants", id }.parse("id", id)).collect()
+        actor: &Actor,
+    ) -> Result<u64, StorageError> {
+        let mut tx = self.begin("sweep grants").await?;
+        let mut sql = due(sweep, before, refreshable, position, limit);
+        sql.push(tx.connection.lock_what_is_free());
+        let due: Vec<DueRow> = tx!(tx, fetch_all, bound!(sql, query_as))?;
+        let Some(last) = due.last() else { return Ok(0) };
+        *position = SweepPosition(last.due, last.grant.id.clone());
+        let grants: Vec<GrantName> = due.into_iter().map(|row| row.grant).collect();
+        end_locked(&mut tx, &grants, &End::by(sweep.cause(), actor)).await?;
+        tx.commit().await?;
+        Ok(grants.len() as u64)
     }
 
-    /// Ends those of the chosen grants that a sweep may still end, in one transaction; how many that were.
-    pub async fn sweep_grants(
+    /// The first `limit` grants that a sweep may end: for whoever wants to see some.
+    pub async fn grants_to_sweep(
         &self,
         sweep: GrantSweep,
         before: Timestamp,
         refreshable: bool,
-        chosen: &[GrantId],
-        actor: &Actor,
-    ) -> Result<u64, StorageError> {
-        let mut tx = self.begin("sweep grants").await?;
-        macro_rules! lock {
-            ($sweep:ident) => {{
-                let sql = tx.connection.spell(concat!(
-                    "SELECT id FROM grants WHERE ",
-                    may_end!($sweep),
-                    " AND id IN (EACH($3)) ORDER BY id FOR UPDATE"
-                ));
-                tx!(
-                    tx,
-                    fetch_all,
-                    sqlx::query_scalar(sql).bind(before.millis()).bind(refreshable).bind(json(chosen))
-                )
-            }};
-        }
-        let ids: Vec<String> = match sweep {
-            GrantSweep::Stale => lock!(is_stale),
-            GrantSweep::Idle => lock!(is_idle),
-            GrantSweep::Orphaned => lock!(is_orphaned),
-        }?;
-        end_locked(&mut tx, &ids, &End::by(sweep.cause(), actor)).await?;
-        tx.commit().await?;
-        Ok(ids.len() as u64)
-    }
-
-    /// What batches have written moves to its place, while nothing waits for it. Else a later commit would have to.
-    pub async fn settle(&self) -> Result<(), StorageError> {
-        self.database().checkpoint().await
+        limit: u32,
+    ) -> Result<Vec<GrantId>, StorageError> {
+        let sql = due(sweep, before, refreshable, &SweepPosition::default(), limit);
+        let rows: Vec<DueRow> = read!(self, "choose grants to sweep", fetch_all, bound!(sql, query_as))?;
+        rows.iter().map(|row| row.grant.parsed_id()).collect()
     }
 
     /// The names by which people know a grant; none when it has ended.

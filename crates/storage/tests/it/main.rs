@@ -7,7 +7,11 @@ mod stage;
 mod samples;
 
 // By path, because a dependency would be a circle once the test kit starts the whole server.
-#[expect(unreachable_pub, reason = "it is public where it lives, in the test kit")]
+#[expect(
+    unreachable_pub,
+    dead_code,
+    reason = "it is public where it lives, in the test kit, and more than is needed here"
+)]
 #[path = "../../../testkit/src/postgres.rs"]
 mod postgres_server;
 

@@ -1,7 +1,7 @@
 //! Which grants a sweep ends, compared with what the domain says; and that it ends nothing else.
 
 use crate::samples::*;
-use crate::stage::Stage;
+use crate::stage::{Place, Stage};
 use doorward_domain::*;
 use doorward_storage::{GrantSweep, Storage, StoredGrant, SweepCutoffs, SweepPosition};
 use std::time::Duration;
@@ -35,15 +35,7 @@ async fn chosen(storage: &Storage, cutoffs: &SweepCutoffs) -> Vec<GrantId> {
     let mut found = Vec::new();
     for sweep in GrantSweep::ALL {
         let Some((before, refreshable)) = cutoffs.of(sweep) else { continue };
-        let mut position = SweepPosition::default();
-        loop {
-            let some =
-                storage.choose_grants_to_sweep(sweep, before, refreshable, &mut position, 7).await.unwrap();
-            if some.is_empty() {
-                break;
-            }
-            found.extend(some);
-        }
+        found.extend(storage.grants_to_sweep(sweep, before, refreshable, 10_000).await.unwrap());
     }
     found.sort_unstable();
     found.dedup();
@@ -126,19 +118,17 @@ async fn the_statements_and_the_domain_agree_on_whose_time_has_come(stage: &Stag
     }
 }
 
-/// Ends one grant by a sweep that chose it, with something in between.
+/// Ends one grant by a sweep that was to end it before something happened to it.
 async fn swept_after(stage: &Stage, name: &str, between: &str) -> bool {
     let storage = &stage.storage;
     let ada = stored_user(storage, &format!("{name}@example.com")).await;
     let hub = stored_gateway(storage, name).await;
     let grant = stored_grant(storage, &ada, &hub).await;
     let before = later(40 * DAY);
-    let mut position = SweepPosition::default();
-    let chosen =
-        storage.choose_grants_to_sweep(GrantSweep::Stale, before, true, &mut position, 10).await.unwrap();
+    let chosen = storage.grants_to_sweep(GrantSweep::Stale, before, true, 10).await.unwrap();
     assert_eq!(chosen, [grant.id]);
     stage.by_hand(&format!("{between} WHERE id = '{}'", grant.id)).await;
-    let swept = storage.sweep_grants(GrantSweep::Stale, before, true, &chosen, &Actor::System).await.unwrap();
+    let swept = sweep(storage, before, true, 10).await;
     let left = storage.grant(grant.id).await.unwrap();
     assert_eq!(swept, u64::from(left.is_none()));
     if let Some(left) = left {
@@ -148,13 +138,48 @@ async fn swept_after(stage: &Stage, name: &str, between: &str) -> bool {
     swept == 1
 }
 
-async fn a_use_or_a_refresh_between_choosing_and_deleting_keeps_the_grant(stage: &Stage) {
+/// Sweeps what is stale, in batches of `limit`; how many grants that ended.
+async fn sweep(storage: &Storage, before: Timestamp, refreshable: bool, limit: u32) -> u64 {
+    let (mut position, mut swept, stale) = (SweepPosition::default(), 0, GrantSweep::Stale);
+    loop {
+        let ended = storage
+            .sweep_grants(stale, before, refreshable, &mut position, limit, &Actor::System)
+            .await
+            .unwrap();
+        if ended == 0 {
+            return swept;
+        }
+        swept += ended;
+    }
+}
+
+async fn what_was_used_or_refreshed_meanwhile_is_not_swept(stage: &Stage) {
     let late = later(41 * DAY).millis();
     assert!(swept_after(stage, "untouched", "UPDATE grants SET failures = 1").await);
     assert!(!swept_after(stage, "used", &format!("UPDATE grants SET last_used_at = {late}")).await);
     assert!(!swept_after(stage, "refreshed", &format!("UPDATE grants SET last_refreshed_at = {late}")).await);
     assert!(!swept_after(stage, "renewed", &format!("UPDATE grants SET expires_at = {late}")).await);
     assert!(!swept_after(stage, "refreshing", "UPDATE grants SET redeeming_number = refresh_number").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_waits_for_no_grant_that_somebody_else_is_changing_and_keeps_it() {
+    let stage = Stage::postgres().await;
+    let storage = &stage.storage;
+    let ada = stored_user(storage, "ada@example.com").await;
+    let (busy, free) = (stored_gateway(storage, "busy").await, stored_gateway(storage, "free").await);
+    let (busy, free) = (stored_grant(storage, &ada, &busy).await, stored_grant(storage, &ada, &free).await);
+    let Place::Postgres(server) = &stage.place else { panic!("this stage is PostgreSQL") };
+    let pool = sqlx::PgPool::connect(&server.url()).await.unwrap();
+    let mut other = pool.begin().await.unwrap();
+    let late = later(41 * DAY).millis();
+    let used = format!("UPDATE grants SET last_used_at = {late} WHERE id = '{}'", busy.id);
+    sqlx::raw_sql(sqlx::AssertSqlSafe(used)).execute(&mut *other).await.unwrap();
+    assert_eq!(sweep(storage, later(40 * DAY), true, 10).await, 1);
+    other.commit().await.unwrap();
+    assert_eq!(sweep(storage, later(40 * DAY), true, 10).await, 0, "it was used");
+    assert!(storage.grant(free.id).await.unwrap().is_none());
+    assert!(storage.grant(busy.id).await.unwrap().is_some());
 }
 
 /// So many grants of one person at one gateway, every other one without a refresh token.
@@ -186,20 +211,7 @@ async fn many_thousands_are_swept_in_batches_and_those_that_are_held_back_stay(s
     many(stage, 20_000, first.id).await;
     let before = later(40 * DAY);
     for (refreshable, left) in [(false, 10_001), (true, 0)] {
-        let (mut position, mut swept) = (SweepPosition::default(), 0);
-        loop {
-            let chosen = storage
-                .choose_grants_to_sweep(GrantSweep::Stale, before, refreshable, &mut position, 500)
-                .await
-                .unwrap();
-            if chosen.is_empty() {
-                break;
-            }
-            swept += storage
-                .sweep_grants(GrantSweep::Stale, before, refreshable, &chosen, &Actor::System)
-                .await
-                .unwrap();
-        }
+        let swept = sweep(storage, before, refreshable, 500).await;
         assert_eq!(swept, if refreshable { 10_001 } else { 10_000 });
         assert_eq!(stage.number("SELECT count(*) FROM grants").await, left);
     }
@@ -221,7 +233,7 @@ async fn a_grant_is_named_by_its_person_and_its_gateway(stage: &Stage) {
 
 on_both!(
     the_statements_and_the_domain_agree_on_whose_time_has_come,
-    a_use_or_a_refresh_between_choosing_and_deleting_keeps_the_grant,
+    what_was_used_or_refreshed_meanwhile_is_not_swept,
     many_thousands_are_swept_in_batches_and_those_that_are_held_back_stay,
     a_grant_is_named_by_its_person_and_its_gateway,
 );
