@@ -198,6 +198,10 @@ impl Side {
                 self.number("PRAGMA wal_checkpoint(TRUNCATE)").await?;
                 let copy = file.with_extension("copy");
                 std::fs::copy(file, &copy)?;
+                // What filling and copying left to be written would be written while something is measured.
+                for file in [file, &copy] {
+                    std::fs::File::open(file)?.sync_all()?;
+                }
                 Ok(Bare { side: Self::Sqlite(like_ours(&copy).await?, copy), table: "grants" })
             }
             Self::Postgres(pool) => {
@@ -227,8 +231,7 @@ async fn like_ours(file: &std::path::Path) -> Result<SqlitePool, AnyError> {
         .busy_timeout(Duration::from_secs(5))
         .pragma("secure_delete", "ON")
         .pragma("cache_size", "-32768")
-        .pragma("wal_autocheckpoint", "100000")
-        .pragma("journal_size_limit", "67108864");
+        .pragma("wal_autocheckpoint", "100000");
     Ok(sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect_with(options).await?)
 }
 

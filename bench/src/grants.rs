@@ -111,8 +111,9 @@ async fn singles(client: &Client) -> Result<Vec<(String, String)>, AnyError> {
     found.extend(words("access_token_status"));
     for (name, q) in [
         ("q, one person", "zoe.smith"),
-        ("q, 2 % of the people", "contractor"),
-        ("q, a twentieth of the people", "an"),
+        ("q, 2 % of the people, who came last", "contractor"),
+        ("q, 2 % of the people, all over", "an"),
+        ("q, 6 % of the people, all over", "a"),
         ("q, one gateway", "gw-07"),
         ("q, nobody", "nobody-at-all"),
     ] {
@@ -223,7 +224,7 @@ async fn pages(name: &str, app: &TestApp) -> Result<(), AnyError> {
         ("a health, sorted by use", "?health=valid&sort=-last_used_at"),
         ("a provider", "?provider=https%3A%2F%2Fissuer3.example"),
         ("`q`: one person", "?q=zoe.smith"),
-        ("`q`: a twentieth of the people", "?q=an"),
+        ("`q`: 2 % of the people", "?q=an"),
     ] {
         let mut took = Vec::new();
         for number in 0..REPEATS * 2 {

@@ -26,7 +26,7 @@ const REMEMBERED: Duration = Duration::from_secs(86_400);
 
 /// After so many rows the log's pages are moved to their places: sooner, pages that batches share would move again
 /// and again, later, a commit would have to move them.
-const SETTLE_EVERY: u64 = 4_000;
+const SETTLE_EVERY: u64 = 3_000;
 
 /// How often a long run writes how far it is.
 const PROGRESS: Duration = Duration::from_secs(2);

@@ -236,14 +236,15 @@ impl Database {
         .map_err(|source| StorageError::database(what, source))
     }
 
-    /// Moves what SQLite's log holds into the file, on a reader: neither readers nor the writer wait for it.
-    pub(crate) async fn checkpoint(&self) -> Result<(), StorageError> {
-        let Self::Sqlite { readers, .. } = self else { return Ok(()) };
-        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
-            .execute(readers)
+    /// Moves what SQLite's log holds into the file, on a reader: neither readers nor the writer wait for it. False
+    /// where somebody still read what was there before: the log begins anew only once all of it has been moved.
+    pub(crate) async fn checkpoint(&self) -> Result<bool, StorageError> {
+        let Self::Sqlite { readers, .. } = self else { return Ok(true) };
+        let (_, logged, moved): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)")
+            .fetch_one(readers)
             .await
-            .map(drop)
-            .map_err(|source| StorageError::database("move the log into the database file", source))
+            .map_err(|source| StorageError::database("move the log into the database file", source))?;
+        Ok(moved >= logged)
     }
 
     /// Closes every connection.
@@ -352,12 +353,9 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
 
 /// A batch that ends hundreds of grants touches thousands of pages all over the file. They fit into this cache, and
 /// its commit leaves them in the log: [`Storage::settle`](crate::Storage::settle) moves them, and only where that
-/// has not been for long (400 MiB), a commit. The file of the log does not stay larger than 64 MiB.
+/// has not been for long (400 MiB), a commit.
 fn sqlite_writer_options(path: &Path) -> SqliteConnectOptions {
-    sqlite_options(path)
-        .pragma("cache_size", "-32768")
-        .pragma("wal_autocheckpoint", "100000")
-        .pragma("journal_size_limit", "67108864")
+    sqlite_options(path).pragma("cache_size", "-32768").pragma("wal_autocheckpoint", "100000")
 }
 
 /// Readers look straight into the system's cache of the file, as much of it as SQLite lets them (2 GiB): a search

@@ -113,12 +113,17 @@ pub(crate) fn is_usual(rows: usize) -> bool {
 
 /// `($1, $2), ($3, $4)`: the values of that many rows of so many columns.
 pub(crate) fn values(rows: usize, columns: usize) -> String {
-    let row = |row: usize| {
-        let values: Vec<String> =
-            (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
-        format!("({})", values.join(", "))
-    };
-    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+    let mut text = String::new();
+    for number in 0..rows * columns {
+        text.push_str(match number {
+            0 => "($",
+            _ if number % columns == 0 => "), ($",
+            _ => ", $",
+        });
+        text.push_str(&(number + 1).to_string());
+    }
+    text.push(')');
+    text
 }
 
 /// A list or a map as JSON.

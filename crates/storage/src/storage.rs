@@ -19,6 +19,10 @@ const DAY_MILLIS: u64 = 86_400_000;
 /// once, and often enough that no commit has to do it.
 const SETTLE: Duration = Duration::from_secs(5);
 
+/// How often and after what time it is tried again while somebody reads what was there before.
+const SETTLE_TRIES: u32 = 20;
+const SETTLE_AGAIN: Duration = Duration::from_millis(5);
+
 /// What Doorward keeps. Clones share the same connections and the same feed.
 #[derive(Clone)]
 pub struct Storage {
@@ -147,7 +151,12 @@ impl Storage {
 }
 
 async fn settle(database: &Database, settled: &mut Instant) -> Result<(), StorageError> {
-    database.checkpoint().await?;
+    for _ in 0..SETTLE_TRIES {
+        if database.checkpoint().await? {
+            break;
+        }
+        tokio::time::sleep(SETTLE_AGAIN).await;
+    }
     *settled = Instant::now();
     Ok(())
 }
