@@ -81,6 +81,10 @@ const POSTGRES_SEARCH_INDEXES: &str = "BEGIN; SELECT pg_advisory_xact_lock(49649
      CREATE INDEX IF NOT EXISTS users_searched_by_name ON users \
      (name_key COLLATE \"C\", email_key COLLATE \"C\", id); COMMIT";
 
+/// No statement of ours takes long enough to be worth compiling, or to be worth workers of its own: both cost
+/// PostgreSQL more time than a page of a list may take.
+const POSTGRES_SESSION: &str = "SET jit = off; SET max_parallel_workers_per_gather = 0";
+
 /// How long a caller waits for a connection before the database counts as unreachable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -108,6 +112,20 @@ pub(crate) enum Database {
         readers: SqlitePool,
     },
     Postgres(PgPool),
+}
+
+/// How many pages SQLite's log held when it began to be moved, and how many of them are in the file now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Checkpoint {
+    logged: i64,
+    moved: i64,
+}
+
+impl Checkpoint {
+    /// Whether nothing is left. Somebody may still read what was there before; then it waits for them.
+    pub(crate) fn is_whole(self) -> bool {
+        self.moved >= self.logged
+    }
 }
 
 /// The connection of one transaction.
@@ -146,6 +164,9 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(|connection, _| {
+                Box::pin(async move { sqlx::raw_sql(POSTGRES_SESSION).execute(connection).await.map(drop) })
+            })
             .connect_with(options)
             .await
             .map_err(failed)?;
@@ -236,15 +257,14 @@ impl Database {
         .map_err(|source| StorageError::database(what, source))
     }
 
-    /// Moves what SQLite's log holds into the file, on a reader: neither readers nor the writer wait for it. False
-    /// where somebody still read what was there before: the log begins anew only once all of it has been moved.
-    pub(crate) async fn checkpoint(&self) -> Result<bool, StorageError> {
-        let Self::Sqlite { readers, .. } = self else { return Ok(true) };
+    /// Moves what SQLite's log holds into the file, on a reader: neither readers nor the writer wait for it.
+    pub(crate) async fn checkpoint(&self) -> Result<Checkpoint, StorageError> {
+        let Self::Sqlite { readers, .. } = self else { return Ok(Checkpoint::default()) };
         let (_, logged, moved): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)")
             .fetch_one(readers)
             .await
             .map_err(|source| StorageError::database("move the log into the database file", source))?;
-        Ok(moved >= logged)
+        Ok(Checkpoint { logged, moved })
     }
 
     /// Closes every connection.

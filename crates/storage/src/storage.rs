@@ -150,12 +150,18 @@ impl Storage {
     }
 }
 
+/// SQLite begins its log anew only when all of it has been moved, so this is done until nothing came in between.
 async fn settle(database: &Database, settled: &mut Instant) -> Result<(), StorageError> {
+    let mut before = None;
     for _ in 0..SETTLE_TRIES {
-        if database.checkpoint().await? {
+        let done = database.checkpoint().await?;
+        if done.is_whole() && before == Some(done) {
             break;
         }
-        tokio::time::sleep(SETTLE_AGAIN).await;
+        if !done.is_whole() {
+            tokio::time::sleep(SETTLE_AGAIN).await;
+        }
+        before = Some(done);
     }
     *settled = Instant::now();
     Ok(())
