@@ -231,7 +231,7 @@ async fn like_ours(file: &std::path::Path) -> Result<SqlitePool, AnyError> {
         .busy_timeout(Duration::from_secs(5))
         .pragma("secure_delete", "ON")
         .pragma("cache_size", "-32768")
-        .pragma("wal_autocheckpoint", "100000");
+        .pragma("wal_autocheckpoint", "200000");
     Ok(sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect_with(options).await?)
 }
 

@@ -373,9 +373,9 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
 
 /// A batch that ends hundreds of grants touches thousands of pages all over the file. They fit into this cache, and
 /// its commit leaves them in the log: [`Storage::settle`](crate::Storage::settle) moves them, and only where that
-/// has not been for long (400 MiB), a commit.
+/// has not been for long (800 MiB), a commit.
 fn sqlite_writer_options(path: &Path) -> SqliteConnectOptions {
-    sqlite_options(path).pragma("cache_size", "-32768").pragma("wal_autocheckpoint", "100000")
+    sqlite_options(path).pragma("cache_size", "-32768").pragma("wal_autocheckpoint", "200000")
 }
 
 /// Readers look straight into the system's cache of the file, as much of it as SQLite lets them (2 GiB): a search
