@@ -81,10 +81,6 @@ const POSTGRES_SEARCH_INDEXES: &str = "BEGIN; SELECT pg_advisory_xact_lock(49649
      CREATE INDEX IF NOT EXISTS users_searched_by_name ON users \
      (name_key COLLATE \"C\", email_key COLLATE \"C\", id); COMMIT";
 
-/// No statement of ours takes long enough to be worth compiling, or to be worth workers of its own: both cost
-/// PostgreSQL more time than a page of a list may take.
-const POSTGRES_SESSION: &str = "SET jit = off; SET max_parallel_workers_per_gather = 0";
-
 /// How long a caller waits for a connection before the database counts as unreachable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -164,9 +160,6 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .after_connect(|connection, _| {
-                Box::pin(async move { sqlx::raw_sql(POSTGRES_SESSION).execute(connection).await.map(drop) })
-            })
             .connect_with(options)
             .await
             .map_err(failed)?;

@@ -150,12 +150,12 @@ impl Wanted<'_> {
             // What is added to the column keeps the databases from walking its index instead.
             Walk::Person => {
                 self.push_scan(sql, "keys", " + 0", "grants AS g", |sql| {
-                    self.push_passes(sql, self.filter, BESIDE_INDEXES)
+                    self.push_passes(sql, self.filter, BESIDE_INDEXES);
                 });
             }
             Walk::Whole => {
                 self.push_scan(sql, "keys", "", "grants AS g", |sql| {
-                    self.push_passes(sql, self.filter, BESIDE_INDEXES)
+                    self.push_passes(sql, self.filter, BESIDE_INDEXES);
                 });
             }
             Walk::Look => self.push_look(sql),
