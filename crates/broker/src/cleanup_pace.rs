@@ -1,5 +1,6 @@
 //! How large a batch is, learned from how long the last one took.
 
+use doorward_storage::ROWS;
 use std::time::Duration;
 
 /// How many rows a batch has: as many as take about the time that a call may wait.
@@ -21,7 +22,7 @@ impl Pace {
     const MOST: u32 = 400;
 
     /// Storage inserts so many rows by one statement that it keeps prepared.
-    const STEP: u32 = 50;
+    const STEP: u32 = ROWS as u32;
 
     /// Learns from a batch.
     pub(crate) fn after(&mut self, took: Duration) {

@@ -91,6 +91,7 @@ pub use gateway::GatewayUpdate;
 pub use grant_refresh::DueRefresh;
 pub use key_check::{KeyCheck, SealingSwitch, sealing_key};
 pub use lease::{Lease, LeaseWatch};
+pub use row::ROWS;
 pub use schema::SchemaReport;
 pub use sealed_column::{SEALED_COLUMNS, SealedColumn, SealedCount, SealedRow};
 pub use storage::Storage;

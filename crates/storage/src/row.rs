@@ -104,7 +104,7 @@ pub(crate) fn text(text: &str) -> Cow<'_, str> {
 
 /// How many rows one statement inserts at most. Most that is inserted is one row or a long list, so that these two
 /// lengths are worth a prepared statement ([`is_usual`]).
-pub(crate) const ROWS: usize = 50;
+pub const ROWS: usize = 50;
 
 /// Whether a statement that inserts so many rows comes again and again.
 pub(crate) fn is_usual(rows: usize) -> bool {
